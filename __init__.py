@@ -1,0 +1,1 @@
+"""Composable, typed data pipelines for training on images, with one filtered interpolation."""

@@ -1,0 +1,57 @@
+"""The exception tree.
+
+```
+OnewarpError
+├── UsageError         (ValueError)   an argument, option or source that cannot be used as given
+├── DispatchError      (TypeError)    a transform met a type that it has no overload for
+├── SpecError          (ValueError)   a pipeline that cannot be written to, or read from, JSON
+├── DecodeError        (ValueError)   a file that is not a picture that may be used, with its reason
+├── LabelError         (ValueError)   a label that cannot be found, or is not in the vocabulary
+├── CacheError                        a cache that cannot be opened, is damaged, locked or of another version
+├── WarpError          (ValueError)   images, matrices or an output that the warp cannot work with
+├── TrainingError                     a model, loss or checkpoint that does not fit
+└── MissingDependencyError (ImportError)   an optional package that has to be installed first
+```
+
+Every message says what failed, what was got, what was expected and what to do.
+"""
+
+
+class OnewarpError(Exception):
+    """Whatever onewarp raises on purpose."""
+
+
+class UsageError(OnewarpError, ValueError):
+    """An argument, option or source cannot be used as given."""
+
+
+class DispatchError(OnewarpError, TypeError):
+    """A transform met a type that it has no overload for."""
+
+
+class SpecError(OnewarpError, ValueError):
+    """A pipeline cannot be written to, or read from, JSON."""
+
+
+class DecodeError(OnewarpError, ValueError):
+    """A file is not a picture, or not one that may be used; the message is the reason."""
+
+
+class LabelError(OnewarpError, ValueError):
+    """A label cannot be found, or is not in the vocabulary."""
+
+
+class CacheError(OnewarpError):
+    """A cache cannot be opened, is damaged, locked, or of another version."""
+
+
+class WarpError(OnewarpError, ValueError):
+    """Images, matrices or an output specification that the warp cannot work with."""
+
+
+class TrainingError(OnewarpError):
+    """A model, a loss or a checkpoint does not fit."""
+
+
+class MissingDependencyError(OnewarpError, ImportError):
+    """An optional package has to be installed first."""

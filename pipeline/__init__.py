@@ -1,0 +1,1 @@
+"""Floor 2: how data flows, from files to batches."""

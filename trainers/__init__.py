@@ -1,0 +1,1 @@
+"""Floor 3: a thin Learner, and plugs for other trainers."""

@@ -1,0 +1,1 @@
+"""Adapters: the same batches in other trainers."""

@@ -1,0 +1,1 @@
+"""Floor 1: what a typed sample is, and what happens to it."""

@@ -1,0 +1,113 @@
+"""What a typed sample is: tensors that know what they mean, and packed images.
+
+Typed tensors stand at the edges (item transforms, decode, show); inside the hot path only plain tensors travel.
+Geometry is in continuous pixels: an image of height `h` and width `w` covers `[0, w] x [0, h]`, and pixel
+centres lie at `.5`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class TypedTensor(Tensor):
+    """A tensor whose class says what it holds.
+
+    Operations among tensors of one class keep the class; as soon as two classes meet, the result is a plain tensor.
+    """
+
+    def __new__(cls, data: Any, **kwargs: Any) -> Self:
+        """Wrap `data` (anything that `torch.as_tensor` takes), without a copy where it is a tensor."""
+        return torch.as_tensor(data, **kwargs).as_subclass(cls)
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        typed = {t for t in types if issubclass(t, TypedTensor)}
+        if len(typed) > 1:
+            with torch._C.DisableTorchFunctionSubclass():
+                return func(*args, **(kwargs or {}))
+        result: Any = super().__torch_function__(func, types, args, kwargs or {})  # type: ignore[no-untyped-call]
+        return result
+
+    def plain(self) -> Tensor:
+        """The same storage as a plain tensor."""
+        return self.as_subclass(Tensor)
+
+
+class TensorImage(TypedTensor):
+    """An image: `uint8[3, h, w]` in 0..255 or floating `[3, h, w]` in 0..1, sRGB; a batch has one more axis in front.
+
+    >>> TensorImage(torch.zeros(3, 4, 6, dtype=torch.uint8)).size_hw
+    (4, 6)
+    """
+
+    # The verbs of the chapter (`image.rotate(draw=30)`), given by `augment.py`, which knows the transforms.
+    affine_coord: ClassVar[Callable[..., "TensorImage"]]
+    rotate: ClassVar[Callable[..., "TensorImage"]]
+    zoom: ClassVar[Callable[..., "TensorImage"]]
+    warp: ClassVar[Callable[..., "TensorImage"]]
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.shape[-2], self.shape[-1]
+
+
+class TensorMask(TypedTensor):
+    """A label per pixel: integer `[h, w]`; never interpolated."""
+
+
+class TensorPoint(TypedTensor):
+    """Points `float[n, 2]`, `(x, y)` in continuous pixels of the image that they belong to."""
+
+
+class TensorBBox(TypedTensor):
+    """Boxes `float[n, 4]`, `(left, top, right, bottom)` in continuous pixels of the image that they belong to."""
+
+
+class TensorCategory(TypedTensor):
+    """The number of a class in a vocabulary: integer, no axis (or `[N]` in a batch)."""
+
+
+class TensorMultiCategory(TypedTensor):
+    """Which classes of a vocabulary hold: `float[c]` of zeros and ones (or `[N, c]` in a batch)."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A batch of images of mixed sizes in one buffer, without padding.
+
+    `data` is `uint8[total]`, each image in it `uint8[h, w, 3]` contiguous at its byte offset; `offsets` is
+    `int64[N]`, `sizes` is `int32[N, 2]` (height, width).
+
+    >>> packed = Packed.of([np.zeros((2, 3, 3), np.uint8), np.ones((4, 1, 3), np.uint8)])
+    >>> len(packed), packed.offsets.tolist(), tuple(packed[1].shape)
+    (2, [0, 18], (4, 1, 3))
+    """
+
+    data: Tensor
+    offsets: Tensor
+    sizes: Tensor
+
+    @classmethod
+    def of(cls, images: Sequence[np.ndarray[Any, Any] | Tensor]) -> Self:
+        """Pack images `uint8[h, w, 3]` one behind the other."""
+        arrays = [np.asarray(image) for image in images]
+        lengths = np.array([a.size for a in arrays], np.int64)
+        data = np.concatenate([a.reshape(-1) for a in arrays]) if arrays else np.empty(0, np.uint8)
+        sizes = np.array([a.shape[:2] for a in arrays], np.int32).reshape(-1, 2)
+        offsets = np.concatenate([[0], lengths.cumsum()[:-1]])[: len(arrays)].astype(np.int64)
+        return cls(torch.from_numpy(data), torch.from_numpy(offsets), torch.from_numpy(sizes))
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def __getitem__(self, row: int) -> Tensor:
+        """Image `row` as a view `uint8[h, w, 3]`."""
+        h, w = self.sizes[row].tolist()
+        start = int(self.offsets[row])
+        return self.data[start : start + h * w * 3].view(h, w, 3)

@@ -1,0 +1,1 @@
+"""One function, `warp`, on three back ends."""
