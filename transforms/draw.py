@@ -105,7 +105,7 @@ def draws(seed: int, epoch: int, keys: NDArray[np.uint64], operations: Mapping[s
     counters[..., 2] = np.repeat([operation_word(name) for name in blocks], list(blocks.values()))
     counters[..., 3] = np.concatenate([np.arange(b) for b in blocks.values()]) if blocks else 0
     words = philox(counters.reshape(-1, 4), stream_key(seed, epoch)).reshape(n, total * 4)
-    uniform = (words >> np.uint32(8)) * 2.0**-24
+    uniform = (words >> np.uint32(8)).astype(np.float64) * 2.0**-24
     result, start = {}, 0
     for name, count in operations.items():
         result[name] = Draw(uniform[:, start : start + count])
