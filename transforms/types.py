@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import DispatchError
+
 
 class TypedTensor(Tensor):
     """A tensor whose class says what it holds.
@@ -111,3 +113,33 @@ class Packed:
         h, w = self.sizes[row].tolist()
         start = int(self.offsets[row])
         return self.data[start : start + h * w * 3].view(h, w, 3)
+
+
+def typed(x: Any) -> Any:
+    """`x`, or our type in place of torchvision's `tv_tensors`; whatever is neither comes back as it is."""
+    if not type(x).__module__.startswith("torchvision.tv_tensors"):
+        return x
+    data = x.as_subclass(Tensor)
+    match type(x).__name__:
+        case "Image":
+            return TensorImage(data)
+        case "Mask":
+            return TensorMask(data)
+        case "KeyPoints":
+            return TensorPoint(data)
+        case "BoundingBoxes":
+            return TensorBBox(_corners(data, str(x.format.value)))
+        case _:
+            return x
+
+
+def _corners(boxes: Tensor, layout: str) -> Tensor:
+    """Boxes `[..., 4]` in torchvision's layout `XYXY`, `XYWH` or `CXCYWH` as left, top, right, bottom."""
+    if layout == "XYXY":
+        return boxes
+    a, b, w, h = boxes.unbind(-1)
+    if layout == "CXCYWH":
+        a, b = a - w / 2, b - h / 2
+    elif layout != "XYWH":
+        raise DispatchError(f"box layout must be XYXY, XYWH or CXCYWH, but got {layout}: convert the boxes first")
+    return torch.stack([a, b, a + w, b + h], -1)
