@@ -137,9 +137,9 @@ def _corners(boxes: Tensor, layout: str) -> Tensor:
     """Boxes `[..., 4]` in torchvision's layout `XYXY`, `XYWH` or `CXCYWH` as left, top, right, bottom."""
     if layout == "XYXY":
         return boxes
+    if layout not in ("XYWH", "CXCYWH"):
+        raise DispatchError(f"box layout must be XYXY, XYWH or CXCYWH, but got {layout}: convert the boxes first")
     a, b, w, h = boxes.unbind(-1)
     if layout == "CXCYWH":
         a, b = a - w / 2, b - h / 2
-    elif layout != "XYWH":
-        raise DispatchError(f"box layout must be XYXY, XYWH or CXCYWH, but got {layout}: convert the boxes first")
     return torch.stack([a, b, a + w, b + h], -1)
