@@ -1,0 +1,198 @@
+import copy
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from onewarp.errors import TrainingError, UsageError
+from onewarp.trainers import Callback, Learner, StopTraining, accuracy, error_rate
+from onewarp.trainers.events import EVENTS
+
+
+def test_it_learns_and_prints_the_table(data, model, capsys):
+    learn = Learner(data, model, metrics=error_rate)
+    learn.fit_one_cycle(4, 2e-2)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["epoch", "train_loss", "valid_loss", "error_rate", "time"]
+    assert len(lines) == 5
+    assert re.fullmatch(r"3\s+\d\.\d{6}\s+\d\.\d{6}\s+0\.\d{6}\s+00:0\d", lines[4])
+    rates = [row["error_rate"] for row in learn.recorder.rows]
+    assert rates[-1] < 0.1
+    assert all(rate * 30 == pytest.approx(round(rate * 30)) for rate in rates)
+
+
+def test_the_losses_are_those_of_the_same_loop_written_out(data, model):
+    """Four steps of torch's AdamW by hand, with the cycle's rates put in by hand."""
+    learn = Learner(data, model, table=False)
+    twin = copy.deepcopy(model)
+    learn.fit_one_cycle(1, 1e-2)
+    spared = [p for n, p in twin.named_parameters() if n.endswith("bias") or p.ndim == 1]
+    decay = [p for n, p in twin.named_parameters() if not (n.endswith("bias") or p.ndim == 1)]
+    opt = torch.optim.AdamW(
+        [{"params": decay, "weight_decay": 0.01}, {"params": spared, "weight_decay": 0.0}], eps=1e-5
+    )
+    losses = []
+    for (x, y), rates, momentum in zip(data.train, learn.recorder.rates, learn.recorder.momenta, strict=True):
+        for group in opt.param_groups:
+            group["lr"], group["betas"] = rates[0], (momentum, 0.99)
+        loss = nn.functional.cross_entropy(twin(x), y)
+        loss.backward()
+        opt.step()
+        opt.zero_grad()
+        losses.append(loss.item())
+    assert learn.recorder.losses == pytest.approx(losses, rel=1e-5)
+
+
+def test_fine_tune_has_the_chapters_two_phases(data, model):
+    learn = Learner(data, model, table=False)
+    frozen = []
+
+    class Watch(Callback):
+        def before_fit(self, learn):
+            frozen.append([all(p.requires_grad for p in group) for group in learn.layers])
+
+    learn.fine_tune(2, base_lr=2e-3, cbs=[Watch()])
+    rates = learn.recorder.rates
+    assert len(rates) == 6 + 12
+    assert frozen == [[False, False, True], [True, True, True]]
+    assert rates[0] == pytest.approx((2e-4 / 25, 2e-4 / 25, 2e-3 / 25))
+    assert max(r[2] for r in rates[:6]) < 2e-3  # pct_start .99: it is still rising at the last step
+    assert [r[2] for r in rates[:6]] == sorted(r[2] for r in rates[:6])
+    assert rates[6] == pytest.approx((1e-5 / 5, 1e-4 / 5, 1e-3 / 5))
+    peak = rates[6 + round(0.3 * 12)]
+    assert peak == pytest.approx((1e-5, 1e-4, 1e-3), rel=0.05)
+
+
+def test_norms_of_a_frozen_body_stay_trainable(data, model):
+    learn = Learner(data, model, table=False)
+    learn.freeze()
+    trained = [name for name, p in model.named_parameters() if p.requires_grad]
+    assert trained == ["0.1.weight", "0.1.bias", "1.1.weight", "1.1.bias", "2.2.weight", "2.2.bias"]
+    learn.freeze_to(1)
+    assert model[1][0].weight.requires_grad
+    assert not model[0][0].weight.requires_grad
+    learn.unfreeze()
+    assert all(p.requires_grad for p in model.parameters())
+
+
+def test_norms_and_biases_do_not_decay(data, model):
+    decays = {id(p): g["weight_decay"] for g in Learner(data, model).opt.param_groups for p in g["params"]}
+    assert {name: decays[id(p)] for name, p in model.named_parameters()} == {
+        name: 0.01 if name in ("0.0.weight", "1.0.weight", "2.2.weight") else 0.0
+        for name, _ in model.named_parameters()
+    }
+
+
+def test_events_come_in_their_order(data, model):
+    seen = []
+
+    class Watch(Callback):
+        pass
+
+    for event in EVENTS:
+        setattr(Watch, event, lambda self, learn, event=event: seen.append(event))
+    Learner(data, model, table=False, cbs=[Watch()]).fit(1, 1e-3)
+    batch = ["before_batch", "after_backward", "after_step", "after_batch"]
+    assert seen == [
+        "before_fit",
+        "before_epoch",
+        *batch * 6,
+        "after_train",
+        "after_validate",
+        "after_epoch",
+        "after_fit",
+    ]
+
+
+def test_a_callback_can_stop_the_run(data, model):
+    class Stop(Callback):
+        def after_batch(self, learn):
+            if learn.run.step == 2:
+                raise StopTraining
+
+    learn = Learner(data, model, table=False, cbs=[Stop()])
+    learn.fit(3, 1e-3)
+    assert len(learn.recorder.losses) == 2
+
+
+def test_accumulated_gradients_are_those_of_a_larger_batch(data, model):
+    plain = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))  # no batch norm: batches may be split
+    whole, parts = copy.deepcopy(plain), copy.deepcopy(plain)
+    small = [(x[i : i + 4], y[i : i + 4]) for x, y in data.train for i in (0, 4)]
+    data.train = list(data.train)
+    Learner(data, whole, table=False).fit(1, 1e-3)
+    data.train = small
+    Learner(data, parts, table=False, accumulate=2).fit(1, 1e-3)
+    for a, b in zip(whole.parameters(), parts.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_get_preds(data, model):
+    learn = Learner(data, model, table=False)
+    inputs, probabilities, targets, decoded, losses = learn.get_preds(
+        with_input=True, with_decoded=True, with_loss=True
+    )
+    assert inputs.shape == (30, 3, 8, 8)
+    torch.testing.assert_close(probabilities.sum(1), torch.ones(30))
+    assert torch.equal(decoded, probabilities.argmax(1))
+    torch.testing.assert_close(losses, -probabilities[torch.arange(30), targets].log())
+    assert float(losses.mean()) == pytest.approx(learn.validate()["valid_loss"])
+    assert len(learn.get_preds()) == 2
+
+
+def test_mixed_precision_by_one_call(data, model):
+    learn = Learner(data, model, metrics=accuracy, table=False).to_bf16()
+    learn.fit(1, 1e-2)
+    assert all(p.dtype is torch.float32 for p in learn.model.parameters())
+    assert learn.accelerator.mixed_precision == "bf16"
+    full = learn.to_fp32().get_preds()[0]
+    half = learn.to_bf16().get_preds()[0]
+    assert 0 < (full - half).abs().max() < 0.05
+    learn.to_fp32()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="fp16 works where there is a GPU")
+def test_fp16_asks_for_a_gpu(data, model):
+    with pytest.raises(UsageError, match="to_bf16"):
+        Learner(data, model).to_fp16()
+
+
+def test_a_model_with_other_outputs_is_refused(data):
+    from onewarp.trainers import vision_learner
+
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 10))
+    with pytest.raises(TrainingError, match=r"model's output must be \[8, 3\] \(samples, classes\), but got \[8, 10\]"):
+        vision_learner(data, model, table=False).fit(1)
+
+
+def test_a_loss_that_is_not_finite_stops_with_a_reason(data, model):
+    for x, _ in [data.train.dataset.tensors]:
+        x[20] = float("nan")
+    with pytest.raises(
+        TrainingError, match=r"the loss became nan at step 3 with learning rate 0\.01, but must be finite"
+    ):
+        Learner(data, model, table=False).fit(1, 1e-2)
+
+
+def test_a_group_for_each_part_of_a_model(data, model):
+    learn = Learner(data, model)
+    assert [len(group) for group in learn.layers] == [3, 4, 2]
+    assert len(Learner(data, nn.Sequential(nn.Flatten(), nn.Linear(192, 3))).layers) == 1
+
+
+def test_recorder_draws(data, model):
+    learn = Learner(data, model, table=False)
+    learn.fit(1, 1e-3)
+    assert len(learn.recorder.plot_loss().axes[0].lines) == 3
+    assert len(learn.recorder.plot_lr().axes) == 2
+
+
+def test_what_cannot_be_fitted_is_refused(data, model):
+    with pytest.raises(UsageError, match="epochs must be at least 1"):
+        Learner(data, model).fit(0)
+    with pytest.raises(UsageError, match="accumulate must be at least 1"):
+        Learner(data, model, accumulate=0)
+    data.train = iter([])
+    with pytest.raises(TrainingError, match="must have a length"):
+        Learner(data, model).fit(1)

@@ -1,0 +1,111 @@
+"""The chapter's numbers, and the losses of every kind of target."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from onewarp.errors import TrainingError, UsageError
+from onewarp.trainers.objective import Given, ManyClasses, OneClass, Points, objective_for
+
+TARGETS = torch.tensor([0, 1, 0, 1, 1, 0])
+
+
+@pytest.fixture
+def activations():
+    return torch.randn(6, 2, generator=torch.Generator().manual_seed(42)) * 2
+
+
+def test_the_chapters_activations(activations):
+    expected = [[0.6734, 0.2576], [0.4689, 0.4607], [-2.2457, -0.3727]]
+    expected += [[4.4164, -1.2760], [0.9233, 0.5347], [1.0698, 1.6187]]
+    torch.testing.assert_close(activations, torch.tensor(expected), atol=1e-4, rtol=0)
+
+
+def test_softmax_of_two_is_the_sigmoid_of_their_difference(activations):
+    first = OneClass().activation(activations)[:, 0]
+    torch.testing.assert_close(first, (activations[:, 0] - activations[:, 1]).sigmoid())
+    expected = torch.tensor([0.6025, 0.5021, 0.1332, 0.9966, 0.5959, 0.3661])
+    torch.testing.assert_close(first, expected, atol=1e-4, rtol=0)
+
+
+def test_nll_loss_takes_no_log(activations):
+    losses = functional.nll_loss(OneClass().activation(activations), TARGETS, reduction="none")
+    expected = torch.tensor([-0.6025, -0.4979, -0.1332, -0.0034, -0.4041, -0.3661])
+    torch.testing.assert_close(losses, expected, atol=1e-4, rtol=0)
+
+
+def test_cross_entropy_and_its_gradient(activations):
+    losses = OneClass().loss(activations, TARGETS, "none")
+    expected = torch.tensor([0.5067, 0.6973, 2.0160, 5.6958, 0.9062, 1.0048])
+    torch.testing.assert_close(losses, expected, atol=1e-4, rtol=0)
+    activations.requires_grad_()
+    mean = OneClass().loss(activations, TARGETS)
+    assert mean.item() == pytest.approx(1.8045, abs=1e-4)
+    mean.backward()
+    expected = (activations.detach().softmax(1) - functional.one_hot(TARGETS, 2)) / 6
+    torch.testing.assert_close(activations.grad, expected)
+
+
+def test_a_mask_has_a_loss_for_each_image():
+    outputs, targets = torch.randn(2, 3, 4, 5), torch.zeros(2, 4, 5, dtype=torch.uint8)
+    losses = OneClass().loss(outputs, targets, "none")
+    assert losses.shape == (2,)
+    torch.testing.assert_close(losses.mean(), OneClass().loss(outputs, targets))
+
+
+def test_settings_of_a_given_cross_entropy_are_kept():
+    smooth = objective_for(object(), nn.CrossEntropyLoss(label_smoothing=0.1))
+    outputs = torch.tensor([[2.0, 0.0]])
+    expected = functional.cross_entropy(outputs, torch.tensor([0]), label_smoothing=0.1)
+    torch.testing.assert_close(smooth.loss(outputs, torch.tensor([0])), expected)
+    torch.testing.assert_close(smooth.activation(outputs).sum(), torch.tensor(1.0))
+
+
+def test_mixed_targets_are_probabilities():
+    outputs = torch.randn(2, 3)
+    soft = torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
+    torch.testing.assert_close(OneClass().loss(outputs, soft), functional.cross_entropy(outputs, soft))
+
+
+def test_many_classes():
+    outputs, targets = torch.tensor([[3.0, -3.0]]), torch.tensor([[1.0, 0.0]])
+    assert ManyClasses().loss(outputs, targets).item() == pytest.approx(0.0486, abs=1e-4)
+    assert ManyClasses().decode(ManyClasses().activation(outputs)).tolist() == [[1.0, 0.0]]
+
+
+def test_points_are_predicted_in_pixels():
+    points = Points(size=(100, 200))
+    corner_and_centre = points.activation(torch.tensor([[-1.0, -1.0, 0.0, 0.0]]))
+    assert corner_and_centre.tolist() == [[[0.0, 0.0], [100.0, 50.0]]]
+    right = points.loss(torch.tensor([[0.0, 0.0]]), torch.tensor([[[100.0, 50.0]]]))
+    assert right.item() == 0
+    off = points.loss(torch.tensor([[0.0, 0.0]]), torch.tensor([[[200.0, 50.0]]]), "none")
+    assert off.tolist() == [0.5]
+
+
+def test_a_given_loss_is_taken_a_sample_at_a_time():
+    given = objective_for(object(), lambda outputs, targets: (outputs - targets).abs().sum())
+    assert isinstance(given, Given)
+    assert given.loss(torch.tensor([[1.0], [5.0]]), torch.zeros(2, 1), "none").tolist() == [1, 5]
+
+
+@pytest.mark.parametrize(
+    ("objective", "outputs", "targets"),
+    [
+        (OneClass(37), torch.zeros(4, 10), torch.zeros(4)),
+        (OneClass(3), torch.zeros(4, 3), torch.zeros(4, 8, 8, dtype=torch.int64)),
+        (ManyClasses(), torch.zeros(4, 10), torch.zeros(4, 5)),
+        (Points((8, 8)), torch.zeros(4, 10), torch.zeros(4, 1, 2)),
+    ],
+)
+def test_outputs_that_do_not_fit_are_refused(objective, outputs, targets):
+    targets = targets.long() if isinstance(objective, OneClass) else targets
+    with pytest.raises(TrainingError, match=r"model's output must be \[.*but got \[4, "):
+        objective.check(outputs, targets)
+
+
+def test_targets_without_a_loss_ask_for_one(data):
+    data.loss = "boxes"
+    with pytest.raises(UsageError, match="give loss_func="):
+        objective_for(data)
