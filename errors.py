@@ -8,6 +8,7 @@ OnewarpError
 ├── DecodeError        (ValueError)   a file that is not a picture that may be used, with its reason
 ├── LabelError         (ValueError)   a label that cannot be found, or is not in the vocabulary
 ├── CacheError                        a cache that cannot be opened, is damaged, locked or of another version
+│   └── DamagedRowError                a row whose bytes are not those that were written
 ├── WarpError          (ValueError)   images, matrices or an output that the warp cannot work with
 ├── TrainingError                     a model, loss or checkpoint that does not fit
 └── MissingDependencyError (ImportError)   an optional package that has to be installed first
@@ -43,6 +44,17 @@ class LabelError(OnewarpError, ValueError):
 
 class CacheError(OnewarpError):
     """A cache cannot be opened, is damaged, locked, or of another version."""
+
+
+class DamagedRowError(CacheError):
+    """A row's bytes are not those that were written; `row` is its number, `key` its name."""
+
+    def __init__(self, message: str, row: int, key: str) -> None:
+        super().__init__(message)
+        self.row, self.key = row, key
+
+    def __reduce__(self) -> tuple[type["DamagedRowError"], tuple[str, int, str]]:
+        return type(self), (str(self), self.row, self.key)
 
 
 class WarpError(OnewarpError, ValueError):

@@ -296,16 +296,19 @@ class Stream:
     def __repr__(self) -> str:
         return f"Stream({type(self._source).__name__})"
 
-    def chunks(self, length: int) -> Iterator[Picks]:
-        """Consecutive picks of at most `length` rows."""
+    def chunks(self, length: int, *, skip: int = 0) -> Iterator[Picks]:
+        """Consecutive picks of at most `length` rows, without the first `skip`, which count as picked."""
         seen: dict[int, int] = {}
         rows: list[int] = []
         repeats: list[int] = []
-        for item in self._source:
+        for number, item in enumerate(self._source):
             row = int(item)
+            before = seen.get(row, 0)
+            seen[row] = before + 1
+            if number < skip:
+                continue
             rows.append(row)
-            repeats.append(seen.get(row, 0))
-            seen[row] = repeats[-1] + 1
+            repeats.append(before)
             if len(rows) == length:
                 yield Picks(np.array(rows, np.int64), np.array(repeats, np.int64))
                 rows, repeats = [], []

@@ -1,0 +1,68 @@
+"""What a loader delivers: a tuple of plain tensors that remembers where its pixels came from."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+
+class Batch(tuple[Any, ...]):
+    """`(x, y)` or `(x, y, keys)`, which unpacks like any tuple, and knows more.
+
+    `matrix` is float64 `[N, 3, 3]`, from pixels of `x` to pixels of the original files; `keys` names the samples;
+    `valid` is bool `[N]`, false for the repeats that pad a last batch. A Batch made from any other iterable (as
+    `accelerate` does when it moves one to a device) is that tuple alone, and these are None.
+
+    >>> batch = Batch([torch.zeros(1, 3, 2, 2), None], keys=["cat.jpg"], matrix=2 * torch.eye(3)[None].double())
+    >>> x, y = batch
+    >>> batch.keys, batch.original_points(torch.tensor([[[1.0, 2.0]]])).tolist()
+    (['cat.jpg'], [[[1.0, 2.0]]])
+    """
+
+    matrix: Tensor | None
+    keys: Sequence[str] | None
+    valid: Tensor | None
+
+    def __new__(
+        cls,
+        values: Iterable[Any],
+        *,
+        matrix: Tensor | None = None,
+        keys: Sequence[str] | None = None,
+        valid: Tensor | None = None,
+    ) -> Self:
+        """Make a tuple of `values` with these attributes."""
+        self = super().__new__(cls, values)
+        self.matrix, self.keys, self.valid = matrix, keys, valid
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (tuple(self), self.matrix, self.keys, self.valid)
+
+    def original_points(self, points: Tensor) -> Tensor:
+        """Points `[N, K, 2]` in pixels of `x`, as float64 `[N, K, 2]` in pixels of the original files."""
+        if self.matrix is None:
+            raise ValueError("This Batch was rebuilt without its matrix: take the points back before it is moved")
+        matrix = self.matrix.to(points.device)
+        mapped = torch.nn.functional.pad(points.double(), (0, 1), value=1.0) @ matrix.transpose(1, 2)
+        return mapped[..., :2] / mapped[..., 2:]
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The same batch with its tensors on `device`."""
+        moved = [_moved(value, device) for value in self]
+        return Batch(moved, matrix=self.matrix, keys=self.keys, valid=self.valid)
+
+
+def _moved(value: Any, device: torch.device | str) -> Any:
+    if isinstance(value, Tensor):
+        return value.to(device, non_blocking=True)
+    if isinstance(value, dict):
+        return {name: _moved(part, device) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_moved(part, device) for part in value]
+    return value
+
+
+def _rebuilt(values: tuple[Any, ...], matrix: Tensor | None, keys: Sequence[str] | None, valid: Tensor | None) -> Batch:
+    return Batch(values, matrix=matrix, keys=keys, valid=valid)

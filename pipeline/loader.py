@@ -1,0 +1,250 @@
+"""From rows to batches, ahead of time and in a known order."""
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from .batch import Batch
+from .buffers import Buffers
+from .making import Augmentation, Damaged, Job, Maker, mixed
+from .order import Picks, Stream, as_order
+from .rows import RowNumbers, Rows
+from .share import Share, Tail
+
+_AT_ONCE = 1024  # positions whose rows are computed together: numpy's overhead per call is that of some hundreds
+
+
+class Loader:
+    """An iterable of batches `(x, y)`, or `(x, y, keys)` with `keys=True`, over the rows of a split.
+
+    `x` is uint8 `[N, H, W, 3]`, or packed where sizes differ, without `batch_tfms`; with them it is what they make,
+    `[N, 3, h, w]`. `y` is None without labels, a tensor for one target, and a mapping by name for several.
+
+    The order and every draw follow from `seed`, the epoch and the sample's key. A loop that runs to its end goes on
+    to the next epoch, `set_epoch` picks one. `state_dict` counts the samples delivered over all ranks, so that a run
+    may go on with another world size, batch size or number of threads. `rank` and `world_size` come from RANK and
+    WORLD_SIZE where they are not given. `indices` (row numbers within the split, finite or endless, a function of
+    positions, or an order such as `Weighted`) are delivered as they stand.
+
+    With `threads` batches are made that many at a time, `prefetch` of them ahead of the one in use. With
+    `damaged="replace"` a row whose bytes do not fit its checksum is set aside, listed in `set_aside` and replaced by
+    the next good row of the split.
+
+    Raises UsageError for settings that fit no batch: a split without rows, `tail="drop"` with fewer rows than one
+    step takes, indices outside of the split.
+
+    >>> from .rows import MemoryRows
+    >>> rows = MemoryRows([np.full((2, 2, 3), i, np.uint8) for i in range(5)], labels=[0, 1, 0, 1, 1])
+    >>> loader = Loader(rows, batch_size=2, shuffle=False)
+    >>> [(tuple(x.shape), y.tolist()) for x, y in loader]
+    [((2, 2, 2, 3), [0, 1]), ((2, 2, 2, 3), [0, 1]), ((1, 2, 2, 3), [1])]
+    >>> len(loader), loader.state_dict()["epoch"]
+    (3, 1)
+    """
+
+    def __init__(
+        self,
+        cache: Rows,
+        split: str | None = None,
+        batch_size: int = 64,
+        batch_tfms: Augmentation | None = None,
+        seed: int = 0,
+        shuffle: bool = True,
+        tail: Tail = "ragged",
+        indices: Any = None,
+        rank: int | None = None,
+        world_size: int | None = None,
+        keys: bool = False,
+        *,
+        threads: int | None = None,
+        prefetch: int = 2,
+        damaged: Damaged = "raise",
+    ) -> None:
+        self.rows = cache
+        self.split, self.batch_size, self.seed, self.shuffle, self.tail = split, batch_size, seed, shuffle, tail
+        self.rank = _from_environment("RANK", 0) if rank is None else rank
+        self.world_size = _from_environment("WORLD_SIZE", 1) if world_size is None else world_size
+        self.threads = max(1, _cores() if threads is None else threads)
+        self.prefetch = prefetch
+        self._selection = self.rows.select(split)
+        self._n = len(self.rows) if self._selection is None else len(self._selection)
+        self._order = as_order(indices, self._n, shuffle=shuffle)
+        self._epoch, self._resume_at = 0, 0
+        self._position = (0, 0)  # epoch and samples delivered in it
+        self._maker = Maker(
+            rows=self.rows,
+            augmentation=batch_tfms,
+            seed=seed,
+            split="train" if split in (None, "train") else "valid",
+            buffers=Buffers(),
+            with_keys=keys,
+            damaged=damaged,
+            selection=self._selection,
+        )
+        self._check()
+
+    def _check(self) -> None:
+        if self.prefetch < 1:
+            raise UsageError(f"prefetch must be at least 1, but got {self.prefetch}")
+        share = self._share(0)
+        if self._n == 0 or self._order.size == 0:
+            raise UsageError(f"There is nothing to load: {_named(self.split)} has {self._n} rows, order {self._order}")
+        if self.tail == "drop" and self._order.size is not None and self._order.size < share.stride:
+            raise UsageError(
+                f"tail='drop' needs at least batch_size x world_size = {share.stride} rows, but {_named(self.split)} "
+                f"has {self._order.size}: take a smaller batch_size or another tail"
+            )
+
+    def _share(self, start: int) -> Share:
+        total = self._order.size
+        return Share(
+            np.iinfo(np.int64).max // 2 if total is None else total,
+            self.batch_size,
+            self.rank,
+            self.world_size,
+            self.tail,
+            start,
+        )
+
+    def __len__(self) -> int:
+        """Batches in an epoch on this rank; raises TypeError where the order is endless."""
+        if self._order.size is None:
+            raise TypeError(f"A loader with endless indices has no length ({self._order})")
+        return len(self._share(0))
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the next loop."""
+        return self._epoch
+
+    @property
+    def set_aside(self) -> dict[str, str]:
+        """The damaged rows that were replaced: key to reason."""
+        return {error.key: str(error) for error in self._maker.set_aside.values()}
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next loop be over `epoch`, from its beginning."""
+        self._epoch, self._resume_at = epoch, 0
+        self._position = (epoch, 0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the loop stands, in plain values, equal on all ranks: what was delivered, not what was read ahead."""
+        epoch, delivered = self._position
+        return {"epoch": epoch, "delivered": delivered, **self._identity()}
+
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "seed": self.seed,
+            "split": self.split,
+            "order": repr(self._order),
+            "fingerprint": self.rows.fingerprint,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Let the next loop go on where `state` was taken, at any world size; refuses one of other rows or seed."""
+        for name, mine in self._identity().items():
+            if state.get(name) != mine:
+                raise UsageError(
+                    f"The state's {name} must be {mine!r} as this loader's, but got {state.get(name)!r}: "
+                    "it was taken from another loader"
+                )
+        self._epoch, self._resume_at = int(state["epoch"]), int(state["delivered"])
+        self._position = (self._epoch, self._resume_at)
+
+    def replay(self, key: str, epoch: int, repeat: int = 0) -> tuple[Any, Any]:
+        """The sample `key` as it is in the batches of `epoch`: `(x, y)`, not batched.
+
+        `repeat` tells apart the copies of a row that an epoch holds several times, 0 being the first.
+        """
+        rows = np.array([self.rows.find(key)], np.int64)
+        x, y = self._maker.make(self._job(rows, np.array([repeat]), np.ones(1, bool), epoch))[:2]
+        return _first(x), _first(y)
+
+    def __iter__(self) -> Iterator[Batch]:
+        start, self._resume_at = self._resume_at, 0
+        return self._run(self._epoch, start)
+
+    def _run(self, epoch: int, start: int) -> Iterator[Batch]:
+        share = self._share(start)
+        self._position = (epoch, start)
+        for batches, batch in enumerate(self._made(self._jobs(share, epoch)), 1):
+            self._position = (epoch, share.delivered(batches))
+            yield batch
+        if self._epoch == epoch:  # unless set_epoch was called within the loop
+            self.set_epoch(epoch + 1)
+
+    def _made(self, jobs: Iterator[Job]) -> Iterator[Batch]:
+        """The batches of `jobs` in order, made by threads ahead of time; all threads end with the loop."""
+        pending: deque[Future[Batch]] = deque()
+        pool = ThreadPoolExecutor(self.threads, thread_name_prefix="onewarp-loader")
+        try:
+            for job in jobs:
+                pending.append(pool.submit(self._maker.make, job))
+                if len(pending) > self.prefetch:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _jobs(self, share: Share, epoch: int) -> Iterator[Job]:
+        for picks, valid in self._picks(share, epoch):
+            yield self._job(self._numbers(picks.rows), picks.repeats, valid, epoch)
+
+    def _picks(self, share: Share, epoch: int) -> Iterator[tuple[Picks, NDArray[np.bool_]]]:
+        """What this rank takes, batch by batch."""
+        if isinstance(self._order, Stream):
+            for picks in self._order.chunks(share.stride, skip=share.start):
+                mine = Picks(*(column[share.rank :: share.world_size] for column in picks))
+                if len(mine.rows):
+                    yield mine, np.ones(len(mine.rows), bool)
+            return
+        group = max(1, _AT_ONCE // self.batch_size)
+        for first in range(0, len(share), group):
+            slices = [share.slice(batch) for batch in range(first, min(first + group, len(share)))]
+            together = self._order.at(np.concatenate([s.positions for s in slices]), self.seed, epoch)
+            cuts = np.cumsum([len(s.valid) for s in slices])[:-1]
+            for part, rows, repeats in zip(slices, *(np.split(column, cuts) for column in together), strict=True):
+                yield Picks(rows, repeats), part.valid
+
+    def _numbers(self, indices: RowNumbers) -> RowNumbers:
+        """Row numbers of the cache for indices within the split."""
+        if len(indices) and not (indices.min() >= 0 and indices.max() < self._n):
+            raise UsageError(
+                f"indices must be in 0..{self._n - 1} for {_named(self.split)}, "
+                f"but got {indices.min()}..{indices.max()}"
+            )
+        return indices if self._selection is None else self._selection[indices]
+
+    def _job(self, rows: RowNumbers, repeats: NDArray[np.int64], valid: NDArray[np.bool_], epoch: int) -> Job:
+        return Job(rows, mixed(self.rows.key_hashes(rows), repeats), valid, epoch)
+
+
+def _first(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _first(part) for name, part in value.items()}
+    return None if value is None else value[0]
+
+
+def _named(split: str | None) -> str:
+    return "the cache" if split is None else f"split {split!r}"
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _from_environment(name: str, default: int) -> int:
+    text = os.environ.get(name)
+    if text is None:
+        return default
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"The environment's {name} must be an integer, but got {text!r}") from None
