@@ -1,12 +1,14 @@
 """A thin Learner that reproduces the chapter, what it leaves to look at, and plugs for every other trainer."""
 
 from .events import Callback, StopTraining
+from .interpret import ClassificationInterpretation
 from .learner import Learner
 from .metrics import accuracy, accuracy_multi, dice, error_rate, f1, point_distance, roc_auc_multi, top_k
 from .vision import vision_learner
 
 __all__ = [
     "Callback",
+    "ClassificationInterpretation",
     "Learner",
     "StopTraining",
     "accuracy",
