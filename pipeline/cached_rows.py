@@ -1,0 +1,192 @@
+"""Rows of a cache: pixels at the byte offsets of its index, memory-mapped or read."""
+
+import io
+import zlib
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+import pyarrow as pa
+import simplejpeg
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..errors import DamagedRowError, UsageError
+from ..transforms.draw import hash_key
+from ..transforms.types import Packed
+from .buffers import Buffers
+from .columns import Column
+from .files import ReadFiles
+from .mapping import MappedFiles
+from .rows import Pixels, RowNumbers, Targets, allocate, views
+
+Reading = Literal["map", "pread"]
+Checking = Literal["first", "always", "never"]
+
+
+class Stored(Protocol):
+    """What rows need of a cache."""
+
+    index: pa.Table
+    vocab: Any
+    fingerprint: str
+    encoding: str
+    parts: list[Path]
+
+    def __len__(self) -> int: ...
+
+    def rows(self, split: str | None) -> RowNumbers:
+        """The row numbers of a split."""
+
+
+class Places(NamedTuple):
+    """Where rows lie: part, byte offset and length in it, `int64[N]`; height and width, `int32[N, 2]`."""
+
+    part: NDArray[np.int64]
+    offset: NDArray[np.int64]
+    length: NDArray[np.int64]
+    size: NDArray[np.int32]
+
+
+class CacheRows:
+    """The rows of an opened cache, for a loader.
+
+    `reading="map"` maps the part files, and lets a warp on the CPU read them in place; `"pread"` copies them, which
+    is faster from a disk when nothing is in the page cache. `checking` says when a row's checksum is compared:
+    the `first` time that it is read, `always` or `never`. Raises CacheError where a part is missing or was changed,
+    and DamagedRowError for a row whose bytes are not those that were written.
+    """
+
+    def __init__(self, cache: Stored, *, reading: Reading = "map", checking: Checking = "first") -> None:
+        if reading not in ("map", "pread"):
+            raise UsageError(f"reading must be 'map' or 'pread', but got {reading!r}")
+        if checking not in ("first", "always", "never"):
+            raise UsageError(f"checking must be 'first', 'always' or 'never', but got {checking!r}")
+        self._cache, self._checking = cache, checking
+        names = ("part", "offset", "length", "height", "width", "key_hash", "matrix", "checksum")
+        self._columns = {name: Column(cache.index.column(name)) for name in names}
+        # A page of these comes with the first row in it that is read.
+        self._checked = np.zeros(0 if checking == "never" else len(cache), bool)
+        self._files = MappedFiles(cache.parts) if reading == "map" else ReadFiles(cache.parts)
+
+    def __len__(self) -> int:
+        return len(self._cache)
+
+    @property
+    def fingerprint(self) -> str:
+        """The cache's own."""
+        return self._cache.fingerprint
+
+    def select(self, split: str | None) -> RowNumbers | None:
+        """The row numbers of a split."""
+        return None if split is None else self._cache.rows(split)
+
+    def find(self, key: str) -> int:
+        """The row number of a key."""
+        for row in self._columns["key_hash"].where(hash_key(key)).tolist():
+            if self.keys(np.array([row])) == [key]:
+                return int(row)
+        raise UsageError(f"No row of the cache has the key {key!r}")
+
+    def keys(self, rows: RowNumbers) -> list[str]:
+        """The rows' keys."""
+        keys: list[str] = self._cache.index.column("key").take(pa.array(rows)).to_pylist()
+        return keys
+
+    def key_hashes(self, rows: RowNumbers) -> NDArray[np.uint64]:
+        """The hashes of the rows' keys."""
+        return self._columns["key_hash"][rows]
+
+    def targets(self, rows: RowNumbers) -> dict[str, Targets]:
+        """The label, as far as there is one."""
+        if "label" not in self._cache.index.column_names:
+            return {}
+        labels = self._cache.index.column("label").take(pa.array(rows))
+        return {"label": Targets("category", torch.from_numpy(labels.to_numpy().astype(np.int64)))}
+
+    def expect(self, rows: RowNumbers) -> None:
+        """Ask the system to read these rows ahead."""
+        places = self._places(rows)
+        self._files.expect(places.part, places.offset, places.length)
+
+    def read(self, rows: RowNumbers, buffers: Buffers, *, in_place: bool) -> Pixels:
+        """The rows' pixels: copied, decoded, or left where they lie in the mapped files."""
+        places = self._places(rows)
+        self._files.states.check(np.unique(places.part).tolist())
+        matrix = self._columns["matrix"][rows].reshape(-1, 3, 3)
+        if in_place and self._cache.encoding == "raw" and isinstance(self._files, MappedFiles):
+            return Pixels(self._in_place(rows, places, self._files), matrix)
+        images = allocate(places.size, buffers)
+        for i, (row, image) in enumerate(zip(rows.tolist(), views(images), strict=True)):
+            self._fill(image, row, places, i)
+        return Pixels(images, matrix)
+
+    def _places(self, rows: RowNumbers) -> Places:
+        c = self._columns
+        size = np.stack([c["height"][rows], c["width"][rows]], -1).astype(np.int32)
+        places = Places(c["part"][rows].astype(np.int64), c["offset"][rows], c["length"][rows], size)
+        outside = (places.offset < 0) | (places.offset + places.length > self._files.sizes[places.part])
+        if self._cache.encoding == "raw":
+            outside |= places.length != size.astype(np.int64).prod(1) * 3
+        if outside.any():
+            bad = int(rows[outside][0])
+            raise self._damaged(bad, "the index places it outside of its part, or gives it another size")
+        return places
+
+    def _in_place(self, rows: RowNumbers, places: Places, files: MappedFiles) -> Packed:
+        unchecked = [] if self._checking == "never" else np.flatnonzero(~self._checked[rows]).tolist()
+        for i in unchecked:
+            self._verify(int(rows[i]), files.get(*self._place(places, i)))
+        starts = files.starts[places.part] + places.offset
+        return Packed(torch.from_numpy(files.data), torch.from_numpy(starts), torch.from_numpy(places.size))
+
+    def _fill(self, image: NDArray[np.uint8], row: int, places: Places, i: int) -> None:
+        part, offset, length = self._place(places, i)
+        if self._cache.encoding == "raw":
+            flat = image.reshape(-1)
+            self._files.into(flat, part, offset)
+            self._verify(row, flat)
+            return
+        data = self._files.get(part, offset, length)
+        self._verify(row, data)
+        try:
+            _decode(data, self._cache.encoding, image)
+        except (ValueError, OSError) as error:
+            raise self._damaged(row, f"it cannot be decoded ({error})") from error
+
+    @staticmethod
+    def _place(places: Places, i: int) -> tuple[int, int, int]:
+        return int(places.part[i]), int(places.offset[i]), int(places.length[i])
+
+    def _verify(self, row: int, data: NDArray[np.uint8]) -> None:
+        if self._checking == "never" or self._checked[row]:
+            return
+        found, expected = zlib.crc32(data.data), int(self._columns["checksum"][np.array([row])][0])
+        if found != expected:
+            raise self._damaged(row, f"its checksum is {found:08x}, but {expected:08x} was written")
+        self._checked[row] = self._checking == "first"
+
+    def _damaged(self, row: int, reason: str) -> DamagedRowError:
+        key = self.keys(np.array([row]))[0]
+        part = self._cache.parts[int(self._columns["part"][np.array([row])][0])].name
+        return DamagedRowError(
+            f"Row {key!r} (number {row} in {part}) is damaged: {reason}. Build the cache again, "
+            "or load it with damaged='replace'",
+            row,
+            key,
+        )
+
+
+def _decode(data: NDArray[np.uint8], encoding: str, out: NDArray[np.uint8]) -> None:
+    """Decode into `out` `uint8[h, w, 3]`, without the interpreter's lock."""
+    if encoding == "jpeg":
+        image = simplejpeg.decode_jpeg(data, "RGB", buffer=out)
+        if image.shape != out.shape:
+            raise ValueError(f"{image.shape[0]}x{image.shape[1]} pixels instead of {out.shape[0]}x{out.shape[1]}")
+        return
+    with Image.open(io.BytesIO(data.data)) as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+    if pixels.shape != out.shape:
+        raise ValueError(f"{pixels.shape[0]}x{pixels.shape[1]} pixels instead of {out.shape[0]}x{out.shape[1]}")
+    np.copyto(out, pixels)

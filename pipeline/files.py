@@ -1,0 +1,80 @@
+"""The files of a cache: whether they are still the same, and their bytes by `preadv`."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import CacheError
+
+
+class FileStates:
+    """What files were when they were opened: size, time of change, inode.
+
+    Raises CacheError where a file is missing, or has another size than the cache's index says.
+    """
+
+    def __init__(self, paths: Sequence[Path], sizes: Sequence[int] | None = None) -> None:
+        self.paths = list(paths)
+        self._states = [_state(path) for path in self.paths]
+        self.sizes: NDArray[np.int64] = np.array([state[0] for state in self._states], np.int64)
+        for path, state, size in zip(self.paths, self._states, sizes or (), strict=sizes is not None):
+            if state[0] != size:
+                raise CacheError(f"{path} must have {size} bytes as in the index, but has {state[0]}: build it again")
+
+    def check(self, files: Iterable[int]) -> None:
+        """Raise CacheError if one of these files is no longer the one that it was."""
+        for i in files:
+            if _state(self.paths[i]) != self._states[i]:
+                raise CacheError(f"{self.paths[i]} was changed while it was read: open the cache again")
+
+
+def _state(path: Path) -> tuple[int, int, int, int]:
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        raise CacheError(f"{path} is missing: it was removed, or the cache was built again") from None
+    return status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino
+
+
+class ReadFiles:
+    """Bytes of files by `preadv`, with nothing mapped and no file left open.
+
+    From a cold disk this is about twice as fast as a map, which stops at every page that is not there.
+    """
+
+    def __init__(self, paths: Sequence[Path], sizes: Sequence[int] | None = None) -> None:
+        self.states = FileStates(paths, sizes)
+        self.sizes = self.states.sizes
+
+    def get(self, file: int, offset: int, length: int) -> NDArray[np.uint8]:
+        """These bytes, `uint8[length]`."""
+        out = np.empty(length, np.uint8)
+        self.into(out, file, offset)
+        return out
+
+    def into(self, out: NDArray[np.uint8], file: int, offset: int) -> None:
+        """Read bytes into `out` `uint8[length]`."""
+        path = self.states.paths[file]
+        number = os.open(path, os.O_RDONLY)
+        try:
+            done = 0
+            while done < len(out):  # one call reads 2 GB at most
+                count = os.preadv(number, [out[done:].data], offset + done)
+                if count == 0:
+                    raise CacheError(f"{path} ends {len(out) - done} bytes too early: it was changed while it was read")
+                done += count
+        finally:
+            os.close(number)
+
+    def expect(self, files: NDArray[np.int64], offsets: NDArray[np.int64], lengths: NDArray[np.int64]) -> None:
+        """Ask the system to read these ranges ahead."""
+        for file in np.unique(files).tolist():
+            number = os.open(self.states.paths[file], os.O_RDONLY)
+            try:
+                for i in np.flatnonzero(files == file):
+                    os.posix_fadvise(number, int(offsets[i]), int(lengths[i]), os.POSIX_FADV_WILLNEED)
+            finally:
+                os.close(number)

@@ -1,0 +1,87 @@
+"""Many files in one range of addresses: a row anywhere in a cache is a slice of one array."""
+
+import ctypes
+import mmap
+import os
+import weakref
+from collections.abc import Sequence
+from itertools import accumulate
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import CacheError
+from .files import FileStates
+
+_PAGE = mmap.PAGESIZE
+_MAP_FIXED = 0x10  # the same on Linux and macOS; Python's mmap has no way to say where
+_WILLNEED = 3
+_FAILED = ctypes.c_void_p(-1).value
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mmap.restype = ctypes.c_void_p
+_libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+_libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+_libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+
+
+class MappedFiles:
+    """Read-only maps of files, one behind the other, in one array `data` `uint8[total]`.
+
+    File `i` begins at byte `starts[i]`. Nothing is read here, and no file stays open. The sizes must be those in the
+    cache's index, and are compared with the files before any byte is read, since reading a map beyond the end of its
+    file kills the process; `states.check` does so again later. Raises CacheError where a file is missing, has
+    another size, or where the system maps no more files.
+    """
+
+    def __init__(self, paths: Sequence[Path], sizes: Sequence[int] | None = None) -> None:
+        self.states = FileStates(paths, sizes)
+        self.sizes = self.states.sizes
+        lengths = [-(-size // _PAGE) * _PAGE for size in self.sizes.tolist()]
+        ends = list(accumulate(lengths, initial=0))
+        self.starts: NDArray[np.int64] = np.array(ends[:-1], np.int64)
+        self.data = _reserve(max(ends[-1], _PAGE))
+        for path, size, start in zip(paths, self.sizes.tolist(), ends, strict=False):
+            _map(path, size, self.data.ctypes.data + start)
+
+    def get(self, file: int, offset: int, length: int) -> NDArray[np.uint8]:
+        """These bytes where they lie, `uint8[length]`, not to be written to."""
+        start = int(self.starts[file]) + offset
+        return self.data[start : start + length]
+
+    def into(self, out: NDArray[np.uint8], file: int, offset: int) -> None:
+        """Copy bytes into `out` `uint8[length]`."""
+        np.copyto(out, self.get(file, offset, len(out)))  # without the interpreter's lock
+
+    def expect(self, files: NDArray[np.int64], offsets: NDArray[np.int64], lengths: NDArray[np.int64]) -> None:
+        """Ask the system to read these ranges ahead."""
+        starts = self.starts[files] + offsets
+        first = starts // _PAGE * _PAGE
+        base = self.data.ctypes.data
+        for start, length in zip(first.tolist(), (starts + lengths - first).tolist(), strict=True):
+            _libc.madvise(base + start, length, _WILLNEED)
+
+
+def _reserve(length: int) -> NDArray[np.uint8]:
+    """Addresses without memory, as an array that gives them back when its last view is gone."""
+    address = _libc.mmap(None, length, mmap.PROT_READ, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
+    if address == _FAILED:
+        raise CacheError(f"The system has no {length} bytes of addresses left to map the cache: use reading='pread'")
+    owner = (ctypes.c_uint8 * length).from_address(address)
+    weakref.finalize(owner, _libc.munmap, address, length).atexit = False
+    data: NDArray[np.uint8] = np.frombuffer(memoryview(owner), np.uint8)
+    return data
+
+
+def _map(path: Path, size: int, address: int) -> None:
+    if size == 0:
+        return
+    file = os.open(path, os.O_RDONLY)
+    try:
+        found = _libc.mmap(address, size, mmap.PROT_READ, mmap.MAP_SHARED | _MAP_FIXED, file, 0)
+    finally:
+        os.close(file)
+    if found == _FAILED:
+        reason = os.strerror(ctypes.get_errno())
+        raise CacheError(f"{path} cannot be mapped ({reason}): use reading='pread', or raise vm.max_map_count")
