@@ -1,0 +1,337 @@
+"""The reference, held to results worked out by hand and to torch's own `grid_sample`."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from onewarp.errors import WarpError
+from onewarp.transforms.types import Packed
+from onewarp.transforms.warp import OutSpec, validity, warp, warp_mask
+from onewarp.transforms.warp.footprint import moves_whole_pixels, subpixels, taps
+
+SAME = torch.eye(3, 4)[None]
+
+
+def matrix(*rows: tuple[float, float, float]) -> Tensor:
+    return torch.tensor([rows], dtype=torch.float32)
+
+
+IDENTITY = torch.eye(3)[None]
+
+
+def ramp(height: int, width: int) -> Tensor:
+    """An image whose red is the column and whose green is the row."""
+    row, column = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    return torch.stack([column, row, torch.full_like(row, 7)], -1).to(torch.uint8)[None]
+
+
+def reference(images: Tensor | Packed, homography: Tensor, size: tuple[int, int], **settings: object) -> Tensor:
+    parameters = {name: settings.pop(name) for name in ("logit", "hue", "table", "erase") if name in settings}
+    out = OutSpec(size, **{"dtype": torch.float64, **settings})  # type: ignore[arg-type]
+    colour = parameters.pop("colour", SAME).expand(len(images), 3, 4)
+    return warp(images, homography, parameters.pop("logit", None), colour, out, backend="reference", **parameters)
+
+
+@pytest.mark.parametrize("antialias", [True, False])
+@pytest.mark.parametrize(
+    ("homography", "expected"),
+    [
+        (matrix((1, 0, 0), (0, 1, 0), (0, 0, 1)), lambda x: x),
+        (matrix((-1, 0, 5), (0, 1, 0), (0, 0, 1)), lambda x: x.flip(2)),
+        (matrix((1, 0, 0), (0, -1, 5), (0, 0, 1)), lambda x: x.flip(1)),
+        (matrix((0, 1, 0), (1, 0, 0), (0, 0, 1)), lambda x: x.transpose(1, 2)),
+        (matrix((0, -2, 10), (2, 0, 0), (0, 0, 2)), lambda x: x.rot90(1, (1, 2))),
+    ],
+)
+def test_flips_and_quarter_turns_copy_pixels(homography, expected, antialias):
+    images = torch.randint(0, 256, (1, 5, 5, 3), dtype=torch.uint8)
+    y = reference(images, homography, (5, 5), dtype=torch.uint8, antialias=antialias)
+    assert torch.equal(y.permute(0, 2, 3, 1), expected(images))
+
+
+def test_plain_sampling_is_bilinear_between_centres():
+    y = reference(ramp(3, 4), matrix((1, 0, 0.25), (0, 1, 0.5), (0, 0, 1)), (1, 2), antialias=False)[0] * 255
+    assert y[0].tolist() == [pytest.approx([0.25, 1.25])]
+    assert y[1].tolist() == [pytest.approx([0.5, 0.5])]
+
+
+@pytest.mark.parametrize(
+    ("padding", "left_of_the_frame"),
+    [
+        ("reflection", [2, 1, 0, 0, 1]),
+        ("border", [0, 0, 0, 0, 1]),
+        ("zeros", [0, 0, 0, 0, 1]),
+        ((0.2, 0.4, 0.6), [51, 51, 51, 0, 1]),
+    ],
+)
+def test_padding_begins_at_the_edge(padding, left_of_the_frame):
+    for antialias in (True, False):
+        y = reference(
+            ramp(3, 4), matrix((1, 0, -3), (0, 1, 0), (0, 0, 1)), (1, 5), padding=padding, antialias=antialias
+        )
+        assert (y[0, 0, 0] * 255).tolist() == pytest.approx(left_of_the_frame)
+
+
+@pytest.mark.parametrize(
+    ("padding", "torch_name"), [("reflection", "reflection"), ("border", "border"), ("zeros", "zeros")]
+)
+def test_plain_sampling_agrees_with_grid_sample(padding, torch_name):
+    images = torch.randint(0, 256, (1, 7, 9, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    homography = matrix((1.7, -0.9, -6), (0.8, 1.3, -4), (0.01, -0.02, 1))
+    y = reference(images, homography, (12, 14), padding=padding, antialias=False)
+    v, u = torch.meshgrid(torch.arange(12).double() + 0.5, torch.arange(14).double() + 0.5, indexing="ij")
+    p = homography[0].double() @ torch.stack([u, v, torch.ones_like(u)]).reshape(3, -1)
+    grid = (p[:2] / p[2] / torch.tensor([[9.0], [7.0]]) * 2 - 1).T.reshape(1, 12, 14, 2)
+    x = images.permute(0, 3, 1, 2).double() / 255
+    torch.testing.assert_close(y, F.grid_sample(x, grid, padding_mode=torch_name, align_corners=False))
+
+
+def test_a_pixel_without_a_source_is_fill():
+    homography = matrix((1, 0, 0), (0, 1, 0), (-1, 0, 2))  # w is positive for u < 2
+    for padding, fill in (("reflection", 0.0), ((0.25, 0.5, 0.75), 0.25)):
+        for antialias in (True, False):
+            y = reference(ramp(4, 4) + 100, homography, (4, 4), padding=padding, antialias=antialias)
+            assert torch.equal(y[0, 0, :, 2:], torch.full((4, 2), fill, dtype=torch.float64))
+            assert (y[0, 0, 0, :2] > fill).all()
+
+
+@pytest.mark.parametrize("extent", [0.0, 0.5, 1.0, 1.7, 2.0, 3.0])
+def test_taps_sum_to_one_and_keep_a_ramp(extent):
+    fraction = torch.linspace(0, 1, 11, dtype=torch.float64)
+    weights = torch.stack(taps(fraction, torch.full_like(fraction, extent)))
+    torch.testing.assert_close(weights.sum(0), torch.ones(11, dtype=torch.float64))
+    torch.testing.assert_close((weights * torch.tensor([[-1.0], [0], [1], [2]])).sum(0), fraction)
+
+
+def test_taps_worked_by_hand():
+    one = torch.tensor(1.0, dtype=torch.float64)
+    # At a pixel's centre the outer weights are .067 s^2 up to s = 1, then .14 more for each pixel.
+    assert [float(w) for w in taps(0 * one, one)] == pytest.approx([0.067, 0.866, 0.067, 0])
+    assert [float(w) for w in taps(0 * one, 2 * one)] == pytest.approx([0.207, 0.586, 0.207, 0])
+    # Half way at s = 1, r = .26, p = .067 - .26: .5 (p + .25 r) = -.064, and .5 + .064.
+    assert [float(w) for w in taps(0.5 * one, one)] == pytest.approx([-0.064, 0.564, 0.564, -0.064])
+
+
+@pytest.mark.parametrize("shrink", [1.3, 2.0, 2.9, 4.0, 8.0, 16.0])
+def test_shrinking_keeps_a_ramp_and_removes_a_checkerboard(shrink):
+    homography = matrix((shrink, 0, 32), (0, shrink, 32), (0, 0, 1))
+    size = int(64 / shrink), int(64 / shrink)
+    y = reference(ramp(128, 128), homography, size)[0, 0, 0] * 255
+    assert y.tolist() == pytest.approx([32 + shrink * (u + 0.5) - 0.5 for u in range(size[1])])
+    if shrink >= 2:
+        board = ((ramp(128, 128)[..., :1] + ramp(128, 128)[..., 1:2]) % 2 * 255).expand(1, 128, 128, 3)
+        assert (reference(board, homography, size) - 0.5).abs().max() < 0.09
+
+
+def test_a_tile_is_divided_by_the_sides_and_the_lean_of_its_pixels():
+    def counts(*rows, size=(32, 32)):
+        return subpixels(matrix(*rows), size).tolist()
+
+    third = (0.0, 0.0, 1.0)
+    assert counts((1, 0, 0), (0, 1, 0), third) == [[[[1, 1]]]]
+    assert counts((3, 0, 0), (0, 3, 0), third) == [[[[1, 1]]]]
+    assert counts((4, 0, 0), (0, 4, 0), third) == [[[[2, 2]]]]
+    assert counts((0, 4, 0), (16, 0, 0), third) == [[[[8, 2]]]]
+    assert counts((99, 0, 0), (0, 1, 0), third) == [[[[8, 1]]]]
+    # 2.5 by .5, turned by 45 degrees, leans by (2.5^2 - .5^2) / 2 = 3: more than 2.
+    c = math.sqrt(0.5)
+    assert counts((2.5 * c, -0.5 * c, 0), (2.5 * c, 0.5 * c, 0), third) == [[[[2, 1]]]]
+    # x = u / (1 - u / 80): dx/du = w^-2 is 1 at u = 0, 2.78 at 32 (w = .6), 6.25 at 48 (w = .4).
+    assert counts((1, 0, 0), (0, 0.1, 0), (-1 / 80, 0, 1), size=(1, 48)) == [[[[1, 1], [4, 1]]]]
+    assert counts((1, 0, 0), (0, 1, 0), (-1, 0, 20)) == [[[[8, 8]]]]
+    assert subpixels(torch.empty(0, 3, 3), (33, 65)).shape == (0, 2, 3, 2)
+
+
+def test_only_whole_pixel_moves_are_copies():
+    third = (0.0, 0.0, 1.0)
+    copies = [((1, 0, 7), (0, 1, -3), third), ((-1, 0, 4), (0, 1, 0), third), ((0, 1, 0), (-1, 0, 4), third)]
+    softened = [((1, 0, 0.5), (0, 1, 0), third), ((1, 0.001, 0), (0, 1, 0), third), ((1, 0, 0), (1, 0, 0.1), third)]
+    homographies = torch.tensor([*copies, *softened])
+    assert moves_whole_pixels(homographies, (4, 4)).tolist() == [True] * 3 + [False] * 3
+    # An odd width turned about a corner: the centre of the first pixel still has to fall on a centre.
+    assert moves_whole_pixels(torch.tensor([[(-1, 0, 4.5), (0, 1, 0), third]]), (4, 4)).tolist() == [False]
+
+
+def colour_of(rgb, **parameters):
+    y = warp(
+        torch.tensor(rgb, dtype=torch.float64).reshape(1, 1, 1, 3),
+        IDENTITY,
+        parameters.pop("logit", None),
+        parameters.pop("colour", SAME),
+        OutSpec((1, 1), torch.float64),
+        **parameters,
+    )
+    return y.flatten().tolist()
+
+
+def test_brightness_contrast_and_saturation_are_affine_in_logits():
+    brightness = torch.eye(3, 4)[None]
+    brightness[..., 3] = math.log(0.6 / 0.4)
+    assert colour_of([0.3] * 3, logit=brightness) == pytest.approx([0.391304] * 3, abs=1e-6)
+    assert colour_of([0.3] * 3, logit=2 * torch.eye(3, 4)[None]) == pytest.approx([0.155172] * 3, abs=1e-6)
+    grey = torch.zeros(1, 3, 4)
+    grey[..., :3] = torch.tensor([0.2989, 0.5870, 0.1140])
+    assert colour_of([0.2, 0.5, 0.8], logit=grey) == pytest.approx([0.436267] * 3, abs=1e-6)
+    assert colour_of([0.0, 1.0, 0.5], logit=SAME) == pytest.approx([0, 1, 0.5], abs=1e-6)
+
+
+def test_hue_turns_the_hsv_circle():
+    assert colour_of([0.2, 0.5, 0.8], hue=torch.tensor([0.5])) == pytest.approx([0.8, 0.5, 0.2])
+    assert colour_of([1, 0, 0], hue=torch.tensor([1 / 3])) == pytest.approx([0, 1, 0], abs=1e-6)
+    assert colour_of([1, 0, 0], hue=torch.tensor([-1 / 3])) == pytest.approx([0, 0, 1], abs=1e-6)
+    assert colour_of([0.4, 0.4, 0.4], hue=torch.tensor([0.77])) == pytest.approx([0.4] * 3)
+
+
+def test_a_table_is_interpolated_between_grey_levels():
+    invert = torch.linspace(1, 0, 256)[None]
+    assert colour_of([0, 100.25 / 255, 1], table=invert) == pytest.approx([1, 1 - 100.25 / 255, 0], abs=1e-6)
+
+
+def test_the_operations_act_in_the_order_logit_hue_table_colour():
+    parameters = {
+        "logit": 2 * torch.eye(3, 4)[None],  # .3 -> .155172, .5 stays
+        "hue": torch.tensor([0.5]),  # cyan to red: (.5, .155172, .155172)
+        "table": torch.linspace(0, 2, 256)[None],  # (1, .310345, .310345)
+        "colour": torch.tensor([[[1.0, 0, 0, 10], [0, 1, 0, 20], [1, 1, 1, 0]]]),
+    }
+    assert colour_of([0.3, 0.5, 0.5], **parameters) == pytest.approx([11.0, 20.310345, 1.62069], abs=1e-5)
+
+
+def test_erase_replaces_pixels_by_their_centres():
+    images = torch.full((2, 4, 4, 3), 255, dtype=torch.uint8)
+    y = reference(images, IDENTITY.expand(2, 3, 3), (4, 4), erase=torch.tensor([[0.6, 0, 2.5, 2], [9, 9, 9, 9]]))
+    assert (y[0, 0] == 0).nonzero().tolist() == [[0, 1], [1, 1]]
+    assert (y[1] == 1).all()
+    y = reference(images[:1], IDENTITY, (4, 4), erase=torch.tensor([[0, 0, 1, 1, 0.25, 0.5, 2]]))
+    assert y[0, :, 0, 0].tolist() == [0.25, 0.5, 2]
+
+
+def test_output_formats():
+    images = torch.tensor([0, 1, 2], dtype=torch.uint8).reshape(1, 1, 1, 3)
+    scaled = 0.5 * SAME
+    y = warp(images, IDENTITY, None, scaled, OutSpec((1, 1), torch.uint8), backend="reference")
+    assert y.flatten().tolist() == [0, 0, 1]  # 0, .5 (to even), 1
+    y = warp(images, IDENTITY, None, 300 * SAME, OutSpec((1, 1), torch.uint8), backend="reference")
+    assert y.flatten().tolist() == [0, 255, 255]
+    y = warp(images, IDENTITY, None, SAME, OutSpec((1, 1), torch.bfloat16), backend="reference")
+    assert y.dtype == torch.bfloat16
+    y = warp(ramp(4, 4), IDENTITY, None, SAME, OutSpec((4, 4), layout="channels_last"), backend="reference")
+    assert y.shape == (1, 3, 4, 4)
+    assert y.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_packed_images_come_out_as_dense_ones():
+    images = [torch.randint(0, 256, (h, w, 3), dtype=torch.uint8) for h, w in ((5, 7), (1, 1), (3, 2))]
+    homography = matrix((0.7, 0.1, -1), (0.2, 0.9, 0.5), (0, 0, 1)).expand(3, 3, 3)
+    together = reference(Packed.of(images), homography, (6, 8))
+    for i, image in enumerate(images):
+        assert torch.equal(together[i : i + 1], reference(image[None], homography[:1], (6, 8)))
+
+
+def test_no_images_give_no_images():
+    y = warp(
+        torch.empty(0, 8, 8, 3, dtype=torch.uint8), torch.empty(0, 3, 3), None, torch.empty(0, 3, 4), OutSpec((4, 5))
+    )
+    assert y.shape == (0, 3, 4, 5)
+
+
+def test_validity_marks_what_shows_the_source():
+    tilted = matrix((1, 0, -1), (0, 1, 0), (-0.25, 0, 1))  # w is positive for u < 4
+    seen = validity(torch.zeros(1, 3, 4, 3), tilted, OutSpec((2, 6)))
+    # (u - 1) / (1 - u / 4) at .5, 1.5, 2.5, 3.5: -.57, .8, 4, 20; y = v / w: .5, 1.5 / .625 = 2.4 in the second row.
+    assert seen[0].tolist() == [[False, True, False, False, False, False]] * 2
+
+
+def test_masks_are_never_interpolated():
+    mask = torch.tensor([[[0, 5, 5, 0], [0, 5, 5, 0]]], dtype=torch.int16)
+    third = (0.0, 0.0, 1.0)
+    shifted = warp_mask(mask, matrix((1, 0, 0.4), (0, 1, 0), third), OutSpec((2, 4)))
+    assert shifted.dtype == torch.int16
+    assert torch.equal(shifted, mask)
+    shifted = warp_mask(mask, matrix((1, 0, 0.6), (0, 1, 0), third), OutSpec((2, 4), padding="zeros"), fill=9)
+    assert shifted[0].tolist() == [[5, 5, 0, 9]] * 2
+    halved = warp_mask(mask, matrix((2, 0, 0), (0, 2, 0), third), OutSpec((1, 2)), mode="majority")
+    assert halved[0].tolist() == [[0, 0]]  # as many of one as of the other: the smaller
+    few = torch.tensor([[[1, 1, 1, 2], [1, 3, 2, 2]]])
+    assert warp_mask(few, matrix((2, 0, 0), (0, 2, 0), third), OutSpec((1, 2)), mode="majority").tolist() == [[[1, 2]]]
+    assert warp_mask([few[0], mask[0].long()], IDENTITY.expand(2, 3, 3), OutSpec((2, 4))).shape == (2, 2, 4)
+
+
+GOOD = {
+    "images": torch.zeros(2, 4, 4, 3, dtype=torch.uint8),
+    "homography": IDENTITY.expand(2, 3, 3),
+    "logit": None,
+    "colour": SAME.expand(2, 3, 4),
+    "out": OutSpec((4, 4)),
+}
+NAN = IDENTITY.expand(2, 3, 3).clone()
+NAN[1, 0, 0] = torch.nan
+FLAT = IDENTITY.expand(2, 3, 3).clone()
+FLAT[1, 1] = 2 * FLAT[1, 0]
+PAST = Packed(
+    torch.zeros(95, dtype=torch.uint8), torch.tensor([0, 48]), torch.tensor([[4, 4], [4, 4]], dtype=torch.int32)
+)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"homography": NAN}, "homography must be finite, but row 1"),
+        ({"homography": FLAT}, "homography must have an inverse, but row 1"),
+        ({"homography": torch.zeros(2, 3, 3)}, "must have an inverse, but row 0"),
+        ({"homography": IDENTITY.double().expand(2, 3, 3)}, "homography must be float32"),
+        ({"homography": IDENTITY}, r"homography must be float32 \[2, 3, 3\], but got torch.float32 \[1, 3, 3\]"),
+        ({"homography": [1]}, "homography must be a float32 tensor"),
+        ({"homography": torch.empty(2, 3, 3, device="meta")}, "on the images' device cpu"),
+        ({"images": torch.zeros(2, 3, 4, 4, dtype=torch.uint8)}, r"images must be \[N, H, W, 3\]"),
+        ({"images": torch.zeros(2, 4, 4, 3, dtype=torch.int32)}, "images must be uint8"),
+        ({"images": torch.zeros(2, 0, 4, 3, dtype=torch.uint8)}, "at least one pixel"),
+        ({"images": "cat"}, "images must be a tensor"),
+        ({"images": PAST}, "Packed image 1 must lie within the 95 bytes of data, but it takes bytes 48 to 96"),
+        ({"images": Packed(PAST.data, torch.tensor([-1, 0]), PAST.sizes)}, "Packed image 0 must lie within"),
+        ({"images": Packed(PAST.data, PAST.offsets, 0 * PAST.sizes)}, "at least one pixel"),
+        ({"images": Packed(PAST.data, PAST.offsets.int(), PAST.sizes)}, "Packed offsets must be torch.int64"),
+        ({"images": Packed(PAST.data, PAST.offsets, PAST.sizes[:1])}, r"Packed sizes must be \[2, 2\]"),
+        ({"logit": torch.zeros(2, 3, 3)}, "logit must be float32"),
+        ({"colour": torch.zeros(2, 4, 3)}, "colour must be float32"),
+        ({"hue": torch.zeros(2, 1)}, "hue must be float32"),
+        ({"table": torch.zeros(256)}, "table must be float32"),
+        ({"erase": torch.zeros(2, 5)}, "erase must be float32"),
+        ({"out": (4, 4)}, "out must be an OutSpec"),
+        ({"backend": "metal"}, "backend must be 'gpu'"),
+        ({"backend": "cpu", "out": OutSpec((4, 4), torch.float64)}, "use backend='reference'"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(changed, message):
+    with pytest.raises(WarpError, match=message):
+        warp(**{**GOOD, **changed})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"size": (0, 4)},
+        {"size": (4,)},
+        {"size": (4, 4.5)},
+        {"size": (4, 4), "dtype": torch.float16},
+        {"size": (4, 4), "layout": "nhwc"},
+        {"size": (4, 4), "padding": "mirror"},
+        {"size": (4, 4), "padding": (0, 0, 2)},
+        {"size": (4, 4), "padding": (0, 0)},
+    ],
+)
+def test_an_output_that_cannot_be_made_is_refused(settings):
+    with pytest.raises(WarpError, match="must be"):
+        OutSpec(**settings)
+
+
+def test_masks_that_do_not_fit_are_refused():
+    good = torch.zeros(2, 3, 3, dtype=torch.uint8)
+    for masks in (good.float(), good[0], [good[0], good[1].int()], [good], [torch.zeros(0, 3).int()] * 2):
+        with pytest.raises(WarpError, match="mask"):
+            warp_mask(masks, IDENTITY.expand(2, 3, 3), OutSpec((2, 2)))
+    with pytest.raises(WarpError, match="mode must be"):
+        warp_mask(good, IDENTITY.expand(2, 3, 3), OutSpec((2, 2)), mode="bilinear")
