@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
-import simplejpeg  # type: ignore[import-untyped]
+import simplejpeg
 import torch
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile
