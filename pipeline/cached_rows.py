@@ -1,6 +1,7 @@
 """Rows of a cache: pixels at the byte offsets of its index, memory-mapped or read."""
 
 import io
+import resource
 import zlib
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
@@ -11,6 +12,7 @@ import simplejpeg
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from ..errors import DamagedRowError, UsageError
 from ..transforms.draw import hash_key
@@ -69,6 +71,7 @@ class CacheRows:
         # A page of these comes with the first row in it that is read.
         self._checked = np.zeros(0 if checking == "never" else len(cache), bool)
         self._files = MappedFiles(cache.parts) if reading == "map" else ReadFiles(cache.parts)
+        self._cold = True  # until a batch came without a byte from the disk
 
     def __len__(self) -> int:
         return len(self._cache)
@@ -106,21 +109,29 @@ class CacheRows:
         return {"label": Targets("category", torch.from_numpy(labels.to_numpy().astype(np.int64)))}
 
     def expect(self, rows: RowNumbers) -> None:
-        """Ask the system to read these rows ahead."""
-        places = self._places(rows)
-        self._files.expect(places.part, places.offset, places.length)
+        """Ask the system to read these rows ahead, unless the last batch came out of the page cache."""
+        if self._cold:
+            places = self._places(rows)
+            self._files.expect(places.part, places.offset, places.length)
+
+    def warm_up(self) -> None:
+        """Read all part files once, one behind the other, so that they are in the page cache in order."""
+        self._files.warm_up()
 
     def read(self, rows: RowNumbers, buffers: Buffers, *, in_place: bool) -> Pixels:
         """The rows' pixels: copied, decoded, or left where they lie in the mapped files."""
+        before = _blocks_read()
         places = self._places(rows)
         self._files.states.check(np.unique(places.part).tolist())
         matrix = self._columns["matrix"][rows].reshape(-1, 3, 3)
         if in_place and self._cache.encoding == "raw" and isinstance(self._files, MappedFiles):
-            return Pixels(self._in_place(rows, places, self._files), matrix)
-        images = allocate(places.size, buffers)
-        for i, (row, image) in enumerate(zip(rows.tolist(), views(images), strict=True)):
-            self._fill(image, row, places, i)
-        return Pixels(images, matrix)
+            pixels: Tensor | Packed = self._in_place(rows, places, self._files)
+        else:
+            pixels = allocate(places.size, buffers)
+            for i, (row, image) in enumerate(zip(rows.tolist(), views(pixels), strict=True)):
+                self._fill(image, row, places, i)
+        self._cold = _blocks_read() > before
+        return Pixels(pixels, matrix)
 
     def _places(self, rows: RowNumbers) -> Places:
         c = self._columns
@@ -176,6 +187,11 @@ class CacheRows:
             row,
             key,
         )
+
+
+def _blocks_read() -> int:
+    """How often this thread had to read from a disk so far."""
+    return resource.getrusage(getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)).ru_inblock
 
 
 def _decode(data: NDArray[np.uint8], encoding: str, out: NDArray[np.uint8]) -> None:

@@ -1,6 +1,7 @@
 """The files of a cache: whether they are still the same, and their bytes by `preadv`."""
 
 import os
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CacheError
+
+_TRUSTED = 0.1  # seconds: asking for every row would cost as much as a twentieth of copying it
 
 
 class FileStates:
@@ -20,15 +23,27 @@ class FileStates:
         self.paths = list(paths)
         self._states = [_state(path) for path in self.paths]
         self.sizes: NDArray[np.int64] = np.array([state[0] for state in self._states], np.int64)
+        self._checked = [-_TRUSTED] * len(self.paths)
         for path, state, size in zip(self.paths, self._states, sizes or (), strict=sizes is not None):
             if state[0] != size:
                 raise CacheError(f"{path} must have {size} bytes as in the index, but has {state[0]}: build it again")
 
     def check(self, files: Iterable[int]) -> None:
-        """Raise CacheError if one of these files is no longer the one that it was."""
+        """Raise CacheError if one of these files is no longer the one that it was, a tenth of a second ago or now."""
+        now = time.monotonic()
         for i in files:
-            if _state(self.paths[i]) != self._states[i]:
-                raise CacheError(f"{self.paths[i]} was changed while it was read: open the cache again")
+            if now - self._checked[i] >= _TRUSTED:
+                if _state(self.paths[i]) != self._states[i]:
+                    raise CacheError(f"{self.paths[i]} was changed while it was read: open the cache again")
+                self._checked[i] = now
+
+    def warm_up(self) -> None:
+        """Read every file from its beginning to its end."""
+        buffer = bytearray(16 << 20)
+        for path in self.paths:
+            with path.open("rb", buffering=0) as file:
+                while file.readinto(buffer):
+                    pass
 
 
 def _state(path: Path) -> tuple[int, int, int, int]:
@@ -68,6 +83,10 @@ class ReadFiles:
                 done += count
         finally:
             os.close(number)
+
+    def warm_up(self) -> None:
+        """Read all files once."""
+        self.states.warm_up()
 
     def expect(self, files: NDArray[np.int64], offsets: NDArray[np.int64], lengths: NDArray[np.int64]) -> None:
         """Ask the system to read these ranges ahead."""

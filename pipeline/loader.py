@@ -183,9 +183,11 @@ class Loader:
         """The batches of `jobs` in order, made by threads ahead of time; all threads end with the loop."""
         pending: deque[Future[Batch]] = deque()
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="onewarp-loader")
+        job, following = next(jobs, None), next(jobs, None)
         try:
-            for job in jobs:
-                pending.append(pool.submit(self._maker.make, job))
+            while job is not None:
+                pending.append(pool.submit(self._maker.make, job, following))
+                job, following = following, next(jobs, None)
                 if len(pending) > self.prefetch:
                     yield pending.popleft().result()
             while pending:

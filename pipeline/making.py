@@ -69,8 +69,10 @@ class Maker:
     selection: RowNumbers | None = None
     set_aside: dict[int, DamagedRowError] = field(default_factory=dict)
 
-    def make(self, job: Job) -> Batch:
-        """Read, augment, collate."""
+    def make(self, job: Job, following: Job | None = None) -> Batch:
+        """Read, augment, collate; the rows of the `following` job are asked for ahead."""
+        if following is not None:
+            self.rows.expect(following.rows)
         while True:
             try:
                 return self._made(self._without_set_aside(job))

@@ -66,7 +66,7 @@ def test_a_change_while_reading_is_noticed(tmp_path, contents, change):
     paths = write(tmp_path, contents)
     files = MappedFiles(paths)
     change(paths[3])
-    files.states.check([0, 1])
+    files.states.check([0, 1])  # another file
     with pytest.raises(CacheError, match=r"3\.bin"):
         files.states.check([0, 3])
 
@@ -79,6 +79,13 @@ def test_reading_gives_the_same_bytes_and_notices_the_end(tmp_path, contents):
     with pytest.raises(CacheError, match="ends 5 bytes too early"):
         files.get(0, 5, 10)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("kind", [MappedFiles, ReadFiles])
+def test_warming_up_changes_nothing(tmp_path, contents, kind):
+    files = kind(write(tmp_path, contents))
+    files.warm_up()
+    assert [files.get(i, 0, len(c)).tobytes() for i, c in enumerate(contents)] == contents
 
 
 def test_no_files_at_all():
