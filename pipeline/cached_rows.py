@@ -128,8 +128,8 @@ class CacheRows:
             pixels: Tensor | Packed = self._in_place(rows, places, self._files)
         else:
             pixels = allocate(places.size, buffers)
-            for i, (row, image) in enumerate(zip(rows.tolist(), views(pixels), strict=True)):
-                self._fill(image, row, places, i)
+            fill = self._copy if self._cache.encoding == "raw" else self._decode
+            fill(rows, places, views(pixels))
         self._cold = _blocks_read() > before
         return Pixels(pixels, matrix)
 
@@ -146,33 +146,40 @@ class CacheRows:
         return places
 
     def _in_place(self, rows: RowNumbers, places: Places, files: MappedFiles) -> Packed:
-        unchecked = [] if self._checking == "never" else np.flatnonzero(~self._checked[rows]).tolist()
-        for i in unchecked:
+        for i in self._unchecked(rows):
             self._verify(int(rows[i]), files.get(*self._place(places, i)))
         starts = files.starts[places.part] + places.offset
         return Packed(torch.from_numpy(files.data), torch.from_numpy(starts), torch.from_numpy(places.size))
 
-    def _fill(self, image: NDArray[np.uint8], row: int, places: Places, i: int) -> None:
-        part, offset, length = self._place(places, i)
-        if self._cache.encoding == "raw":
-            flat = image.reshape(-1)
-            self._files.into(flat, part, offset)
-            self._verify(row, flat)
-            return
-        data = self._files.get(part, offset, length)
-        self._verify(row, data)
-        try:
-            _decode(data, self._cache.encoding, image)
-        except (ValueError, OSError) as error:
-            raise self._damaged(row, f"it cannot be decoded ({error})") from error
+    def _copy(self, rows: RowNumbers, places: Places, images: list[NDArray[np.uint8]]) -> None:
+        flat = [image.reshape(-1) for image in images]
+        self._files.fill(flat, places.part, places.offset)
+        for i in self._unchecked(rows):
+            self._verify(int(rows[i]), flat[i])
+
+    def _decode(self, rows: RowNumbers, places: Places, images: list[NDArray[np.uint8]]) -> None:
+        unchecked = set(self._unchecked(rows))
+        for i, (row, image) in enumerate(zip(rows.tolist(), images, strict=True)):
+            data = self._files.get(*self._place(places, i))
+            if i in unchecked:
+                self._verify(row, data)
+            try:
+                _decode(data, self._cache.encoding, image)
+            except (ValueError, OSError) as error:
+                raise self._damaged(row, f"it cannot be decoded ({error})") from error
+
+    def _unchecked(self, rows: RowNumbers) -> list[int]:
+        """Which of the rows have to be compared with their checksum."""
+        if self._checking == "never":
+            return []
+        unchecked: list[int] = np.flatnonzero(~self._checked[rows]).tolist()
+        return unchecked
 
     @staticmethod
     def _place(places: Places, i: int) -> tuple[int, int, int]:
         return int(places.part[i]), int(places.offset[i]), int(places.length[i])
 
     def _verify(self, row: int, data: NDArray[np.uint8]) -> None:
-        if self._checking == "never" or self._checked[row]:
-            return
         found, expected = zlib.crc32(data.data), int(self._columns["checksum"][np.array([row])][0])
         if found != expected:
             raise self._damaged(row, f"its checksum is {found:08x}, but {expected:08x} was written")

@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +51,12 @@ def _state(path: Path) -> tuple[int, int, int, int]:
     try:
         status = os.stat(path)
     except FileNotFoundError:
-        raise CacheError(f"{path} is missing: it was removed, or the cache was built again") from None
+        raise _missing(path) from None
     return status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino
+
+
+def _missing(path: Path) -> CacheError:
+    return CacheError(f"{path} is missing: it was removed, or the cache was built again")
 
 
 class ReadFiles:
@@ -67,20 +72,33 @@ class ReadFiles:
     def get(self, file: int, offset: int, length: int) -> NDArray[np.uint8]:
         """These bytes, `uint8[length]`."""
         out = np.empty(length, np.uint8)
-        self.into(out, file, offset)
+        self.fill([out], np.array([file]), np.array([offset]))
         return out
 
-    def into(self, out: NDArray[np.uint8], file: int, offset: int) -> None:
-        """Read bytes into `out` `uint8[length]`."""
-        path = self.states.paths[file]
-        number = os.open(path, os.O_RDONLY)
+    def fill(self, outs: Sequence[NDArray[np.uint8]], files: NDArray[np.int64], offsets: NDArray[np.int64]) -> None:
+        """Read bytes from these places into each of `outs` `uint8[length]`; each file is opened once."""
+        for file in np.unique(files).tolist():
+            with self._opened(file) as number:
+                for i in np.flatnonzero(files == file).tolist():
+                    self._read(number, file, outs[i], int(offsets[i]))
+
+    def _read(self, number: int, file: int, out: NDArray[np.uint8], offset: int) -> None:
+        done = 0
+        while done < len(out):  # one call reads 2 GB at most
+            count = os.preadv(number, [out[done:].data], offset + done)
+            if count == 0:
+                path = self.states.paths[file]
+                raise CacheError(f"{path} ends {len(out) - done} bytes too early: it was changed while it was read")
+            done += count
+
+    @contextmanager
+    def _opened(self, file: int) -> Iterator[int]:
         try:
-            done = 0
-            while done < len(out):  # one call reads 2 GB at most
-                count = os.preadv(number, [out[done:].data], offset + done)
-                if count == 0:
-                    raise CacheError(f"{path} ends {len(out) - done} bytes too early: it was changed while it was read")
-                done += count
+            number = os.open(self.states.paths[file], os.O_RDONLY)
+        except FileNotFoundError:
+            raise _missing(self.states.paths[file]) from None
+        try:
+            yield number
         finally:
             os.close(number)
 
@@ -91,9 +109,6 @@ class ReadFiles:
     def expect(self, files: NDArray[np.int64], offsets: NDArray[np.int64], lengths: NDArray[np.int64]) -> None:
         """Ask the system to read these ranges ahead."""
         for file in np.unique(files).tolist():
-            number = os.open(self.states.paths[file], os.O_RDONLY)
-            try:
-                for i in np.flatnonzero(files == file):
+            with self._opened(file) as number:
+                for i in np.flatnonzero(files == file).tolist():
                     os.posix_fadvise(number, int(offsets[i]), int(lengths[i]), os.POSIX_FADV_WILLNEED)
-            finally:
-                os.close(number)
