@@ -57,6 +57,7 @@ class Training(Protocol):
     dls: Any
     run: Run
     metrics: tuple[Any, ...]
+    accelerator: Any
 
 
 class Callback:

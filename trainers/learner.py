@@ -1,31 +1,30 @@
 """The Learner: data, a model, an optimiser and one visible loop.
 
-The loop is `Learner.fit_schedule` and the two functions after it. All else either prepares it (rates, frozen groups),
-or is a callback at one of its named moments (`events.py`), or uses the model that it leaves.
+The loop is `Learner.fit_schedule` and `Learner._train` after it. All else either prepares it (rates, frozen groups), or
+is a callback at one of its named moments (`events.py`), or uses the model that it leaves (`predictor.py`).
 """
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from accelerate.utils import gather_object
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from ..errors import TrainingError, UsageError
-from . import optimiser
+from . import checkpoint, find, optimiser
 from .events import Callback, Run, StopTraining, notify
-from .metrics import Metric, name_of
-from .objective import Loss, Objective, Points, objective_for
+from .metrics import Metric
+from .objective import Loss, Objective
+from .predictor import Predictor
 from .recorder import EpochTable, Recorder
 from .schedule import Constant, OneCycle, Rates, Schedule, spread
 
 
-class Learner:
+class Learner(Predictor):
     """Trains `model` on `dls.train` and measures it on `dls.valid`: iterables of batches `(x, y)`.
 
     `metrics` is one or several functions of predictions and targets; `groups` gives lists of parameters from the
@@ -52,23 +51,17 @@ class Learner:
     ) -> None:
         if accumulate < 1:
             raise UsageError(f"accumulate must be at least 1, but got {accumulate}")
-        self.dls = dls
-        self.model = model
-        self.objective = objective_for(dls, loss_func)
-        self.metrics = tuple(metrics) if isinstance(metrics, Sequence) else (metrics,)
+        super().__init__(dls, model, loss_func, metrics, precision=precision)
+        self.model.to(self.accelerator.device)  # before the optimiser takes its parameters
         self.layers = optimiser.complete(model, groups(model))
-        self.lr, self.wd, self.wd_bn_bias, self.train_bn = lr, wd, wd_bn_bias, train_bn
-        self.momenta = momenta
-        self.accumulate = accumulate
-        self.opt: Optimizer = self._new_optimiser()
+        self.lr, self.train_bn, self.momenta, self.accumulate = lr, train_bn, momenta, accumulate
+        self.opt: Optimizer = optimiser.adam(self.model, self.layers, wd, wd_bn_bias)
         self.recorder = Recorder()
         self.cbs: list[Callback] = [self.recorder, *([EpochTable()] if table else []), *cbs]
         self.fits = 0  # calls of fit so far
         self.epochs = 0  # epochs of training so far, over all calls: the loader's epoch
         self.run: Run = Run(0, 1, 1, Constant((lr,)))
-        self._precision = precision
-        self._resume: tuple[int, int, int] | None = None  # the call, epoch and step at which a checkpoint stands
-        self.accelerator = self._new_accelerator()
+        self._resume: checkpoint.Place | None = None
 
     # Fitting -------------------------------------------------------------------------------------------------------
 
@@ -107,7 +100,9 @@ class Learner:
         self.unfreeze()
         self.fit_one_cycle(epochs, slice(base_lr / lr_mult, base_lr), pct_start=pct_start, div=div, cbs=cbs)
 
-    def fit_schedule(self, epochs: int, schedule: Schedule, cbs: Iterable[Callback] = ()) -> None:
+    def fit_schedule(
+        self, epochs: int, schedule: Schedule, cbs: Iterable[Callback] = (), validate: bool = True
+    ) -> None:
         """Train for `epochs` along a schedule: the loop."""
         if epochs < 1:
             raise UsageError(f"epochs must be at least 1, but got {epochs}")
@@ -116,14 +111,15 @@ class Learner:
         if self._done_before(run):
             return
         self.run, callbacks = run, [*self.cbs, *cbs]
-        network, opt = self._prepare()
+        network = self._prepare()
+        opt = self.accelerator.prepare_optimizer(self.opt)
         try:
             notify("before_fit", callbacks, self)
             while run.epoch < epochs:
                 notify("before_epoch", callbacks, self)
                 self._train(network, opt, callbacks)
                 notify("after_train", callbacks, self)
-                run.values |= self.evaluate(network, self.dls.valid)
+                run.values |= self.evaluate(network, self.dls.valid) if validate else {}
                 notify("after_validate", callbacks, self)
                 self.epochs += 1
                 notify("after_epoch", callbacks, self)
@@ -138,8 +134,8 @@ class Learner:
     def _train(self, network: nn.Module, opt: Any, callbacks: Sequence[Callback]) -> None:
         run = self.run
         network.train()
-        for x, y in self._batches(self.dls.train, self.epochs, skip=run.step):
-            run.batch = x, y
+        for batch in self._batches(run.step):
+            run.batch = self._parts(batch)
             run.setting = run.schedule(run.position)
             optimiser.apply(run.setting, self.opt)
             notify("before_batch", callbacks, self)
@@ -158,13 +154,31 @@ class Learner:
             run.step += 1
             notify("after_batch", callbacks, self)
 
-    @torch.no_grad()
-    def evaluate(self, network: nn.Module, batches: Any) -> dict[str, float]:
-        """The mean loss (`valid_loss`) and the metrics over all of `batches`; nothing where there are none."""
-        if batches is None or _length(batches) == 0:
-            return {}
-        outputs, targets, losses = self._outputs(network, batches)
-        return {"valid_loss": float(losses.double().mean())} | self._measure(outputs, targets)
+    def _batches(self, done: int) -> Iterator[Any]:
+        """The training batches of this epoch, without those done before a checkpoint: from the loader's own position
+        where it has one."""
+        loader = self.dls.train
+        if hasattr(loader, "set_epoch"):
+            loader.set_epoch(self.epochs)
+        place, self._resume = self._resume, None
+        if done and place is not None and place.loader is not None and hasattr(loader, "load_state_dict"):
+            loader.load_state_dict(place.loader)
+            done = 0
+        for number, batch in enumerate(loader):
+            if number >= done:
+                yield batch
+
+    def _done_before(self, run: Run) -> bool:
+        """Whether a checkpoint lies beyond this run; where it lies within, the run starts there."""
+        place = self._resume
+        if place is None:
+            return False
+        if run.number < place.fit or (run.number == place.fit and place.epoch >= run.epochs):
+            return True
+        if run.number == place.fit:
+            place.check(run)
+            run.epoch, run.step = place.epoch, place.step
+        return False
 
     # Parameters ----------------------------------------------------------------------------------------------------
 
@@ -184,159 +198,47 @@ class Learner:
         """Train everything."""
         self.freeze_to(0)
 
-    def to_fp16(self) -> "Learner":
-        """From now on compute in half precision with loss scaling, which takes a GPU; returns the learner."""
-        if self.accelerator.device.type == "cpu":
-            raise UsageError("to_fp16 must have a GPU, but there is only a CPU: use to_bf16()")
-        return self._to("fp16")
+    # Finding, saving -----------------------------------------------------------------------------------------------
 
-    def to_bf16(self) -> "Learner":
-        """From now on compute in bfloat16; returns the learner."""
-        return self._to("bf16")
+    def lr_find(
+        self,
+        start_lr: float = 1e-7,
+        end_lr: float = 10.0,
+        num_it: int = 100,
+        stop_div: bool = True,
+        suggest_funcs: find.Suggest | Sequence[find.Suggest] = (find.valley,),
+    ) -> Any:
+        """Suggest learning rates by a mock training with growing rates; model and optimiser are left as they were.
 
-    def to_fp32(self) -> "Learner":
-        """From now on compute in single precision; returns the learner."""
-        return self._to("no")
+        Returns a named tuple of what each function suggests, with its picture under `.plot()`.
+        """
+        functions = suggest_funcs if isinstance(suggest_funcs, Sequence) else (suggest_funcs,)
+        sweep = find.Sweep(find.Grid(start_lr, end_lr, num_it), len(self.layers), stop_div)
+        weights, state = copy.deepcopy(self.model.state_dict()), copy.deepcopy(self.opt.state_dict())
+        kept = self.cbs, self.run, self.fits, self.epochs
+        self.cbs = []
+        try:
+            with torch.random.fork_rng():
+                epochs = num_it // max(_length(self.dls.train), 1) + 1
+                self.fit_schedule(epochs, sweep, [sweep], validate=False)
+        finally:
+            self.model.load_state_dict(weights)
+            self.opt.load_state_dict(state)
+            self.cbs, self.run, self.fits, self.epochs = kept
+        return find.suggest(sweep, functions)
 
-    def _to(self, precision: str) -> "Learner":
-        self._precision = precision
-        self.accelerator = self._new_accelerator()
+    def save(self, path: str | Path) -> Path:
+        """Write a checkpoint: weights, optimiser, position, history; see `resume`."""
+        return checkpoint.save(self, Path(path))
+
+    def resume(self, path: str | Path) -> "Learner":
+        """Go on from a checkpoint: calls of `fit` that it has behind it are skipped, and the one that it stands in goes
+        on at the next batch. So a script that was killed is run again as it is, with this line before its first fit.
+
+        Raises `TrainingError` where the checkpoint is of another model or another data pipeline.
+        """
+        self._resume = checkpoint.load(self, Path(path))
         return self
-
-    # Using the model -----------------------------------------------------------------------------------------------
-
-    def validate(self, dl: Any = None) -> dict[str, float]:
-        """The loss and metrics over `dl`, or over the validation set."""
-        network, _ = self._prepare()
-        try:
-            return self.evaluate(network, self.dls.valid if dl is None else dl)
-        finally:
-            self._release(network)
-
-    def get_preds(
-        self, dl: Any = None, with_input: bool = False, with_decoded: bool = False, with_loss: bool = False
-    ) -> tuple[Tensor | None, ...]:
-        """Predictions and targets over `dl` (the validation set), on the CPU.
-
-        In this order: inputs if asked, predictions (probabilities), targets (None where there are none), decoded
-        predictions if asked, losses of each sample if asked.
-        """
-        inputs: list[Tensor] = []
-        network, _ = self._prepare()
-        try:
-            outputs, targets, losses = self._outputs(network, self.dls.valid if dl is None else dl, inputs)
-        finally:
-            self._release(network)
-        if with_input and len({x.shape[1:] for x in inputs}) > 1:
-            raise UsageError("with_input must have batches of one size, but they differ: give batch_tfms a size")
-        predictions = self.objective.activation(outputs)
-        result: list[Tensor | None] = [torch.cat(inputs)] if with_input else []
-        result += [predictions, targets if len(targets) else None]
-        result += [self.objective.decode(predictions)] if with_decoded else []
-        result += [losses if len(losses) else None] if with_loss else []
-        return tuple(result)
-
-    def predict(self, item: str | Path | Any) -> tuple[Any, Tensor, Tensor]:
-        """What one file shows: its label, the label's number (or the decoded tensor), and the predictions.
-
-        The file takes the way of the validation set.
-        """
-        predictions, _, decoded = self.get_preds(self.dls.test_dl([item]), with_decoded=True)
-        assert predictions is not None
-        assert decoded is not None
-        return self.label(decoded[0]), decoded[0], predictions[0]
-
-    def label(self, decoded: Tensor) -> Any:
-        """A decoded prediction or a target in words, where there is a vocabulary."""
-        vocab = getattr(self.dls, "vocab", None)
-        if vocab is None or (decoded.ndim and not decoded.is_floating_point()):
-            return decoded
-        if decoded.ndim == 0:
-            return vocab[int(decoded)]
-        return [name for name, holds in zip(vocab, decoded.tolist(), strict=True) if holds]
-
-    # Inside --------------------------------------------------------------------------------------------------------
-
-    def _new_optimiser(self) -> Optimizer:
-        return optimiser.adam(self.model, self.layers, self.wd, self.wd_bn_bias)
-
-    def _new_accelerator(self) -> Accelerator:
-        # accelerate keeps one precision for the whole process; ours may change between two runs.
-        if AcceleratorState._shared_state and AcceleratorState().mixed_precision != self._precision:
-            AcceleratorState._reset_state()
-        return Accelerator(mixed_precision=self._precision)
-
-    def _prepare(self) -> tuple[nn.Module, Any]:
-        self.accelerator = self._new_accelerator()
-        network = self.accelerator.prepare_model(self.model)
-        return network, self.accelerator.prepare_optimizer(self.opt)
-
-    def _release(self, network: nn.Module) -> None:
-        self.model = self.accelerator.unwrap_model(network, keep_fp32_wrapper=False)
-        self.model.__dict__.pop("_is_accelerate_prepared", None)  # or it would not be prepared for another precision
-
-    def _batches(self, loader: Any, epoch: int, skip: int = 0) -> Iterator[tuple[Any, Any]]:
-        """Batches on the device; the first `skip` are left out, by the loader's own position where it has one."""
-        if hasattr(loader, "set_epoch"):
-            loader.set_epoch(epoch)
-        if skip and self._loader_state is not None:
-            loader.load_state_dict(self._loader_state)
-            self._loader_state, skip = None, 0
-        for number, batch in enumerate(loader):
-            if number >= skip:
-                x, y = (*batch, None)[:2] if len(batch) == 1 else batch[:2]
-                yield _on(x, self.accelerator.device), _on(y, self.accelerator.device)
-
-    _loader_state: dict[str, Any] | None = None
-
-    def _done_before(self, run: Run) -> bool:
-        """Whether a checkpoint lies beyond this run; where it lies within, the run starts there."""
-        if self._resume is None:
-            return False
-        number, epoch, step = self._resume
-        if run.number < number or (run.number == number and epoch >= run.epochs):
-            return True
-        if run.number == number:
-            run.epoch, run.step = epoch, step
-        self._resume = None
-        return False
-
-    @torch.no_grad()
-    def _outputs(
-        self, network: nn.Module, batches: Any, inputs: list[Tensor] | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Outputs, targets and losses of each sample over all processes, on the CPU."""
-        network.eval()
-        rows: list[tuple[Tensor, ...]] = []
-        for batch in batches:
-            x, y = (*batch, None)[:2] if len(batch) == 1 else batch[:2]
-            keep = getattr(batch, "valid", None)
-            keep = slice(None) if keep is None else keep.cpu()
-            x, y = _on(x, self.accelerator.device), _on(y, self.accelerator.device)
-            outputs = network(x)
-            if inputs is not None:
-                inputs.append(x[keep].cpu())
-            if y is None:
-                rows.append((outputs[keep].cpu(), torch.empty(0), torch.empty(0)))
-                continue
-            if not rows:
-                self.objective.check(outputs, y)
-            losses = self.objective.loss(outputs, y, reduction="none")
-            rows.append((outputs[keep].cpu(), y[keep].cpu(), losses[keep].cpu()))
-        if self.accelerator.num_processes > 1:
-            rows = gather_object(rows)
-        if not rows:
-            raise UsageError("predictions must have images to be made for, but there are none")
-        outputs, targets, losses = (torch.cat(parts) for parts in zip(*rows, strict=True))
-        return outputs, targets, losses
-
-    def _measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
-        outputs = self.objective.activation(outputs) if isinstance(self.objective, Points) else outputs.float()
-        return {name_of(metric): float(metric(outputs, targets)) for metric in self.metrics}
-
-
-def _on(value: Any, device: torch.device) -> Any:
-    return value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
 
 
 def _length(batches: Any) -> int:

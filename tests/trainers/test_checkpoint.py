@@ -1,0 +1,146 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from onewarp.errors import TrainingError, UsageError
+from onewarp.trainers import Callback, Checkpoint, Learner, SaveBest, accuracy
+from onewarp.trainers.saving import read
+
+SCRIPT = """
+import os, signal, sys
+import numpy as np, torch
+from torch import nn
+from onewarp.pipeline.loader import Loader
+from onewarp.pipeline.rows import MemoryRows
+from onewarp.trainers import Callback, Checkpoint, Learner
+
+torch.set_num_threads(1)
+out, die_at = sys.argv[1], int(sys.argv[2])
+numbers = np.random.default_rng(0)
+labels = np.arange(60) % 3
+images = [(numbers.random((8, 8, 3)) * 255).astype(np.uint8) for _ in labels]
+rows = MemoryRows(images, labels=labels)
+
+class Data:
+    c, train, valid = 3, Loader(rows, batch_size=8), Loader(rows, batch_size=32, shuffle=False)
+
+class Permuted(nn.Module):
+    def forward(self, x):
+        return x.permute(0, 3, 1, 2).float() / 255
+
+class Die(Callback):
+    order, seen = 99, 0
+    def after_batch(self, learn):
+        self.seen += 1
+        if self.seen == die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+torch.manual_seed(0)
+model = nn.Sequential(Permuted(), nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Dropout(0.5), nn.Flatten(), nn.Linear(288, 3))
+learn = Learner(Data, model, cbs=[Checkpoint(out + ".ckpt", every=3), Die()], table=False)
+if os.path.exists(out + ".ckpt"):
+    learn.resume(out + ".ckpt")
+learn.fine_tune(2, freeze_epochs=1)
+learn.save(out)
+"""
+
+
+def run(out: Path, die_at: int = 0) -> int:
+    return subprocess.run([sys.executable, "-c", SCRIPT, str(out), str(die_at)], check=False, timeout=100).returncode
+
+
+def test_a_run_killed_in_an_epoch_ends_with_the_weights_of_one_never_killed(tmp_path):
+    """8 steps an epoch, 1 + 2 epochs; killed at step 5 of the first epoch and again at step 14 of the second call."""
+    assert run(tmp_path / "whole") == 0
+    assert run(tmp_path / "killed", die_at=5) == -signal.SIGKILL
+    assert run(tmp_path / "killed", die_at=17) == -signal.SIGKILL  # 3 done: the 17th from there is in the last epoch
+    assert run(tmp_path / "killed") == 0
+    (whole, facts), (killed, others) = read(tmp_path / "whole"), read(tmp_path / "killed")
+    assert whole.keys() == killed.keys()
+    for name, value in whole.items():
+        assert torch.equal(value, killed[name]), name
+    assert facts["recorder"]["losses"] == others["recorder"]["losses"]
+    assert len(facts["recorder"]["losses"]) == 24
+
+
+class Interrupt(Callback):
+    order = 99
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def after_batch(self, learn):
+        if learn.run.epoch == 1 and learn.run.step == self.step:
+            raise KeyboardInterrupt
+
+
+def test_batches_of_a_loader_without_a_position_are_skipped(data, model, tmp_path):
+    start = {k: v.clone() for k, v in model.state_dict().items()}
+    whole = Learner(data, model, table=False)
+    whole.fit_one_cycle(2, 1e-2)
+    expected, weights = whole.recorder.losses, {k: v.clone() for k, v in model.state_dict().items()}
+    model.load_state_dict(start)
+    cut = Learner(data, model, table=False, cbs=[Checkpoint(tmp_path / "c", every=2), Interrupt(3)])
+    with pytest.raises(KeyboardInterrupt):
+        cut.fit_one_cycle(2, 1e-2)
+    model.load_state_dict(start)
+    again = Learner(data, model, table=False).resume(tmp_path / "c")
+    again.fit_one_cycle(2, 1e-2)
+    assert again.recorder.losses == expected
+    assert [r["valid_loss"] for r in again.recorder.rows] == [r["valid_loss"] for r in whole.recorder.rows]
+    assert all(torch.equal(v, weights[k]) for k, v in model.state_dict().items())
+
+
+def test_a_checkpoint_of_another_model_is_refused(data, model, tmp_path):
+    path = Learner(data, model, table=False).save(tmp_path / "c")
+    other = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
+    with pytest.raises(TrainingError, match="is of another model: 1[0-9] tensors differ, such as '0.0.weight'"):
+        Learner(data, other).resume(path)
+
+
+def test_a_checkpoint_of_another_pipeline_is_refused(data, model, tmp_path):
+    data.fingerprint = "aaa"
+    path = Learner(data, model, table=False).save(tmp_path / "c")
+    data.fingerprint = "bbb"
+    with pytest.raises(
+        TrainingError, match="must come from the same data pipeline, but it has aaa and this learner bbb"
+    ):
+        Learner(data, model).resume(path)
+
+
+def test_a_run_of_another_length_is_refused(data, model, tmp_path):
+    learn = Learner(data, model, table=False, cbs=[Checkpoint(tmp_path / "c", every=2), Interrupt(3)])
+    with pytest.raises(KeyboardInterrupt):
+        learn.fit(2, 1e-2)
+    with pytest.raises(TrainingError, match="stands in a run of 2 epochs of 6 steps, but this one has 3 of 6"):
+        Learner(data, model, table=False).resume(tmp_path / "c").fit(3, 1e-2)
+
+
+def test_what_is_not_a_checkpoint_is_refused(data, model, tmp_path):
+    (tmp_path / "noise").write_bytes(os.urandom(100))
+    with pytest.raises(TrainingError, match="must be safetensors"):
+        Learner(data, model).resume(tmp_path / "noise")
+    with pytest.raises(TrainingError, match="must exist"):
+        Learner(data, model).resume(tmp_path / "missing")
+
+
+def test_the_best_weights_are_kept_and_put_back(data, model, tmp_path):
+    learn = Learner(data, model, metrics=accuracy, table=False, cbs=[SaveBest(tmp_path / "best", "accuracy")])
+    learn.fit(3, [1e-2, 1e-2, 3.0])  # far too much for the head: it jumps about
+    column = [row["accuracy"] for row in learn.recorder.rows]
+    assert learn.validate()["accuracy"] == max(column)
+    with pytest.raises(UsageError, match="monitor must be one of train_loss, valid_loss, but got 'f1'"):
+        Learner(data, model, table=False, cbs=[SaveBest(tmp_path / "best", "f1")]).fit(1)
+
+
+def test_files_are_whole_or_absent(data, model, tmp_path):
+    path = Learner(data, model, table=False).save(tmp_path / "deep" / "c")
+    assert [p.name for p in path.parent.iterdir()] == ["c"]
+    assert np.frombuffer(path.read_bytes()[:8], np.uint64)[0] < path.stat().st_size  # a safetensors header

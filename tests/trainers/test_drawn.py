@@ -1,0 +1,38 @@
+import numpy as np
+from PIL import Image
+
+from onewarp.trainers.drawn import CLASSES, draw_photos, photo
+
+
+def test_a_picture_follows_from_its_seed():
+    once, again, other = (photo("striped_leaf", np.random.default_rng([0, 1, n])) for n in (2, 2, 3))
+    assert np.array_equal(once, again)
+    assert once.shape != other.shape or not np.array_equal(once, other)
+
+
+def test_every_class_has_its_folder_of_jpegs_of_many_sizes(tmp_path):
+    draw_photos(tmp_path, per_class=4)
+    files = sorted(tmp_path.rglob("*.*"))
+    assert len(files) == 4 * len(CLASSES) == 24
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(CLASSES)
+    opened = [Image.open(f) for f in files]
+    assert {p.format for p in opened} == {"JPEG"}
+    assert len({p.size for p in opened}) > 12
+    assert {p.width > p.height for p in opened} == {True, False}
+    assert {p.getexif().get(0x0112) for p in opened} == {None, 3}
+
+
+def test_a_turned_file_is_the_picture_once_its_orientation_is_applied(tmp_path):
+    from PIL import ImageOps
+
+    draw_photos(tmp_path, per_class=4)
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / "spotted_leaf" / "003.jpg")))
+    drawn = photo("spotted_leaf", np.random.default_rng([0, 0, 3]))
+    assert np.abs(upright.astype(int) - drawn).mean() < 6  # JPEG
+
+
+def test_files_that_are_there_are_kept(tmp_path):
+    (tmp_path / "spotted_leaf").mkdir()
+    (tmp_path / "spotted_leaf" / "000.jpg").write_bytes(b"mine")
+    draw_photos(tmp_path, per_class=1)
+    assert (tmp_path / "spotted_leaf" / "000.jpg").read_bytes() == b"mine"
