@@ -43,7 +43,8 @@ class Die(Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 torch.manual_seed(0)
-model = nn.Sequential(Permuted(), nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Dropout(0.5), nn.Flatten(), nn.Linear(288, 3))
+body = Permuted(), nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)
+model = nn.Sequential(*body, nn.Dropout(0.5), nn.Flatten(), nn.Linear(288, 3))
 learn = Learner(Data, model, cbs=[Checkpoint(out + ".ckpt", every=3), Die()], table=False)
 if os.path.exists(out + ".ckpt"):
     learn.resume(out + ".ckpt")
@@ -57,10 +58,9 @@ def run(out: Path, die_at: int = 0) -> int:
 
 
 def test_a_run_killed_in_an_epoch_ends_with_the_weights_of_one_never_killed(tmp_path):
-    """8 steps an epoch, 1 + 2 epochs; killed at step 5 of the first epoch and again at step 14 of the second call."""
+    """8 steps an epoch, 1 + 2 epochs; killed in the second epoch of the second call."""
     assert run(tmp_path / "whole") == 0
-    assert run(tmp_path / "killed", die_at=5) == -signal.SIGKILL
-    assert run(tmp_path / "killed", die_at=17) == -signal.SIGKILL  # 3 done: the 17th from there is in the last epoch
+    assert run(tmp_path / "killed", die_at=21) == -signal.SIGKILL
     assert run(tmp_path / "killed") == 0
     (whole, facts), (killed, others) = read(tmp_path / "whole"), read(tmp_path / "killed")
     assert whole.keys() == killed.keys()
@@ -101,7 +101,7 @@ def test_batches_of_a_loader_without_a_position_are_skipped(data, model, tmp_pat
 def test_a_checkpoint_of_another_model_is_refused(data, model, tmp_path):
     path = Learner(data, model, table=False).save(tmp_path / "c")
     other = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
-    with pytest.raises(TrainingError, match="is of another model: 1[0-9] tensors differ, such as '0.0.weight'"):
+    with pytest.raises(TrainingError, match=r"is of another model: 1\d tensors differ, such as '0.0.weight'"):
         Learner(data, other).resume(path)
 
 

@@ -1,5 +1,5 @@
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from onewarp.trainers.drawn import CLASSES, draw_photos, photo
 
@@ -15,18 +15,21 @@ def test_every_class_has_its_folder_of_jpegs_of_many_sizes(tmp_path):
     files = sorted(tmp_path.rglob("*.*"))
     assert len(files) == 4 * len(CLASSES) == 24
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(CLASSES)
-    opened = [Image.open(f) for f in files]
-    assert {p.format for p in opened} == {"JPEG"}
-    assert len({p.size for p in opened}) > 12
-    assert {p.width > p.height for p in opened} == {True, False}
-    assert {p.getexif().get(0x0112) for p in opened} == {None, 3}
+    facts = []
+    for file in files:
+        with Image.open(file) as picture:
+            facts.append((picture.format, picture.size, picture.getexif().get(0x0112)))
+    formats, sizes, orientations = map(set, zip(*facts, strict=True))
+    assert formats == {"JPEG"}
+    assert len(sizes) > 12
+    assert {width > height for width, height in sizes} == {True, False}
+    assert orientations == {None, 3}
 
 
 def test_a_turned_file_is_the_picture_once_its_orientation_is_applied(tmp_path):
-    from PIL import ImageOps
-
     draw_photos(tmp_path, per_class=4)
-    upright = np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / "spotted_leaf" / "003.jpg")))
+    with Image.open(tmp_path / "spotted_leaf" / "003.jpg") as stored:
+        upright = np.asarray(ImageOps.exif_transpose(stored))
     drawn = photo("spotted_leaf", np.random.default_rng([0, 0, 3]))
     assert np.abs(upright.astype(int) - drawn).mean() < 6  # JPEG
 
