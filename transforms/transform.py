@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, Self, cast, dataclass_transform
 
 import numpy as np
 from numpy.typing import NDArray
-from plum import Function
+from plum import Function, Signature
 from torch import Tensor
 
 from ..errors import DispatchError
@@ -127,7 +127,7 @@ class Transform(metaclass=TransformType):
             overloads = [f for base in bases for f in base.__dict__.get("_own", {}).get(method, ())]
             function = Function(overloads[0]) if overloads else None
             for f in overloads:
-                cast("Function", function).register(f)
+                cast("Function", function).register(f, signature_of(f))
             cls._functions[method] = function
         return cls._functions[method]
 
@@ -159,6 +159,17 @@ class Transform(metaclass=TransformType):
     def __repr__(self) -> str:
         settings = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.repr}
         return f"{type(self).__name__} -- {settings}" if settings else type(self).__name__
+
+
+def signature_of(overload: FunctionType) -> Signature:
+    """What `plum` dispatches on: the annotation of the value alone, the first argument behind `self`."""
+    parameters = list(inspect.signature(overload, eval_str=True).parameters.values())
+    annotation = parameters[1].annotation
+    return Signature(
+        object,
+        object if annotation in (Any, inspect.Parameter.empty) else annotation,
+        *[object] * (len(parameters) - 2),
+    )
 
 
 def describe(x: Any) -> str:
@@ -232,11 +243,15 @@ class RandTransform(Transform):
 
     draws: ClassVar[int] = 0
     """How many uniform numbers it takes for a sample."""
-    split = "train"
+    split: ClassVar[Split | None] = "train"
 
     def params(self, draw: Draw) -> Params:
         """What happens to each of `len(draw)` samples."""
         return {}
+
+    def active(self, split: Split | None) -> bool:
+        """Whether it draws on this split."""
+        return self.split is None or split in (None, self.split)
 
     def rest(self, n: int) -> Params | None:
         """What happens to each of `n` samples outside training; None for nothing at all."""
@@ -262,7 +277,7 @@ class RandTransform(Transform):
         the stream of numbers (default: the class).
         """
         n = batch_length(x)
-        if split in (None, self.split):
+        if self.active(split):
             hashes = sample_keys(keys, n)
             params: Params | None = self.params(draw(seed, epoch, hashes, operation or type(self).__name__, self.draws))
         else:
@@ -274,7 +289,7 @@ Keys = Key | Iterable[Key] | NDArray[np.uint64] | None
 
 
 def batch_length(x: Any) -> int:
-    """How many samples `x` holds: 1 unless it is a batch of images or masks, or a tuple that begins with one."""
+    """How many samples `x` holds: 1, unless it is a batch of images or a tuple that begins with one."""
     if type(x) is tuple:
         return batch_length(x[0]) if x else 1
     if isinstance(x, Packed):
@@ -303,6 +318,9 @@ def name_operations(transforms: Sequence[Transform]) -> list[str]:
     seen: dict[str, int] = {}
     names = []
     for transform in transforms:
+        if stream := getattr(transform, "stream", None):  # transforms that share their numbers say so
+            names.append(stream)
+            continue
         kind = type(transform).__name__
         names.append(f"{kind}#{seen[kind]}" if seen.get(kind) else kind)
         seen[kind] = seen.get(kind, 0) + 1

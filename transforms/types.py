@@ -143,3 +143,26 @@ def _corners(boxes: Tensor, layout: str) -> Tensor:
     if layout == "CXCYWH":
         a, b = a - w / 2, b - h / 2
     return torch.stack([a, b, a + w, b + h], -1)
+
+
+def sizes_of(x: Any) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    """Heights and widths, int `[N, 2]`, of the images or masks in a sample or batch: of the first that there is.
+
+    A typed image is `[3, h, w]`, or `[N, 3, h, w]` for a batch; a plain tensor is a batch `uint8[N, h, w, 3]`.
+
+    >>> sizes_of(("cat", TensorImage(torch.zeros(3, 4, 6)))).tolist()
+    [[4, 6]]
+    """
+    for value in map(typed, x if type(x) is tuple else (x,)):
+        if isinstance(value, Packed):
+            return value.sizes.numpy().astype(np.int64)
+        if isinstance(value, TensorImage):
+            return np.array([value.shape[-2:]] * (value.shape[0] if value.ndim == 4 else 1), np.int64).reshape(-1, 2)
+        if isinstance(value, TensorMask):
+            return np.array([value.shape[-2:]] * (value.shape[0] if value.ndim == 3 else 1), np.int64).reshape(-1, 2)
+        if type(value) is Tensor and value.ndim == 4 and value.shape[-1] == 3:
+            return np.array([value.shape[1:3]] * value.shape[0], np.int64).reshape(-1, 2)
+    kinds = ", ".join(type(v).__name__ for v in (x if type(x) is tuple else (x,)))
+    raise DispatchError(
+        f"there is no image in ({kinds}) that says how large the frame is: put the image beside the rest"
+    )

@@ -1,0 +1,149 @@
+"""A plan carried out: on images by the warp, on masks by nearest samples, on points and boxes by the inverse matrix."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import UsageError
+from .plan import Array, Plan, Stage, Step
+from .targets import keep_visible, move_boxes, move_points
+from .transform import Params, RandTransform, Transform
+from .types import Packed, TensorBBox, TensorImage, TensorMask, TensorPoint, typed
+from .warp import OutSpec, warp, warp_mask
+from .warp.outspec import Padding
+
+Images = Tensor | Packed
+"""`uint8[N, H, W, 3]`, or packed."""
+
+
+def run(
+    plan: Plan, x: Any, *, dtype: torch.dtype = torch.float32, antialias: bool = True, min_visible: float = 0.25
+) -> Any:
+    """A sample or batch under a plan; of a tuple each element by its type, and what is no picture or place passes.
+
+    A typed image, `[3, h, w]` or `[N, 3, h, w]`, keeps its dtype; a plain batch becomes `[N, 3, h, w]` of `dtype`.
+    """
+    if type(x) is tuple:
+        return tuple(run(plan, e, dtype=dtype, antialias=antialias, min_visible=min_visible) for e in x)
+    x = typed(x)
+    match x:
+        case TensorImage():
+            return TensorImage(_typed_image(plan, x.plain(), antialias))
+        case TensorMask():
+            masks = x.plain() if x.ndim == 3 else x.plain()[None]
+            moved = run_masks(plan, list(masks))
+            return TensorMask(moved if x.ndim == 3 else moved[0])
+        case TensorPoint():
+            return TensorPoint(run_points(plan, x.plain()))
+        case TensorBBox():
+            return TensorBBox(run_boxes(plan, x.plain(), min_visible))
+        case Packed() | Tensor(ndim=4, dtype=torch.uint8) if not isinstance(x, TensorMask):
+            return run_images(plan, x, dtype, antialias=antialias)
+    return x
+
+
+def _typed_image(plan: Plan, image: Tensor, antialias: bool) -> Tensor:
+    """An image or batch with its dtype kept, unless numbers beyond a picture's range (normalised ones) come out."""
+    batch = image if image.ndim == 4 else image[None]
+    picture = all(_keeps_range(step.colour[Stage.RGB]) for step in plan.steps if Stage.RGB in step.colour)
+    exact = torch.uint8 if image.dtype == torch.uint8 and picture else torch.float32
+    done = run_images(plan, batch.permute(0, 2, 3, 1).contiguous(), exact, antialias=antialias)
+    done = done.to(image.dtype) if image.is_floating_point() else done
+    return done if image.ndim == 4 else done[0]
+
+
+def _keeps_range(colour: Array) -> bool:
+    """Whether affine maps `[N, 3, 4]` take 0..1 into 0..1, as normalisation does not."""
+    linear, offset = colour[..., :3], colour[..., 3]
+    low, high = linear.clip(max=0).sum(-1) + offset, linear.clip(min=0).sum(-1) + offset
+    return bool((low >= -1e-6).all() and (high <= 1 + 1e-3).all())
+
+
+def run_images(
+    plan: Plan,
+    images: Images,
+    dtype: torch.dtype = torch.float32,
+    channels_last: bool = False,
+    antialias: bool = True,
+) -> Tensor:
+    """The batch `[N, 3, h, w]` that a plan makes of `uint8[N, H, W, 3]`, packed, or floating `[N, H, W, 3]` images."""
+    x, last = images, len(plan.steps) - 1
+    for i, step in enumerate(plan.steps):
+        if step.barrier is not None:
+            x = _barrier(*step.barrier, cast("Tensor", x))
+        else:
+            spec = OutSpec(
+                output_size(step),
+                dtype if i == last else torch.float32,
+                "channels_last" if channels_last else "nchw",
+                step.padding,
+                antialias,
+            )
+            x = _warp(x if i == 0 else cast("Tensor", x).permute(0, 2, 3, 1), step, spec)
+    result = cast("Tensor", x)
+    return result if result.dtype == dtype else result.to(dtype)
+
+
+def _barrier(transform: Transform, params: Params, x: Tensor) -> Tensor:
+    image = TensorImage(x)
+    done = transform.apply(image, params) if isinstance(transform, RandTransform) else transform.encode(image)
+    return cast("Tensor", done.as_subclass(Tensor))
+
+
+def output_size(of: Plan | Step) -> tuple[int, int]:
+    """The height and width that all images leave with."""
+    if of.size is None:
+        raise UsageError("images of different sizes cannot be one batch: add Resize(n), or a transform with size=n")
+    return of.size
+
+
+def _warp(images: Images, step: Step, spec: OutSpec) -> Tensor:
+    """The step as one warp; a step that moves nothing copies each pixel."""
+    n, (h, w) = len(images), spec.size
+    box = step.colour.get(Stage.ERASE)
+    return warp(
+        images,
+        _floats(_identity(n, 3) if step.matrix is None else step.matrix),
+        _optional(step.colour.get(Stage.LOGIT)),
+        _floats(step.colour.get(Stage.RGB, _identity(n, 4))),
+        spec,
+        hue=_optional(step.colour.get(Stage.HUE)),
+        table=_optional(step.colour.get(Stage.TABLE)),
+        erase=None if box is None else _floats(box * np.array([w, h, w, h])),
+    )
+
+
+def _identity(n: int, columns: int) -> Array:
+    return np.broadcast_to(np.eye(3, columns), (n, 3, columns))
+
+
+def _floats(values: Array) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values, np.float32))
+
+
+def _optional(values: Array | None) -> Tensor | None:
+    return None if values is None else _floats(values)
+
+
+def run_masks(plan: Plan, masks: Sequence[Tensor], fill: int = 0) -> Tensor:
+    """Masks, a list of integer `[h, w]`, as one tensor `[N, h, w]`: nearest samples by the matrix of the whole plan."""
+    padding: Padding = next((step.padding for step in plan.steps if step.matrix is not None), "reflection")
+    return warp_mask(masks, _floats(plan.matrix), OutSpec(output_size(plan), padding=padding), fill)
+
+
+def run_points(plan: Plan, points: Tensor) -> Tensor:
+    """Points `[n, 2]`, or `[N, n, 2]`, in pixels of what the plan leaves."""
+    return move_points(points, _back(plan, points))
+
+
+def run_boxes(plan: Plan, boxes: Tensor, min_visible: float = 0.25) -> Tensor:
+    """Boxes `[n, 4]`, or `[N, n, 4]`, in pixels of what the plan leaves, cut to its frame; empty where out of sight."""
+    return keep_visible(move_boxes(boxes, _back(plan, boxes)), output_size(plan), min_visible)
+
+
+def _back(plan: Plan, places: Tensor) -> Array:
+    inverse = np.asarray(np.linalg.inv(plan.matrix), np.float64)
+    return inverse if places.ndim == 3 else inverse[0]

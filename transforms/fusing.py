@@ -1,0 +1,254 @@
+"""What fuses, and how: geometric operations are homographies, pointwise ones are stages of a colour map.
+
+Pointwise operations that come in the order of the stages become one colour map, and since a colour map acts on each
+pixel on its own, geometry passes it: all homographies multiply into one. A pointwise operation that comes too late
+begins a second pointwise step, never a second resampling. Only a barrier (a transform that is neither), a rectangle
+erased before the image is moved, or another padding separate two resamplings.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from .draw import Draw, draws
+from .execute import run
+from .plan import (
+    Array,
+    Plan,
+    Segment,
+    Stage,
+    Step,
+    after,
+    common_size,
+    cover,
+    from_pixels,
+    height_width,
+    scaling,
+    times,
+    to_pixels,
+)
+from .transform import Keys, Params, RandTransform, Split, Transform, name_operations, sample_keys
+from .types import sizes_of
+from .warp.outspec import PADDINGS, Padding
+
+
+class Fusible(RandTransform):
+    """A random transform that is a homography or a colour map; on its own it is a warp of one operation."""
+
+    def __call__(
+        self,
+        x: Any,
+        *,
+        split: Split | None = None,
+        seed: int = 0,
+        epoch: int = 0,
+        keys: Keys = None,
+        operation: str | None = None,
+    ) -> Any:
+        """Draw for `x`, a sample or a batch, and apply it: one resampling, the dtype is kept."""
+        sizes = sizes_of(x)
+        names = [operation or type(self).__name__]
+        hashes = sample_keys(keys, len(sizes))
+        return run(make_plan([self], sizes, hashes, names=names, seed=seed, epoch=epoch, split=split), x)
+
+    def __post_init__(self) -> None:
+        mode, p = getattr(self, "mode", "bilinear"), getattr(self, "p", 0.0)
+        if mode != "bilinear":
+            raise UsageError(f"mode must be 'bilinear' (filtered where the image shrinks), but got {mode!r}")
+        if not 0 <= p <= 1:
+            raise UsageError(f"p must be a probability from 0 to 1, but got {p}")
+        pad_mode = getattr(self, "pad_mode", "reflection")
+        if pad_mode not in PADDINGS and not (isinstance(pad_mode, tuple) and len(pad_mode) == 3):
+            raise UsageError(f"pad_mode must be one of {', '.join(PADDINGS)} or an RGB colour, but got {pad_mode!r}")
+        if getattr(self, "size", None) is not None:
+            height_width(self.size)  # type: ignore[attr-defined]
+
+
+class Geometric(Fusible):
+    """A random transform of where pixels come from: a homography a sample."""
+
+    def normalised(self, params: Params, frame: Array) -> Array:
+        """Output to input in normalised coordinates, `float64[N, 3, 3]`; `frame` is `[N, 2]` heights and widths."""
+        raise UsageError(f"{type(self).__name__} must define `normalised(params, frame)`")
+
+    def place(self, params: Params | None, frame: Array) -> tuple[Array | None, Array]:
+        """The matrix (None for the identity) and the frame that the operation leaves.
+
+        Where the transform has a `size` of another aspect, the middle of the frame is taken: nothing is squeezed.
+        """
+        matrix = None if params is None else self.normalised(params, frame)
+        size = getattr(self, "size", None)
+        if size is None:
+            return matrix, frame
+        leaves = np.broadcast_to(np.array(height_width(size), np.float64), frame.shape)
+        return times(matrix, scaling(cover(frame, leaves))), leaves
+
+    def padding(self) -> Padding | None:
+        """What lies outside the image; None where the operation never looks there."""
+        return getattr(self, "pad_mode", None)
+
+
+class Pointwise(Fusible):
+    """A random transform of each pixel's colour on its own: one stage of the colour map."""
+
+    @property
+    def stage(self) -> Stage:
+        """Which part of the colour map it is."""
+        raise UsageError(f"{type(self).__name__} must define `stage`")
+
+    def effect(self, params: Params) -> Array:
+        """The array of the stage, with a row a sample."""
+        raise UsageError(f"{type(self).__name__} must define `effect(params)`")
+
+
+@dataclass
+class _Runs:
+    """The segments so far, and what may still join them."""
+
+    kinds: list[Literal["warp", "colour", "barrier"]] = field(default_factory=list)
+    operations: list[list[int]] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    warp: int | None = None
+    padding: Padding | None = None
+    stage: Stage = Stage.LOGIT
+
+    def begin(self, kind: Literal["warp", "colour", "barrier"], reason: str) -> None:
+        self.kinds.append(kind)
+        self.operations.append([])
+        self.reasons.append(reason)
+        self.stage = Stage.LOGIT
+        if kind != "colour":
+            self.warp, self.padding = (len(self.kinds) - 1 if kind == "warp" else None), None
+
+    def barrier(self, i: int, name: str) -> None:
+        self.begin("barrier", f"{name} is neither a homography nor a colour map")
+        self.operations[-1].append(i)
+
+    def geometric(self, i: int, padding: Padding | None) -> None:
+        if not self.kinds or self.kinds[-1] == "barrier":
+            self.begin("warp", "it follows a barrier" if self.kinds else "the source is read")
+        elif self.warp is None and self.stage == Stage.ERASE:
+            self.begin("warp", "what was erased moves with the image")
+        elif self.warp is None:  # colours after a barrier: the geometry joins them
+            self.kinds[-1], self.warp = "warp", len(self.kinds) - 1
+        elif self.padding is not None and padding not in (None, self.padding):
+            self.begin("warp", f"pad_mode changes from {self.padding} to {padding}")
+        self.operations[self.warp or 0].append(i)
+        self.padding = self.padding if padding is None else padding
+
+    def pointwise(self, i: int, name: str, stage: Stage) -> None:
+        if not self.kinds:
+            self.begin("warp", "the source is read")
+        elif self.kinds[-1] == "barrier":
+            self.begin("colour", "it follows a barrier")
+        elif stage < self.stage or stage == self.stage == Stage.ERASE:
+            self.begin("colour", f"{name} is a map of {stage.name}, and {self.stage.name} has been passed")
+        self.operations[-1].append(i)
+        self.stage = stage
+        if stage == Stage.ERASE:
+            self.warp = None
+
+
+def segments(transforms: Sequence[Transform]) -> tuple[Segment, ...]:
+    """How a list of transforms falls into runs that are done at once."""
+    runs = _Runs()
+    for i, t in enumerate(transforms):
+        if isinstance(t, Geometric):
+            runs.geometric(i, t.padding())
+        elif isinstance(t, Pointwise):
+            runs.pointwise(i, type(t).__name__, t.stage)
+        else:
+            runs.barrier(i, type(t).__name__)
+    rows = zip(runs.kinds, runs.operations, runs.reasons, strict=True)
+    return tuple(Segment(kind, tuple(operations), reason) for kind, operations, reason in rows)
+
+
+def one_by_one(transforms: Sequence[Transform]) -> tuple[Segment, ...]:
+    """Each transform a run of its own: the naive way."""
+    alone = [segments([t])[0] for t in transforms]
+    kinds: list[Literal["warp", "colour", "barrier"]] = [
+        "colour" if i and s.kind == "warp" and isinstance(t, Pointwise) else s.kind
+        for i, (t, s) in enumerate(zip(transforms, alone, strict=True))
+    ]
+    return tuple(Segment(kind, (i,), "nothing is fused") for i, kind in enumerate(kinds))
+
+
+def decide(
+    transforms: Sequence[Transform],
+    names: Sequence[str],
+    keys: NDArray[np.uint64],
+    seed: int,
+    epoch: int,
+    split: Split | None,
+) -> list[Params | None]:
+    """The parameters of each transform for the samples `keys`; None for one that does nothing."""
+    n = len(keys)
+    own: dict[str, int] = {}
+    shared: dict[str, int] = {}
+    for t, name in zip(transforms, names, strict=True):
+        if isinstance(t, RandTransform) and t.active(split):
+            counts = shared if getattr(t, "batch", False) else own
+            counts[name] = max(t.draws, counts.get(name, 0))
+    numbers = draws(seed, epoch, keys, own)
+    if shared:  # one decision for all samples of the epoch, which so does not depend on batch-mates either
+        once = draws(seed, epoch, np.zeros(1, np.uint64), shared)
+        numbers |= {name: Draw(np.broadcast_to(d.values, (n, d.values.shape[1]))) for name, d in once.items()}
+    decided: list[Params | None] = []
+    for t, name in zip(transforms, names, strict=True):
+        if isinstance(t, RandTransform):
+            decided.append(t.params(numbers[name]) if t.active(split) else t.rest(n))
+        else:
+            decided.append({})
+    return decided
+
+
+def make_plan(
+    transforms: Sequence[Transform],
+    sizes: NDArray[Any],
+    keys: NDArray[np.uint64],
+    *,
+    runs: Sequence[Segment] | None = None,
+    names: Sequence[str] | None = None,
+    seed: int = 0,
+    epoch: int = 0,
+    split: Split | None = None,
+) -> Plan:
+    """Draw and compose all transforms for a batch; `sizes` is `[N, 2]`, heights and widths, `keys` `uint64[N]`."""
+    sources = np.asarray(sizes, np.float64).reshape(-1, 2)
+    decided = decide(transforms, names or name_operations(transforms), keys, seed, epoch, split)
+    frame, steps = sources, []
+    for segment in segments(transforms) if runs is None else runs:
+        step, frame = _step(transforms, segment, decided, frame)
+        steps.append(step)
+    return Plan(tuple(steps), sources)
+
+
+def _step(
+    transforms: Sequence[Transform], segment: Segment, decided: Sequence[Params | None], frame: Array
+) -> tuple[Step, Array]:
+    source, matrix = frame, None
+    padding: Padding | None = None
+    colour: dict[Stage, Array] = {}
+    barrier = None
+    for i in segment.operations:
+        t, params = transforms[i], decided[i]
+        if isinstance(t, Geometric):
+            placed, frame = t.place(params, frame)
+            matrix, padding = times(matrix, placed), t.padding() or padding
+        elif isinstance(t, Pointwise):
+            if params is not None:
+                effect = t.effect(params)
+                colour[t.stage] = after(t.stage, colour[t.stage], effect) if t.stage in colour else effect
+        elif params is not None:
+            barrier = (t, params)
+    size = common_size(frame)
+    if segment.kind != "warp":
+        return Step(segment, None, size, colour, "reflection", barrier), frame
+    if size is not None:  # whole pixels
+        frame = np.broadcast_to(np.array(size, np.float64), frame.shape)
+    pixels = times(times(to_pixels(source), matrix), from_pixels(frame))
+    return Step(segment, pixels, size, colour, padding or "reflection"), frame

@@ -1,0 +1,160 @@
+"""What a run of random transforms comes to, for each image of a batch: matrices and colour maps, before any pixel.
+
+A *frame* is the rectangle in which an operation thinks: the source image at first, then what the operation before
+leaves. Geometric operations speak of their frames in normalised coordinates (each axis from -1 to 1, as fastai and
+`grid_sample` do), so their matrices multiply; a plan holds the product in continuous pixels.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from .transform import Params, Transform
+from .warp.outspec import Padding
+
+Array = NDArray[np.float64]
+Size = int | tuple[int, int]
+
+
+class Stage(IntEnum):
+    """The parts of a colour map, in the order in which the warp applies them."""
+
+    LOGIT = 0
+    """An affine map `[N, 3, 4]` of the logits of RGB."""
+    HUE = 1
+    """A turn `[N]` of the hue, in turns."""
+    TABLE = 2
+    """A table `[N, 256]` over grey levels, each channel on its own."""
+    RGB = 3
+    """An affine map `[N, 3, 4]` of RGB in 0..1."""
+    ERASE = 4
+    """A rectangle `[N, 4]` (left, top, right, bottom) of the output, in fractions of its size, that becomes zero."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A run of operations that is done at once: one warp, one pointwise step, or one barrier; and why it began."""
+
+    kind: Literal["warp", "colour", "barrier"]
+    operations: tuple[int, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One segment, decided for a batch."""
+
+    segment: Segment
+    matrix: Array | None
+    """Output to source in continuous pixels, `float64[N, 3, 3]`; None for a step that moves nothing."""
+    size: tuple[int, int] | None
+    """Height and width of what the step leaves; None where the images differ."""
+    colour: Mapping[Stage, Array]
+    padding: Padding
+    barrier: tuple[Transform, Params] | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All steps for a batch of `n` images, and the matrix of the whole."""
+
+    steps: tuple[Step, ...]
+    sizes: Array
+    """Source heights and widths, `[N, 2]`."""
+
+    @property
+    def matrix(self) -> Array:
+        """Output to source in continuous pixels, `float64[N, 3, 3]`, through all steps."""
+        whole: Array | None = None
+        for step in self.steps:
+            whole = times(whole, step.matrix)
+        return np.tile(np.eye(3), (len(self.sizes), 1, 1)) if whole is None else whole
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Height and width of the result."""
+        return self.steps[-1].size if self.steps else common_size(self.sizes)
+
+
+def common_size(frame: Array) -> tuple[int, int] | None:
+    """The height and width of all frames, rounded; None where they differ."""
+    rounded = np.maximum(np.rint(frame), 1)
+    return (int(rounded[0, 0]), int(rounded[0, 1])) if len(frame) and (rounded == rounded[0]).all() else None
+
+
+def height_width(size: Size) -> tuple[int, int]:
+    """A size as height and width: a whole number is both."""
+    h, w = (size, size) if isinstance(size, int) else size
+    if min(h, w) < 1:
+        raise UsageError(f"size must be at least 1 pixel on each side, but got {size}")
+    return h, w
+
+
+def cover(frame: Array, leaves: Array, inside: bool = True) -> Array:
+    """The share `[N, 2]` (x, y) of each frame that the largest box of the aspect of `leaves` takes in it.
+
+    With `inside=False`, the smallest box around the frame instead, so shares of one and more.
+    """
+    aspect = (frame[:, 1] * leaves[:, 0]) / (frame[:, 0] * leaves[:, 1])  # above one: the frame is too wide
+    limit = np.minimum if inside else np.maximum
+    return np.stack([limit(1 / aspect, 1.0), limit(aspect, 1.0)], -1)
+
+
+def scaling(scale: Array, centre: Array | float = 0.0) -> Array | None:
+    """Matrices that scale by `[N, 2]` and then move by `centre`; None where they are all the identity."""
+    if np.all(scale == 1) and np.all(centre == 0):
+        return None
+    matrix = np.zeros((len(scale), 3, 3))
+    matrix[:, 0, 0], matrix[:, 1, 1], matrix[:, 2, 2] = scale[:, 0], scale[:, 1], 1
+    matrix[:, :2, 2] = centre
+    return matrix
+
+
+def times(a: Array | None, b: Array | None) -> Array | None:
+    """The product `a @ b`, None standing for the identity."""
+    if a is None or b is None:
+        return b if a is None else a
+    return a @ b
+
+
+def to_pixels(frame: Array) -> Array:
+    """Normalised coordinates to continuous pixels of the frames `[N, 2]` (h, w)."""
+    half = frame[:, ::-1] / 2
+    matrix = np.zeros((len(frame), 3, 3))
+    matrix[:, 0, 0], matrix[:, 1, 1], matrix[:, 2, 2] = half[:, 0], half[:, 1], 1
+    matrix[:, :2, 2] = half
+    return matrix
+
+
+def from_pixels(frame: Array) -> Array:
+    """Continuous pixels of the frames `[N, 2]` (h, w) to normalised coordinates."""
+    matrix = np.zeros((len(frame), 3, 3))
+    matrix[:, 0, 0], matrix[:, 1, 1], matrix[:, 2, 2] = 2 / frame[:, 1], 2 / frame[:, 0], 1
+    matrix[:, :2, 2] = -1
+    return matrix
+
+
+def after(stage: Stage, first: Array, second: Array) -> Array:
+    """One effect of a stage that does `first` and then `second`."""
+    match stage:
+        case Stage.HUE:
+            return first + second
+        case Stage.TABLE:
+            return look_up(second, first * 255)
+        case _:  # an affine map; a second rectangle never comes here: it is a step of its own
+            linear = second[..., :3] @ first[..., :3]
+            offset = (second[..., :3] @ first[..., 3:]) + second[..., 3:]
+            return np.concatenate([linear, offset], -1)
+
+
+def look_up(table: Array, levels: Array) -> Array:
+    """Tables `[N, 256]` at grey levels `[N, M]` in 0..255, linearly interpolated."""
+    low = np.clip(np.floor(levels), 0, 254).astype(np.int64)
+    share = np.clip(levels, 0, 255) - low
+    a, b = np.take_along_axis(table, low, 1), np.take_along_axis(table, low + 1, 1)
+    return a + (b - a) * share
