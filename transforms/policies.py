@@ -1,0 +1,133 @@
+"""RandAugment and TrivialAugment, of the operations that fuse: however many are picked, one resampling."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from .colour import Brightness, Contrast, Posterize, Saturation, Solarize
+from .draw import Draw
+from .fusing import Geometric, Pointwise
+from .geometry import Affine, Rotate
+from .plan import Array, Stage
+from .transform import Params, Transform
+from .warp.outspec import Padding
+
+_NOTHING: dict[Stage, Any] = {
+    Stage.LOGIT: np.eye(3, 4),
+    Stage.HUE: 0.0,
+    Stage.TABLE: np.linspace(0, 1, 256),
+    Stage.RGB: np.eye(3, 4),
+    Stage.ERASE: 0.0,
+}
+_LAST = 1 - 2.0**-24
+
+
+def inner_draw(draw: Draw, at_ends: bool) -> Draw:
+    """The numbers that are left for the picked transform, each moved to the nearer end of 0..1 with `at_ends`."""
+    rest = draw.values[:, 1:]
+    return Draw(np.where(rest < 0.5, 0.0, _LAST) if at_ends else rest)
+
+
+def picks(draw: Draw, index: int, of: int) -> NDArray[np.bool_]:
+    """Whether number 0 picks `index` of `of`, for each sample."""
+    return np.asarray(np.floor(draw.uniform(0, 0, of)) == index)
+
+
+class PickedGeometric(Geometric):
+    """A geometric transform that happens where the stream of numbers picks number `index` of `of`.
+
+    Those that share a `stream` exclude one another; with `at_ends` only the ends of the transform's ranges are drawn.
+    """
+
+    draws = 8
+    transform: Geometric
+    stream: str
+    index: int
+    of: int
+    at_ends: bool = False
+
+    def params(self, draw: Draw) -> Params:
+        """The transform's, and `picked`: bool `[N]`."""
+        return {**self.transform.params(inner_draw(draw, self.at_ends)), "picked": picks(draw, self.index, self.of)}
+
+    def normalised(self, params: Params, frame: Array) -> Array:
+        """The transform's matrix, or the identity."""
+        return np.where(params["picked"][:, None, None], self.transform.normalised(params, frame), np.eye(3))
+
+    def padding(self) -> Padding | None:
+        """The transform's."""
+        return self.transform.padding()
+
+
+class PickedPointwise(Pointwise):
+    """A pointwise transform that happens where the stream of numbers picks number `index` of `of`."""
+
+    draws = 8
+    transform: Pointwise
+    stream: str
+    index: int
+    of: int
+    at_ends: bool = False
+
+    @property
+    def stage(self) -> Stage:
+        """The transform's."""
+        return self.transform.stage
+
+    def params(self, draw: Draw) -> Params:
+        """The transform's, and `picked`: bool `[N]`."""
+        return {**self.transform.params(inner_draw(draw, self.at_ends)), "picked": picks(draw, self.index, self.of)}
+
+    def effect(self, params: Params) -> Array:
+        """The transform's effect, or none."""
+        effect = self.transform.effect(params)
+        picked = params["picked"].reshape(-1, *[1] * (effect.ndim - 1))
+        return np.where(picked, effect, _NOTHING[self.stage])
+
+
+def pick_one(transforms: Sequence[Any], stream: str, at_ends: bool = False) -> list[Transform]:
+    """Of `transforms` one happens to each sample, or nothing, all with the same probability."""
+    of = len(transforms) + 1
+    return [
+        (PickedGeometric if isinstance(t, Geometric) else PickedPointwise)(t, stream, i, of, at_ends)
+        for i, t in enumerate(transforms)
+    ]
+
+
+def rand_augment(n: int = 2, magnitude: float = 9, bins: int = 31, pad_mode: Padding = "zeros") -> list[Transform]:
+    """`n` operations picked for each sample, at magnitude `magnitude` of `bins` (Cubuk et al., "RandAugment", 2019).
+
+    Of the paper's operations those that fuse: shear, translate, rotate, brightness, colour, contrast, solarize and
+    posterize. Equalise, auto-contrast and sharpness depend on more than the pixel; they come through `Kornia`.
+    """
+    if not 0 <= magnitude < bins:
+        raise UsageError(f"magnitude must be from 0 to {bins - 1}, but got {magnitude}")
+    share = magnitude / (bins - 1)
+    operations = [*_ranged(share, pad_mode), Solarize(1 - share, p=1.0), Posterize(8 - round(4 * share), p=1.0)]
+    return [t for slot in range(n) for t in pick_one(operations, f"rand_augment {slot}", at_ends=True)]
+
+
+def trivial_augment(pad_mode: Padding = "zeros") -> list[Transform]:
+    """One operation picked for each sample, at any magnitude (Müller and Hutter, "TrivialAugment", 2021)."""
+    operations = [*_ranged(1.0, pad_mode, wide=True), Solarize((0.0, 1.0), p=1.0), Posterize((2.0, 8.0), p=1.0)]
+    return pick_one(operations, "trivial_augment")
+
+
+def _ranged(share: float, pad_mode: Padding, wide: bool = False) -> list[Transform]:
+    """The operations with a magnitude; `wide` takes TrivialAugment's wide ranges in place of RandAugment's."""
+    shear = float(np.rad2deg(np.arctan((0.99 if wide else 0.3) * share)))
+    shift, turn = (0.3 if wide else 0.45) * share, (135.0 if wide else 30.0) * share
+    light = (0.99 if wide else 0.9) * share
+    return [
+        Affine(shear=(shear, 0.0), pad_mode=pad_mode),
+        Affine(shear=(0.0, shear), pad_mode=pad_mode),
+        Affine(translate=(shift, 0.0), pad_mode=pad_mode),
+        Affine(translate=(0.0, shift), pad_mode=pad_mode),
+        Rotate(turn, p=1.0, pad_mode=pad_mode),
+        Brightness(light, p=1.0),
+        Saturation(light, p=1.0),
+        Contrast(light, p=1.0),
+    ]
