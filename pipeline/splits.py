@@ -72,7 +72,7 @@ class HashSplitter(Splitter):
     The key is the path relative to the source; without `keys`, relative to the folder that all items share.
 
     >>> HashSplitter(0.5).names(["a.jpg", "b.jpg", "c.jpg", "d.jpg"], ["a.jpg", "b.jpg", "c.jpg", "d.jpg"])
-    ['train', 'train', 'valid', 'valid']
+    ['train', 'train', 'valid', 'train']
     """
 
     valid_pct: float = 0.2
