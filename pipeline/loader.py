@@ -7,12 +7,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ..errors import UsageError
 from .batch import Batch
-from .buffers import Buffers
-from .making import Augmentation, Damaged, Job, Maker, mixed
+from .device import lane_to
+from .making import Augmentation, Damaged, Job, Made, Maker, mixed
 from .order import Picks, Stream, as_order
 from .rows import RowNumbers, Rows
 from .share import Share, Tail
@@ -31,6 +32,8 @@ class Loader:
     may go on with another world size, batch size or number of threads. `rank` and `world_size` come from RANK and
     WORLD_SIZE where they are not given. `indices` (row numbers within the split, finite or endless, a function of
     positions, or an order such as `Weighted`) are delivered as they stand.
+
+    On a CUDA `device` rows are copied and warped on streams of their own, ahead of the consumer's.
 
     With `threads` batches are made that many at a time, `prefetch` of them ahead of the one in use. With
     `damaged="replace"` a row whose bytes do not fit its checksum is set aside, listed in `set_aside` and replaced by
@@ -60,6 +63,7 @@ class Loader:
         indices: Any = None,
         rank: int | None = None,
         world_size: int | None = None,
+        device: torch.device | str | None = None,
         keys: bool = False,
         *,
         threads: int | None = None,
@@ -77,12 +81,13 @@ class Loader:
         self._order = as_order(indices, self._n, shuffle=shuffle)
         self._epoch, self._resume_at = 0, 0
         self._position = (0, 0)  # epoch and samples delivered in it
+        self._lane = lane_to(torch.device(device or "cpu"))
         self._maker = Maker(
             rows=self.rows,
             augmentation=batch_tfms,
             seed=seed,
             split="train" if split in (None, "train") else "valid",
-            buffers=Buffers(),
+            lane=self._lane,
             with_keys=keys,
             damaged=damaged,
             selection=self._selection,
@@ -163,7 +168,8 @@ class Loader:
         `repeat` tells apart the copies of a row that an epoch holds several times, 0 being the first.
         """
         rows = np.array([self.rows.find(key)], np.int64)
-        x, y = self._maker.make(self._job(rows, np.array([repeat]), np.ones(1, bool), epoch))[:2]
+        job = self._job(rows, np.array([repeat]), np.ones(1, bool), epoch)
+        x, y = self._lane.receive(*self._maker.make(job))[:2]
         return _first(x), _first(y)
 
     def __iter__(self) -> Iterator[Batch]:
@@ -181,7 +187,7 @@ class Loader:
 
     def _made(self, jobs: Iterator[Job]) -> Iterator[Batch]:
         """The batches of `jobs` in order, made by threads ahead of time; all threads end with the loop."""
-        pending: deque[Future[Batch]] = deque()
+        pending: deque[Future[Made]] = deque()
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="onewarp-loader")
         job, following = next(jobs, None), next(jobs, None)
         try:
@@ -189,9 +195,9 @@ class Loader:
                 pending.append(pool.submit(self._maker.make, job, following))
                 job, following = following, next(jobs, None)
                 if len(pending) > self.prefetch:
-                    yield pending.popleft().result()
+                    yield self._lane.receive(*pending.popleft().result())
             while pending:
-                yield pending.popleft().result()
+                yield self._lane.receive(*pending.popleft().result())
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 

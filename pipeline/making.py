@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from ..errors import DamagedRowError
 from ..transforms.types import Packed
 from .batch import Batch
-from .buffers import Buffers
+from .device import Lane
 from .rows import RowNumbers, Rows, Targets, sizes_of
 
 Damaged = Literal["raise", "replace"]
@@ -55,6 +55,13 @@ class Job:
     epoch: int
 
 
+class Made(NamedTuple):
+    """A batch, and the mark after which it may be used (see `Lane.receive`)."""
+
+    batch: Batch
+    ready: Any
+
+
 @dataclass(frozen=True)
 class Maker:
     """Makes batches out of jobs; safe to be shared by threads."""
@@ -63,35 +70,38 @@ class Maker:
     augmentation: Augmentation | None
     seed: int
     split: str
-    buffers: Buffers
+    lane: Lane
     with_keys: bool
     damaged: Damaged = "raise"
     selection: RowNumbers | None = None
     set_aside: dict[int, DamagedRowError] = field(default_factory=dict)
 
-    def make(self, job: Job, following: Job | None = None) -> Batch:
+    def make(self, job: Job, following: Job | None = None) -> Made:
         """Read, augment, collate; the rows of the `following` job are asked for ahead."""
         if following is not None:
             self.rows.expect(following.rows)
         while True:
             try:
-                return self._made(self._without_set_aside(job))
+                return Made(self._made(self._without_set_aside(job)), self.lane.ready())
             except DamagedRowError as error:
                 if self.damaged == "raise" or error.row in self.set_aside:
                     raise
                 self.set_aside[error.row] = error
 
     def _made(self, job: Job) -> Batch:
-        images, matrix = self.rows.read(job.rows, self.buffers, in_place=self.augmentation is not None)
+        images, matrix = self.rows.read(
+            job.rows, self.lane.buffers, in_place=self.lane.in_place and self.augmentation is not None
+        )
         targets = self.rows.targets(job.rows)
-        x: Any = images
+        x = self.lane.send(images)
         if self.augmentation is not None:
-            plan = self.augmentation.plan(sizes_of(images), job.hashes, self.seed, job.epoch, self.split)
-            x = self.augmentation.images(images, plan)
-            targets = {name: _augmented(target, self.augmentation, plan) for name, target in targets.items()}
+            augmentation = self.augmentation
+            plan = augmentation.plan(sizes_of(images), job.hashes, self.seed, job.epoch, self.split)
+            x = self.lane.warp(lambda: augmentation.images(x, plan))
+            targets = {name: _augmented(target, augmentation, plan) for name, target in targets.items()}
             matrix = matrix @ np.asarray(plan.matrix, np.float64)
+        y = self.lane.send(collate(targets))
         keys = self.rows.keys(job.rows)
-        y = collate(targets)
         return Batch(
             (x, y, keys) if self.with_keys else (x, y),
             matrix=torch.from_numpy(matrix),
