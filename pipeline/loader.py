@@ -11,10 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from ..transforms.plan import Size
 from .batch import Batch
 from .device import lane_to
-from .making import Augmentation, Damaged, Job, Made, Maker, mixed
+from .making import Damaged, Job, Made, Maker, mixed
 from .order import Picks, Stream, as_order
+from .progressive import SizeOfEpoch, augmentations
 from .rows import RowNumbers, Rows
 from .share import Share, Tail
 
@@ -24,8 +26,10 @@ _AT_ONCE = 1024  # positions whose rows are computed together: numpy's overhead 
 class Loader:
     """An iterable of batches `(x, y)`, or `(x, y, keys)` with `keys=True`, over the rows of a split.
 
-    `x` is uint8 `[N, H, W, 3]`, or packed where sizes differ, without `batch_tfms`; with them it is what they make,
-    `[N, 3, h, w]`. `y` is None without labels, a tensor for one target, and a mapping by name for several.
+    `x` is uint8 `[N, H, W, 3]`, or packed where sizes differ, without `batch_tfms`; with them (a list of transforms,
+    or what `fuse` made of them) it is what they make, `[N, 3, h, w]`, at `size` where one is given: a size, or a
+    function of the epoch for progressive resizing. `y` is None without labels, a tensor for one target, and a
+    mapping by name for several.
 
     The order and every draw follow from `seed`, the epoch and the sample's key. A loop that runs to its end goes on
     to the next epoch, `set_epoch` picks one. `state_dict` counts the samples delivered over all ranks, so that a run
@@ -56,7 +60,7 @@ class Loader:
         cache: Rows,
         split: str | None = None,
         batch_size: int = 64,
-        batch_tfms: Augmentation | None = None,
+        batch_tfms: Any = None,
         seed: int = 0,
         shuffle: bool = True,
         tail: Tail = "ragged",
@@ -69,6 +73,7 @@ class Loader:
         threads: int | None = None,
         prefetch: int = 2,
         damaged: Damaged = "raise",
+        size: Size | SizeOfEpoch | None = None,
     ) -> None:
         self.rows = cache
         self.split, self.batch_size, self.seed, self.shuffle, self.tail = split, batch_size, seed, shuffle, tail
@@ -84,7 +89,7 @@ class Loader:
         self._lane = lane_to(torch.device(device or "cpu"))
         self._maker = Maker(
             rows=self.rows,
-            augmentation=batch_tfms,
+            augmentation=augmentations(batch_tfms, size),
             seed=seed,
             split="train" if split in (None, "train") else "valid",
             lane=self._lane,

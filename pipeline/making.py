@@ -1,6 +1,6 @@
 """How one batch is made: rows read, targets looked up, both augmented by one plan."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -29,10 +29,10 @@ class Plan(Protocol):
 class Augmentation(Protocol):
     """What a loader asks of fused transforms."""
 
-    def plan(self, sizes: NDArray[np.int32], keys: NDArray[np.uint64], seed: int, epoch: int, split: str) -> Any:
+    def plan(self, sizes: NDArray[np.int32], keys: NDArray[np.uint64], seed: int, epoch: int, split: Any) -> Any:
         """What happens to images of `sizes` `[N, 2]` with key hashes `[N]`: a Plan."""
 
-    def images(self, images: Tensor | Packed, plan: Any, out: Tensor | None = None) -> Tensor:
+    def images(self, images: Tensor | Packed, plan: Any) -> Tensor:
         """The images under the plan, `[N, 3, h, w]`."""
 
     def masks(self, masks: list[Tensor], plan: Any) -> Any:
@@ -67,7 +67,7 @@ class Maker:
     """Makes batches out of jobs; safe to be shared by threads."""
 
     rows: Rows
-    augmentation: Augmentation | None
+    augmentation: Callable[[int], Augmentation | None]
     seed: int
     split: str
     lane: Lane
@@ -89,13 +89,12 @@ class Maker:
                 self.set_aside[error.row] = error
 
     def _made(self, job: Job) -> Batch:
-        images, matrix = self.rows.read(
-            job.rows, self.lane.buffers, in_place=self.lane.in_place and self.augmentation is not None
-        )
+        augmentation = self.augmentation(job.epoch)
+        in_place = self.lane.in_place and augmentation is not None
+        images, matrix = self.rows.read(job.rows, self.lane.buffers, in_place=in_place)
         targets = self.rows.targets(job.rows)
         x = self.lane.send(images)
-        if self.augmentation is not None:
-            augmentation = self.augmentation
+        if augmentation is not None:
             plan = augmentation.plan(sizes_of(images), job.hashes, self.seed, job.epoch, self.split)
             x = self.lane.warp(lambda: augmentation.images(x, plan))
             targets = {name: _augmented(target, augmentation, plan) for name, target in targets.items()}
