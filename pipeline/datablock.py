@@ -1,0 +1,196 @@
+"""DataBlock: what a data set is made of, and from it typed samples, loaders, and a summary that explains itself."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError
+from ..transforms.augment import Fused, fuse
+from ..transforms.geometry import Resize
+from ..transforms.plan import height_width
+from ..transforms.resizing import Sizing
+from ..transforms.to_tensor import ToTensor
+from ..transforms.transform import Transform
+from .blocks import Block, as_block
+from .dataloaders import DataLoaders
+from .items import get_image_files
+from .keys import keys_of
+from .rows import Rows
+from .sample_rows import sample_rows
+from .samples import Getter, Samples
+from .show import show
+from .spec import register
+from .splits import RandomSplitter, Splitter
+from .summary import summarise
+
+
+@dataclass(frozen=True)
+class Datasets:
+    """Typed samples, all of them and those of each split, and the vocabulary that the training labels gave."""
+
+    samples: Samples
+    keys: tuple[str, ...]
+    splits: tuple[tuple[int, ...], tuple[int, ...]]
+
+    @property
+    def train(self) -> "Split":
+        """The training samples."""
+        return Split(self.samples, self.splits[0])
+
+    @property
+    def valid(self) -> "Split":
+        """The validation samples."""
+        return Split(self.samples, self.splits[1])
+
+    @property
+    def vocab(self) -> Sequence[Any] | None:
+        """The names of the classes of the first target that has any."""
+        return next((b.vocab for b in self.samples.blocks if b.vocab is not None), None)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, i: int) -> Any:
+        return self.samples[i]
+
+    def show(self, sample: Any, ax: Any = None) -> Any:
+        """Draw a sample, its labels in words; returns the axes."""
+        return show(tuple(b.decode(e) for b, e in zip(self.samples.blocks, sample, strict=True)), ax)
+
+
+@dataclass(frozen=True)
+class Split(Sequence[Any]):
+    """Some of the samples."""
+
+    samples: Samples
+    rows: tuple[int, ...]
+
+    @property
+    def items(self) -> list[Any]:
+        """Their items."""
+        return [self.samples.items[row] for row in self.rows]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, i: Any) -> Any:
+        return [self.samples[row] for row in self.rows[i]] if isinstance(i, slice) else self.samples[self.rows[i]]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self.samples[row] for row in self.rows)
+
+
+@register
+@dataclass(frozen=True)
+class DataBlock:
+    """What a data set is made of.
+
+    `blocks` are the kinds of a sample's elements: an image, then its targets. `get_items` finds the items of a source,
+    `get_x` and `get_y` (one function, or one a target; or `getters`, one a block) give what the blocks take, `splitter`
+    says which items train. `item_tfms` and `batch_tfms` are fused: a `Resize` among `item_tfms` is part of the one
+    warp. With `fused=False` each transform resamples on its own: the naive way, on the same draws.
+    """
+
+    blocks: Sequence[Any] = ()
+    get_items: Callable[[Any], Sequence[Any]] | None = None
+    splitter: Any = None
+    get_x: Getter = None
+    get_y: Any = None
+    item_tfms: Any = ()
+    batch_tfms: Any = ()
+    getters: Sequence[Getter] | None = None
+    fused: bool = True
+
+    def datasets(self, source: Any) -> Datasets:
+        """Typed samples of a source, set up on its training split."""
+        items, keys = self._items(source)
+        train, valid = self._split(items, keys)
+        samples = Samples(items, self._blocks(), self._getters()).setup(train)
+        return Datasets(samples, tuple(keys), (tuple(train), tuple(valid)))
+
+    def dataloaders(
+        self,
+        source: Any,
+        bs: int = 64,
+        *,
+        val_bs: int | None = None,
+        cache: str | os.PathLike[str] | None = None,
+        seed: int = 0,
+        shuffle: bool = True,
+        **loader: Any,
+    ) -> DataLoaders:
+        """Loaders of the training and the validation split.
+
+        Photos are decoded when they are read, or presized once into a `cache` (a path) that later calls take up
+        again. What is left in `loader` goes to `Loader`: `threads`, `tail`, `device`, `rank`, ...
+        """
+        datasets = self.datasets(source)
+        rows = self.rows(datasets) if cache is None else self._cached(datasets, source, Path(cache))
+        return DataLoaders.of(
+            rows,
+            datasets.samples,
+            self.transforms(),
+            sizing=self.sizing(),
+            bs=bs,
+            val_bs=val_bs,
+            seed=seed,
+            shuffle=shuffle,
+            **loader,
+        )
+
+    def rows(self, datasets: Datasets) -> Rows:
+        """The samples as rows that a loader reads, straight from the files."""
+        names: list[str | None] = [None] * len(datasets)
+        for name, rows in zip(("train", "valid"), datasets.splits, strict=True):
+            for row in rows:
+                names[row] = name
+        return sample_rows(datasets.samples, datasets.keys, names, self.sizing())
+
+    def transforms(self) -> Fused:
+        """All transforms of items and batches, fused."""
+        transforms = [t for t in (*_several(self.item_tfms), *_several(self.batch_tfms)) if not isinstance(t, ToTensor)]
+        return fuse(transforms, one_by_one=not self.fused)
+
+    def sizing(self) -> Sizing | None:
+        """How photos are presized: to the `Resize` that comes first, with the aspect kept; None: not at all."""
+        first = next(iter(self.transforms().transforms), None)
+        return Sizing(max(height_width(first.size))) if isinstance(first, Resize) else None
+
+    def summary(self, source: Any, bs: int = 4) -> None:
+        """Tell, step by step, how the first sample and the first batch are made; raises where they cannot be."""
+        summarise(self, source, bs)
+
+    def _items(self, source: Any) -> tuple[Sequence[Any], list[str]]:
+        items = list(source) if self.get_items is None else list(self.get_items(source))
+        if not items:
+            raise UsageError(f"no items were found in {source}: a data set needs at least one")
+        root = Path(source) if isinstance(source, str | os.PathLike) else None
+        return items, keys_of(items, root)
+
+    def _split(self, items: Sequence[Any], keys: Sequence[str]) -> tuple[list[int], list[int]]:
+        splitter = self.splitter or RandomSplitter()
+        train, valid = splitter(items, keys) if isinstance(splitter, Splitter) else splitter(items)
+        return list(train), list(valid)
+
+    def _blocks(self) -> tuple[Block, ...]:
+        return tuple(as_block(block) for block in self.blocks)
+
+    def _getters(self) -> tuple[Getter, ...]:
+        if self.getters is not None:
+            return tuple(self.getters)
+        targets = list(self.get_y) if isinstance(self.get_y, list | tuple) else [self.get_y]
+        return (self.get_x, *targets[: len(self.blocks) - 1])
+
+    def _cached(self, datasets: Datasets, source: Any, cache: Path) -> Rows:
+        raise UsageError("cache")
+
+
+def _several(transforms: Any) -> list[Any]:
+    if transforms is None:
+        return []
+    return [transforms] if isinstance(transforms, Transform) or callable(transforms) else list(transforms)
+
+
+register(get_image_files)

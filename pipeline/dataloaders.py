@@ -1,0 +1,159 @@
+"""The loaders of a data set's splits, and what a trainer has to know of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from torch import Tensor
+
+from ..errors import UsageError
+from ..transforms.augment import Fused, fuse
+from ..transforms.category import Categorize
+from ..transforms.colour import Normalize
+from ..transforms.resizing import Sizing
+from ..transforms.types import TensorBBox, TensorCategory, TensorImage, TensorMask, TensorMultiCategory, TensorPoint
+from .batch import Batch
+from .blocks import Block
+from .compose import Pipeline
+from .keys import keys_of
+from .loader import Loader
+from .rows import Rows
+from .sample_rows import sample_rows
+from .samples import Samples
+from .show import show_grid
+from .spec import to_json
+
+_TYPES: dict[str, Any] = {
+    "category": TensorCategory,
+    "multicategory": TensorMultiCategory,
+    "mask": TensorMask,
+    "points": TensorPoint,
+    "boxes": TensorBBox,
+}
+
+
+@dataclass(frozen=True)
+class DataLoaders:
+    """`train` and `valid`, loaders of batches `(x, y)`, with the blocks and the fused transforms that made them."""
+
+    train: Loader
+    valid: Loader
+    samples: Samples
+    transforms: Fused
+    sizing: Sizing | None
+    settings: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        rows: Rows,
+        samples: Samples,
+        transforms: Fused,
+        *,
+        sizing: Sizing | None = None,
+        bs: int = 64,
+        val_bs: int | None = None,
+        seed: int = 0,
+        shuffle: bool = True,
+        **loader: Any,
+    ) -> Self:
+        """Loaders over the splits `train` and `valid` of `rows`; `sizing` is how these were presized, for new items."""
+        settings = {"seed": seed, "bs": bs, "val_bs": val_bs or bs, "shuffle": shuffle, **loader}
+        train = Loader(rows, "train", bs, transforms, seed, shuffle, **loader)
+        calm = {name: value for name, value in loader.items() if name not in ("indices", "tail")}
+        valid = Loader(rows, "valid", val_bs or bs, transforms, seed, shuffle=False, **calm)
+        return cls(train, valid, samples, transforms, sizing, settings)
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """What a sample consists of."""
+        return self.samples.blocks
+
+    @property
+    def rows(self) -> Rows:
+        """What both read."""
+        return self.train.rows
+
+    @property
+    def vocab(self) -> Sequence[Any] | None:
+        """The names of the classes of the first target that has any."""
+        return next((b.vocab for b in self.blocks if b.vocab is not None), None)
+
+    @property
+    def c(self) -> int:
+        """How many classes there are; for points, how many numbers."""
+        if self.vocab is not None:
+            return len(self.vocab)
+        if self.loss == "mask":
+            raise UsageError("the classes of masks are not known: give MaskBlock(codes=[...])")
+        y = self.one_batch()[1]
+        return int(y[0].numel())
+
+    @property
+    def loss(self) -> str:
+        """What the first target is, and so what a model is trained for: the kind of its block."""
+        return self.blocks[1].kind if len(self.blocks) > 1 else "image"
+
+    @property
+    def categorize(self) -> Categorize:
+        """The transform from labels to numbers."""
+        for block in self.blocks:
+            for t in block.type_tfms:
+                if isinstance(t, Categorize):
+                    return t
+        raise UsageError("there is no CategoryBlock among the blocks")
+
+    def one_batch(self) -> Batch:
+        """The first training batch; the loader stands where it stood."""
+        state = self.train.state_dict()
+        batch: Batch = next(iter(self.train))
+        self.train.load_state_dict(state)
+        return batch
+
+    def normalize(self, mean: Sequence[float], std: Sequence[float]) -> "DataLoaders":
+        """The same loaders with `Normalize(mean, std)` at the end of their transforms, unless there is one already."""
+        if any(isinstance(t, Normalize) for t in self.transforms.transforms):
+            return self
+        more = fuse([*self.transforms.transforms, Normalize(tuple(mean), tuple(std))])
+        return self.with_transforms(replace(self.transforms, transforms=more.transforms))
+
+    def with_transforms(self, transforms: Fused) -> "DataLoaders":
+        """The same rows under other transforms."""
+        return DataLoaders.of(self.rows, self.samples, transforms, sizing=self.sizing, **self.settings)
+
+    def denormalize(self, x: Tensor) -> Tensor:
+        """A batch of images as it looks: in 0..1, on the CPU."""
+        image: TensorImage = self.transforms.decode(TensorImage(x.detach().cpu().float()))
+        return image.plain().clamp(0, 1)
+
+    def test_dl(self, items: Sequence[Any], with_labels: bool = False, bs: int | None = None) -> Loader:
+        """A loader over new items (paths, bytes, Pillow images), the way of the validation split.
+
+        With labels the items are what the getters take, and `y` is there; else `y` is None.
+        """
+        given = self.samples
+        blocks, getters = (given.blocks, given.getters) if with_labels else (given.blocks[:1], given.getters[:1])
+        rows = sample_rows(Samples(items, blocks, getters), keys_of(items), ["valid"] * len(items), self.sizing)
+        return Loader(rows, "valid", bs or self.settings["val_bs"], self.transforms, shuffle=False)
+
+    def decode_batch(self, batch: Batch, max_n: int = 9) -> list[tuple[Any, ...]]:
+        """Up to `max_n` samples of a batch as they can be shown: images in 0..1, labels in words."""
+        x, y = batch[0], batch[1]
+        images = self.denormalize(x[:max_n])
+        targets = list(y.values()) if isinstance(y, dict) else [] if y is None else [y]
+        samples = []
+        for i, image in enumerate(images):
+            parts = [b.decode(_TYPES[b.kind](t[i].cpu())) for b, t in zip(self.blocks[1:], targets, strict=True)]
+            samples.append((TensorImage(image), *parts))
+        return samples
+
+    def show_batch(
+        self, batch: Batch | None = None, max_n: int = 9, nrows: int | None = None, ncols: int | None = None
+    ) -> Any:
+        """Draw samples of a batch, the first of training without one; returns the figure."""
+        count = nrows * ncols if nrows and ncols else max_n
+        return show_grid(self.decode_batch(self.one_batch() if batch is None else batch, count), nrows, ncols)
+
+    def to_json(self) -> str:
+        """Blocks (with their vocabulary) and transforms as JSON: what it takes to serve."""
+        return to_json({"blocks": self.blocks, "transforms": Pipeline((self.transforms,))})

@@ -1,0 +1,102 @@
+"""Typed samples as rows that a loader reads: pictures decoded and presized, targets moved into their pixels."""
+
+from collections.abc import Sequence
+from functools import cached_property, partial
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..errors import LabelError
+from ..transforms.decoding import decode_pixels
+from ..transforms.resizing import Sizing, resize
+from ..transforms.targets import move_boxes, move_points
+from ..transforms.warp import OutSpec, warp_mask
+from .decoded_rows import DecodedRows, load_file
+from .rows import Kind
+from .samples import Samples
+
+_PLACES = ("mask", "points", "boxes")
+
+
+def sample_rows(
+    samples: Samples, keys: Sequence[str], splits: Sequence[str | None], sizing: Sizing | None
+) -> DecodedRows:
+    """The rows of `samples`, presized by `sizing` (None: as large as they are), under `keys`, in named splits.
+
+    Labels are looked up and encoded here, all of them, so that a wrong one is found before training begins.
+    """
+    reader = _Reader(samples, sizing)
+    targets: dict[str, tuple[Kind, Any]] = {}
+    for n, block in enumerate(samples.blocks[1:], 1):
+        name = target_name(samples, n)
+        if block.kind in ("category", "multicategory"):
+            targets[name] = (block.kind, encoded(samples, n, keys).__getitem__)
+        elif block.kind != "image":
+            targets[name] = (block.kind, partial(reader.place, block=n))
+    return DecodedRows(range(len(samples)), keys, reader.load, targets=targets, splits=splits)
+
+
+def target_name(samples: Samples, block: int) -> str:
+    """The name of a target in a batch: `y` where there is one, else its kind, numbered from the second of a kind on."""
+    if len(samples.blocks) == 2:
+        return "y"
+    kinds = [b.kind for b in samples.blocks[1 : block + 1]]
+    again = kinds.count(kinds[-1])
+    return kinds[-1] if again == 1 else f"{kinds[-1]}{again}"
+
+
+def encoded(samples: Samples, block: int, keys: Sequence[str]) -> Tensor:
+    """The labels of all samples as one tensor; an unknown label is an error that names its item."""
+    encode, done = samples.blocks[block], []
+    for key, value in zip(keys, samples.values(block, samples.items), strict=True):
+        try:
+            done.append(encode(value).plain())
+        except LabelError as error:
+            raise LabelError(f"{key}: {error}") from None
+    return torch.stack(done) if done else torch.empty(0, dtype=torch.int64)
+
+
+class _Reader:
+    """Reads item by item; for targets that lie in the picture it remembers how each picture was presized."""
+
+    def __init__(self, samples: Samples, sizing: Sizing | None) -> None:
+        self.samples, self.sizing = samples, sizing
+        self._presized: dict[int, tuple[tuple[int, int], NDArray[np.float64]]] = {}
+
+    @cached_property
+    def _has_places(self) -> bool:
+        return any(block.kind in _PLACES for block in self.samples.blocks)
+
+    def load(self, row: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+        """The picture `uint8[h, w, 3]`, and the matrix from its pixels to the file's."""
+        source = self.samples.raw(row, 0)
+        if isinstance(source, str | PathLike):
+            pixels, matrix = load_file(Path(source), self.sizing)
+        elif isinstance(source, bytes) and self.sizing:
+            pixels, matrix = resize(decode_pixels(source, self.sizing.size), self.sizing)
+        else:
+            pixels = self.samples.element(row, 0).plain().permute(1, 2, 0).contiguous().numpy()
+            matrix = np.eye(3)
+        if self._has_places:
+            self._presized[row] = (pixels.shape[0], pixels.shape[1]), matrix
+        return pixels, matrix
+
+    def place(self, row: int, block: int) -> Tensor:
+        """A mask, points or boxes, given in pixels of the file, in pixels of the row."""
+        if row not in self._presized:
+            self.load(row)
+        size, to_file = self._presized[row]
+        value = self.samples.element(row, block).plain()
+        match self.samples.blocks[block].kind:
+            case "mask":
+                matrix = torch.from_numpy(to_file.astype(np.float32))[None]
+                return warp_mask(value[None], matrix, OutSpec(size, padding="border"))[0]
+            case "points":
+                return move_points(value, np.linalg.inv(to_file))
+            case _:
+                return move_boxes(value, np.linalg.inv(to_file))
