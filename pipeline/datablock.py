@@ -15,7 +15,6 @@ from ..transforms.to_tensor import ToTensor
 from ..transforms.transform import Transform
 from .blocks import Block, as_block
 from .dataloaders import DataLoaders
-from .items import get_image_files
 from .keys import keys_of
 from .rows import Rows
 from .sample_rows import sample_rows
@@ -191,6 +190,3 @@ def _several(transforms: Any) -> list[Any]:
     if transforms is None:
         return []
     return [transforms] if isinstance(transforms, Transform) or callable(transforms) else list(transforms)
-
-
-register(get_image_files)
