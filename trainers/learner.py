@@ -173,12 +173,14 @@ class Learner(Predictor):
         place = self._resume
         if place is None:
             return False
-        if run.number < place.fit or (run.number == place.fit and place.epoch >= run.epochs):
+        if run.number < place.fit:
             return True
-        if run.number == place.fit:
-            place.check(run)
-            run.epoch, run.step = place.epoch, place.step
-        return False
+        place.check(run)
+        run.epoch, run.step = place.epoch, place.step
+        if place.epoch < run.epochs:
+            return False
+        self._resume = None  # arrived: this very run had been finished
+        return True
 
     # Parameters ----------------------------------------------------------------------------------------------------
 
@@ -187,8 +189,13 @@ class Learner(Predictor):
         return spread(self.lr if lr is None else lr, len(self.layers))
 
     def freeze_to(self, number: int) -> None:
-        """Train the groups of layers from `number` on (negative: from the end); those before stand still."""
+        """Train the groups of layers from `number` on (negative: from the end); those before stand still.
+
+        The optimiser forgets its running means, unless they have just been read from a checkpoint.
+        """
         optimiser.freeze_to(self.model, self.layers, number, self.train_bn)
+        if self._resume is None:
+            self.opt.state.clear()
 
     def freeze(self) -> None:
         """Train the head alone."""

@@ -73,11 +73,11 @@ def test_a_run_killed_in_an_epoch_ends_with_the_weights_of_one_never_killed(tmp_
 class Interrupt(Callback):
     order = 99
 
-    def __init__(self, step: int) -> None:
-        self.step = step
+    def __init__(self, step: int, epoch: int = 1, fit: int = 0) -> None:
+        self.place = fit, epoch, step
 
     def after_batch(self, learn):
-        if learn.run.epoch == 1 and learn.run.step == self.step:
+        if (learn.run.number, learn.run.epoch, learn.run.step) == self.place:
             raise KeyboardInterrupt
 
 
@@ -95,6 +95,25 @@ def test_batches_of_a_loader_without_a_position_are_skipped(data, model, tmp_pat
     again.fit_one_cycle(2, 1e-2)
     assert again.recorder.losses == expected
     assert [r["valid_loss"] for r in again.recorder.rows] == [r["valid_loss"] for r in whole.recorder.rows]
+    assert all(torch.equal(v, weights[k]) for k, v in model.state_dict().items())
+
+
+@pytest.mark.parametrize("place", [(1, 0, 1), (4, 0, 1), (5, 1, 1)], ids=["between the phases", "first", "last"])
+def test_fine_tune_goes_on_in_the_phase_in_which_it_stood(data, model, tmp_path, place):
+    """The optimiser forgets between the phases, and nowhere else."""
+    start = {k: v.clone() for k, v in model.state_dict().items()}
+    whole = Learner(data, model, table=False)
+    whole.fine_tune(2, 1e-2)
+    weights = {k: v.clone() for k, v in model.state_dict().items()}
+    model.load_state_dict(start)
+    with pytest.raises(KeyboardInterrupt):
+        Learner(data, model, table=False, cbs=[Checkpoint(tmp_path / "c", every=2), Interrupt(*place)]).fine_tune(
+            2, 1e-2
+        )
+    model.load_state_dict(start)
+    again = Learner(data, model, table=False).resume(tmp_path / "c")
+    again.fine_tune(2, 1e-2)
+    assert again.recorder.losses == whole.recorder.losses
     assert all(torch.equal(v, weights[k]) for k, v in model.state_dict().items())
 
 
