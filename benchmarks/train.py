@@ -24,7 +24,7 @@ RATE_BOUND, LOSS_BOUND = 1e-6, 1e-5
 
 @dataclass(frozen=True)
 class Parity:
-    """Largest differences over all steps of `fine_tune`: of rates and momenta relative to their peak, of losses absolute.
+    """Largest differences over all steps of `fine_tune`: rates and momenta relative to their peak, losses absolute.
 
     fastai keeps positions in single precision, which is what is left between the curves.
     """
