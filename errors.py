@@ -3,6 +3,7 @@
 ```
 OnewarpError
 ├── UsageError         (ValueError)   an argument, option or source that cannot be used as given
+├── SourceError    (ValueError)   a source of images that is not there, is empty, or names two images alike
 ├── DispatchError      (TypeError)    a transform met a type that it has no overload for
 ├── SpecError          (ValueError)   a pipeline that cannot be written to, or read from, JSON
 ├── DecodeError        (ValueError)   a file that is not a picture that may be used, with its reason
@@ -24,6 +25,10 @@ class OnewarpError(Exception):
 
 class UsageError(OnewarpError, ValueError):
     """An argument, option or source cannot be used as given."""
+
+
+class SourceError(OnewarpError, ValueError):
+    """A source of images is not there, is empty, or names two images alike."""
 
 
 class DispatchError(OnewarpError, TypeError):

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..errors import UsageError
+from ..errors import SourceError
 
 # A list of our own: `mimetypes` answers differently from one machine to the next.
 _NAMES = ("apng avif bmp dib gif ico j2k jfif jp2 jpe jpeg jpg jpx", "pbm pgm png pnm ppm tif tiff webp")
@@ -17,17 +17,17 @@ def get_image_files(
     """The image files under `path`, told by their extension in any case, sorted by their path relative to it.
 
     Folders whose name begins with a dot are skipped; links are followed, each folder once. `folders` confines the walk
-    to the folders of these names directly under `path`. Raises `UsageError` where `path` is not a folder.
+    to the folders of these names directly under `path`. Raises `SourceError` where `path` is not a folder.
 
     >>> get_image_files("there is no such folder")
     Traceback (most recent call last):
     ...
-    onewarp.errors.UsageError: source must be a folder of images, but there is no such folder does not exist
+    onewarp.errors.SourceError: source must be a folder of images, but there is no such folder does not exist
     """
     root = Path(path)
     if not root.is_dir():
         seen = "is a file" if root.exists() else "does not exist"
-        raise UsageError(f"source must be a folder of images, but {root} {seen}")
+        raise SourceError(f"source must be a folder of images, but {root} {seen}")
     kept = None if folders is None else frozenset(folders)
     found = ((relative, file) for relative, file in _walk(root, recurse, kept) if _is_image(file))
     return [file for _, file in sorted(found)]

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LabelError, UsageError
+from .spec import register
 
 
+@register
 def parent_label(item: str | os.PathLike[str]) -> str:
     """The name of the folder that the file lies in.
 
@@ -26,6 +28,7 @@ def parent_label(item: str | os.PathLike[str]) -> str:
     return name
 
 
+@register
 @dataclass(frozen=True)
 class RegexLabeller:
     """The first group of a pattern, searched in the item (at its beginning only where `match` is set).
@@ -63,6 +66,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
+@register
 @dataclass(frozen=True)
 class UsingAttr:
     """Apply `function` to the attribute `attr` of the item; made by `using_attr`."""
@@ -89,6 +93,7 @@ def using_attr(f: Callable[[Any], Any], attr: str) -> UsingAttr:
     return UsingAttr(f, attr)
 
 
+@register
 @dataclass(frozen=True)
 class ColReader:
     """The value of a column (or of several) in a table's row, between `pref` and `suff`.
@@ -160,3 +165,21 @@ def labels_of(items: Sequence[Any], labeller: Callable[[Any], Any]) -> list[Any]
                 f"labeller {labeller!r} failed on {describe(item)}: {type(error).__name__}: {error}"
             ) from error
     return labels
+
+
+def labeller_from(text: str) -> Callable[[Any], Any] | None:
+    """The labeller that a command line names: `none`, `parent`, `regex:PATTERN` (on the file's name), `column:NAME`.
+
+    >>> labeller_from("column:breed")
+    ColReader(cols='breed', pref='', suff='', label_delim=None)
+    """
+    kind, _, rest = text.partition(":")
+    if text == "none":
+        return None
+    if text == "parent":
+        return parent_label
+    if kind == "regex" and rest:
+        return using_attr(RegexLabeller(rest), "name")
+    if kind == "column" and rest:
+        return ColReader(rest)
+    raise UsageError(f"label must be none, parent, regex:PATTERN or column:NAME, but got {text!r}")

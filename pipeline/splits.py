@@ -15,6 +15,7 @@ import torch
 
 from ..errors import LabelError, UsageError
 from .labels import column_of, describe
+from .spec import register
 
 TRAIN, VALID = "train", "valid"
 
@@ -35,6 +36,7 @@ class Splitter:
         ]
 
 
+@register
 @dataclass(frozen=True)
 class RandomSplitter(Splitter):
     """A share of the items, drawn by `torch.randperm` from a generator of its own.
@@ -65,6 +67,7 @@ class RandomSplitter(Splitter):
         return names
 
 
+@register
 @dataclass(frozen=True)
 class HashSplitter(Splitter):
     """A share of the items by the BLAKE2b hash of their key: an item never changes sides when others come or go.
@@ -92,6 +95,7 @@ class HashSplitter(Splitter):
         return int.from_bytes(digest, "little") / 2**64
 
 
+@register
 @dataclass(frozen=True)
 class GrandparentSplitter(Splitter):
     """By the name of the folder two levels above the file, as in `train/birman/1.jpg`.
@@ -121,6 +125,7 @@ class GrandparentSplitter(Splitter):
         return VALID if folder in _as_tuple(self.valid_name) else None
 
 
+@register
 @dataclass(frozen=True)
 class FuncSplitter(Splitter):
     """By a function of the item that is true for validation.
@@ -136,6 +141,7 @@ class FuncSplitter(Splitter):
         return [VALID if self.func(item) else TRAIN for item in items]
 
 
+@register
 @dataclass(frozen=True)
 class ColSplitter(Splitter):
     """By a column of a table: true (or 1) is validation; a name is taken as the name of the split.
@@ -184,3 +190,31 @@ def _common_keys(items: Sequence[Any]) -> list[str]:
         return [path.name for path in paths]
     common = os.path.commonpath([path.parent for path in paths])
     return [path.relative_to(common).as_posix() for path in paths]
+
+
+def splitter_from(text: str) -> Splitter | None:
+    """The splitter that a command line names.
+
+    `none`, `random:FRACTION:SEED`, `hash:FRACTION`, `folders` (train and valid, two levels up) or `column:NAME`.
+
+    >>> splitter_from("random:0.2:42")
+    RandomSplitter(valid_pct=0.2, seed=42)
+    """
+    kind, *rest = text.split(":")
+    try:
+        match kind, rest:
+            case "none", []:
+                return None
+            case "folders", []:
+                return GrandparentSplitter(valid_name=(VALID, "val", "validation"))
+            case "random", [share, *seed] if len(seed) < 2:
+                return RandomSplitter(float(share), *map(int, seed))
+            case "hash", [share, *seed] if len(seed) < 2:
+                return HashSplitter(float(share), *map(int, seed))
+            case "column", [column]:
+                return ColSplitter(column)
+    except ValueError as error:
+        if isinstance(error, UsageError):
+            raise
+    usual = "none, random:FRACTION:SEED, hash:FRACTION, folders or column:NAME"
+    raise UsageError(f"split must be {usual}, but got {text!r}")

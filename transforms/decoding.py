@@ -20,7 +20,7 @@ from PIL import ExifTags, Image, ImageFile
 
 from ..errors import DecodeError, UsageError
 from .colourspace import needs_conversion, to_srgb
-from .orientation import turn, turn_back, upright_to_file
+from .orientation import swaps_axes, turn, turn_back, upright_to_file
 from .types import TensorImage
 
 Pixels: TypeAlias = NDArray[np.uint8]
@@ -113,6 +113,19 @@ def decode_pixels(
         raise DecodeError(f"takes longer to decode than max_seconds, {decoding.max_seconds:g}") from None
     except Exception as error:  # Pillow's plugins raise whatever their parsers stumble over
         raise DecodeError(f"cannot be decoded: {_reason(error)}") from error
+
+
+def upright_size(source: str | os.PathLike[str] | Buffer) -> tuple[int, int]:
+    """Height and width of the upright picture, from the header of a file or of its bytes. Raises as `decode`."""
+    decoding = Decoding()
+    try:
+        image = _open(_Deadline(_bytes_of(source, decoding), decoding.max_seconds))
+        turned = swaps_axes(_orientation(image)) and image.format != "TIFF"  # of which Pillow tells the upright size
+    except (DecodeError, UsageError):
+        raise
+    except Exception as error:
+        raise DecodeError(f"cannot be decoded: {_reason(error)}") from error
+    return image.size if turned else image.size[::-1]
 
 
 def _bytes_of(source: str | os.PathLike[str] | Buffer, decoding: Decoding) -> Buffer:

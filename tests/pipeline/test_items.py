@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from onewarp.errors import UsageError
+from onewarp.errors import SourceError
 from onewarp.pipeline.items import get_image_files, relative_key
 
 
@@ -41,9 +41,9 @@ def test_links_are_followed_and_a_loop_ends(tmp_path):
 
 def test_a_missing_folder_and_a_file_are_refused(tmp_path):
     _touch(tmp_path, "one.jpg")
-    with pytest.raises(UsageError, match=r"nowhere does not exist"):
+    with pytest.raises(SourceError, match=r"nowhere does not exist"):
         get_image_files(tmp_path / "nowhere")
-    with pytest.raises(UsageError, match=r"one\.jpg is a file"):
+    with pytest.raises(SourceError, match=r"one\.jpg is a file"):
         get_image_files(tmp_path / "one.jpg")
 
 

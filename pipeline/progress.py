@@ -1,0 +1,84 @@
+"""How far a long job is: a bar on a terminal, plain lines elsewhere, always on stderr."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+_EVERY = 10.0  # seconds between plain lines
+
+
+class Reporter(Protocol):
+    """Where a job says how far it is."""
+
+    def say(self, text: str) -> None:
+        """One line."""
+
+    def advance(self, count: int) -> None:
+        """So many more are done."""
+
+
+class Silent:
+    """Says nothing."""
+
+    def say(self, text: str) -> None:
+        """Nothing."""
+
+    def advance(self, count: int) -> None:
+        """Nothing."""
+
+
+class Lines:
+    """A line every ten seconds, with the speed and the time left."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._done = total, 0
+        self._start = self._last = time.monotonic()
+
+    def say(self, text: str) -> None:
+        """One line on stderr."""
+        print(text, file=sys.stderr, flush=True)
+
+    def advance(self, count: int) -> None:
+        """Count, and say so from time to time."""
+        self._done += count
+        now = time.monotonic()
+        if now - self._last >= _EVERY:
+            self._last = now
+            speed = self._done / (now - self._start)
+            left = (self._total - self._done) / speed if speed else 0
+            self.say(f"{self._done} of {self._total}, {speed:.0f} images/s, {left:.0f} s left")
+
+
+class Bar:
+    """A bar by rich."""
+
+    def __init__(self, progress: Progress, total: int, doing: str) -> None:
+        self._progress = progress
+        self._task = progress.add_task(doing, total=total)
+
+    def say(self, text: str) -> None:
+        """One line above the bar."""
+        self._progress.console.print(text, highlight=False, markup=False)
+
+    def advance(self, count: int) -> None:
+        """Move the bar."""
+        self._progress.advance(self._task, count)
+
+
+@contextmanager
+def reporter(total: int, doing: str, quiet: bool = False) -> Iterator[Reporter]:
+    """A bar where stderr is a terminal, lines where it is not, nothing where `quiet`."""
+    console = Console(stderr=True)
+    if quiet:
+        yield Silent()
+    elif not console.is_terminal:
+        yield Lines(total)
+    else:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console, transient=True) as progress:
+            yield Bar(progress, total, doing)

@@ -1,0 +1,211 @@
+"""What a worker does: the files of one part are decoded, presized, encoded and written.
+
+Nothing is sent to the worker but names and numbers, and nothing comes back but the part's name and its small columns.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import torch
+from PIL import Image
+
+from ..errors import CacheError, DecodeError
+from ..transforms.decoding import decode_pixels
+from ..transforms.resizing import resize
+from .durable import disk_errors, written_aside
+from .encodings import encode
+from .parts import Part, PartWriter, Rejected, checksum, read_part, row_bytes
+from .recipe import Recipe
+from .sources import Source
+
+
+@dataclass(frozen=True)
+class Known:
+    """What an earlier run has made of a file: its row and where that lies, or its refusal."""
+
+    sha256: str
+    row: Mapping[str, Any] | None = None
+    place: tuple[str, int] | None = None  # path of the part, offset
+    rejected: Rejected | None = None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A file that is to become a row.
+
+    `targets` are its columns that do not depend on the pixels (label, split). `unchanged` says that the file is still
+    the one that `known` was made of; where it is not sure, the worker reads the file and compares hashes.
+    """
+
+    key: str
+    place: Any
+    size: int | None
+    targets: Mapping[str, Any]
+    known: Known | None = None
+    unchanged: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """One part: `number` among the parts, the files that belong to it, and `kept`, the path of a part that holds them.
+
+    `killers` are the keys of files that have killed their worker.
+    """
+
+    number: int
+    folder: str
+    source: Source
+    recipe: Recipe
+    schema: pa.Schema
+    wanted: tuple[Wanted, ...]
+    said: Mapping[str, Any]
+    kept: str | None = None
+    killers: frozenset[str] = frozenset()
+
+
+@dataclass
+class Done:
+    """What has become of a job: the part's name, its rows and rejected files, and how many rows were made anew."""
+
+    number: int
+    name: str
+    rows: pa.Table
+    rejected: list[Rejected]
+    hashes: dict[str, str] = field(default_factory=dict)
+    decoded: int = 0
+    copied: int = 0
+
+
+@dataclass(frozen=True)
+class _Row:
+    columns: Mapping[str, Any]
+    data: bytes | memoryview
+    copied: bool
+
+
+def make_part(job: Job) -> Done:
+    """Write the part of a job, or find that the one that is there still holds."""
+    prepare_worker()
+    folder = Path(job.folder)
+    with disk_errors(folder):
+        if job.kept is not None and all(_still_holds(job, wanted) for wanted in job.wanted):
+            return found_part(job.number, read_part(Path(job.kept)))
+        with written_aside(folder) as (file, commit):
+            done = _write(job, PartWriter(file, job.schema))
+            commit(done.name)
+    part = read_part(folder / done.name)
+    return replace(done, rows=part.rows)
+
+
+def found_part(number: int, part: Part) -> Done:
+    """A part that stays as it is."""
+    hashes = dict(zip(part.rows.column("key").to_pylist(), part.rows.column("sha256").to_pylist(), strict=True))
+    return Done(number, part.path.name, part.rows, part.rejected, hashes)
+
+
+def prepare_worker() -> None:
+    """One thread per worker, and memory for pixels that is kept: to fetch pages anew for each image takes time."""
+    torch.set_num_threads(1)
+    Image.core.set_blocks_max(256)  # type: ignore[attr-defined]
+
+
+def part_name(number: int, digest: str) -> str:
+    """The name of a part: sorts as the parts do, and changes with the content."""
+    return f"part-{number:05d}-{digest}.parquet"
+
+
+def _still_holds(job: Job, wanted: Wanted) -> bool:
+    if wanted.unchanged:
+        return True
+    try:
+        return wanted.known is not None and _digest(job.source.read(wanted.place)) == wanted.known.sha256
+    except OSError:
+        return False
+
+
+def _write(job: Job, writer: PartWriter) -> Done:
+    done = Done(job.number, "", job.schema.empty_table(), [])
+    for wanted in job.wanted:
+        made = _make(job, wanted)
+        if isinstance(made, Rejected):
+            done.rejected.append(made)
+        else:
+            writer.add(made.columns, made.data)
+            done.hashes[wanted.key] = made.columns["sha256"]
+            done.copied += made.copied
+            done.decoded += not made.copied
+    rejected = [vars(entry) for entry in done.rejected]
+    done.name = part_name(job.number, writer.finish({**job.said, "rejected": rejected}))
+    return done
+
+
+def _make(job: Job, wanted: Wanted) -> _Row | Rejected:
+    """The row of a file, taken over from an earlier run where that is possible."""
+    if wanted.key in job.killers:
+        return Rejected(wanted.key, "killed the process that decoded it", wanted.size)
+    if wanted.unchanged and wanted.known is not None:
+        taken = _take_over(wanted, wanted.known)
+        if taken is not None:
+            return taken
+    limit = job.recipe.decoding.max_bytes
+    if wanted.size is not None and wanted.size > limit:
+        return Rejected(wanted.key, f"has {wanted.size:,} bytes, and max_bytes is {limit:,}", wanted.size)
+    try:
+        data = job.source.read(wanted.place)
+    except OSError as error:
+        return Rejected(wanted.key, f"cannot be read: {error.strerror or error}", wanted.size)
+    digest = _digest(data)
+    if wanted.known is not None and wanted.known.sha256 == digest:
+        taken = _take_over(wanted, wanted.known)
+        if taken is not None:
+            return taken
+    try:
+        return _decode(job.recipe, wanted, data, digest)
+    except DecodeError as error:
+        return Rejected(wanted.key, str(error), len(data), digest)
+
+
+def _take_over(wanted: Wanted, known: Known) -> _Row | Rejected | None:
+    """What was made of the file before, with the targets of today; None where its bytes are no longer whole."""
+    if known.rejected is not None:
+        return known.rejected
+    if known.row is None or known.place is None:
+        return None
+    try:
+        data = row_bytes(*known.place, known.row["length"])
+    except (OSError, CacheError):
+        return None
+    if checksum(data) != known.row["checksum"]:
+        return None
+    kept = {name: value for name, value in known.row.items() if name not in ("label", "split", "offset")}
+    return _Row({**kept, **wanted.targets}, data, copied=True)
+
+
+def _decode(recipe: Recipe, wanted: Wanted, data: bytes, digest: str) -> _Row:
+    sizing = recipe.sizing
+    picture = decode_pixels(data, sizing.size, recipe.decoding)
+    pixels, matrix = resize(picture, sizing)
+    encoded = encode(pixels, recipe.encoding, recipe.jpeg_quality)
+    columns = {
+        "key": wanted.key,
+        "height": pixels.shape[0],
+        "width": pixels.shape[1],
+        **wanted.targets,
+        "length": len(encoded),
+        "checksum": checksum(encoded),
+        "origin": wanted.key,
+        "original_height": picture.size[0],
+        "original_width": picture.size[1],
+        "orientation": picture.orientation,
+        "sha256": digest,
+        "matrix": matrix.ravel().tolist(),
+    }
+    return _Row(columns, encoded, copied=False)
+
+
+def _digest(data: bytes) -> str:
+    return sha256(data).hexdigest()
