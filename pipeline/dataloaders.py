@@ -58,6 +58,7 @@ class DataLoaders:
         **loader: Any,
     ) -> Self:
         """Loaders over the splits `train` and `valid` of `rows`; `sizing` is how these were presized, for new items."""
+        transforms = know_classes(transforms, samples.blocks)
         settings = {"seed": seed, "bs": bs, "val_bs": val_bs or bs, "shuffle": shuffle, **loader}
         train = Loader(rows, "train", bs, transforms, seed, shuffle, **loader)
         calm = {name: value for name, value in loader.items() if name not in ("indices", "tail")}
@@ -157,3 +158,11 @@ class DataLoaders:
     def to_json(self) -> str:
         """Blocks (with their vocabulary) and transforms as JSON: what it takes to serve."""
         return to_json({"blocks": self.blocks, "transforms": Pipeline((self.transforms,))})
+
+
+def know_classes(transforms: Fused, blocks: Sequence[Block]) -> Fused:
+    """The transforms with the number of classes filled in where labels are mixed."""
+    vocab = next((b.vocab for b in blocks if b.vocab is not None), None)
+    if vocab is None or not transforms.mixes:
+        return transforms
+    return replace(transforms, mixes=tuple(replace(m, classes=m.classes or len(vocab)) for m in transforms.mixes))

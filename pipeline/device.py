@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,6 +11,8 @@ from torch import Tensor
 from ..transforms.types import Packed
 from .batch import Batch
 from .buffers import Buffers
+
+T = TypeVar("T")
 
 
 class Lane(Protocol):
@@ -27,7 +29,7 @@ class Lane(Protocol):
     def send(self, value: Any) -> Any:
         """`value` where the batch is made."""
 
-    def warp(self, function: Callable[[], Tensor]) -> Tensor:
+    def warp(self, function: Callable[[], T]) -> T:
         """What `function` gives there, after all that this thread sent."""
 
     def ready(self) -> Any:
@@ -50,7 +52,7 @@ class HostLane:
         """`value` itself."""
         return value
 
-    def warp(self, function: Callable[[], Tensor]) -> Tensor:
+    def warp(self, function: Callable[[], T]) -> T:
         """`function` called."""
         return function()
 
@@ -99,7 +101,7 @@ class CudaLane:
         copy.record_stream(self._warping)
         return copy
 
-    def warp(self, function: Callable[[], Tensor]) -> Tensor:
+    def warp(self, function: Callable[[], T]) -> T:
         """What `function` gives when it runs after all that this thread sent."""
         with torch.cuda.stream(self._warping):
             return function()

@@ -1,6 +1,6 @@
 """How one batch is made: rows read, targets looked up, both augmented by one plan."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -34,6 +34,13 @@ class Augmentation(Protocol):
 
     def images(self, images: Tensor | Packed, plan: Any) -> Tensor:
         """The images under the plan, `[N, 3, h, w]`."""
+
+    @property
+    def mixes(self) -> Sequence[Any]:
+        """What mixes the samples of a training batch with one another, if anything does."""
+
+    def mix(self, x: Tensor, y: Any, keys: NDArray[np.uint64], seed: int, epoch: int) -> tuple[Tensor, Any]:
+        """The batch mixed."""
 
     def masks(self, masks: list[Tensor], plan: Any) -> Any:
         """The masks under the same plan."""
@@ -100,6 +107,8 @@ class Maker:
             targets = {name: _augmented(target, augmentation, plan) for name, target in targets.items()}
             matrix = matrix @ np.asarray(plan.matrix, np.float64)
         y = self.lane.send(collate(targets))
+        if augmentation is not None and augmentation.mixes and self.split == "train":
+            x, y = self.lane.warp(lambda: augmentation.mix(x, y, job.hashes, self.seed, job.epoch))
         keys = self.rows.keys(job.rows)
         return Batch(
             (x, y, keys) if self.with_keys else (x, y),

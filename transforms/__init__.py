@@ -18,6 +18,7 @@ from .colour import (
 )
 from .decoding import decode
 from .geometry import Affine, Dihedral, Flip, Homography, RandomResizedCrop, Resize, Rotate, Warp, Zoom
+from .mix import CutMix, MixUp
 from .policies import rand_augment, trivial_augment
 from .to_tensor import ToTensor
 from .transform import ItemTransform, RandTransform, Transform
@@ -36,6 +37,7 @@ __all__ = [
     "Brightness",
     "Categorize",
     "Contrast",
+    "CutMix",
     "Dihedral",
     "Flip",
     "Fused",
@@ -46,6 +48,7 @@ __all__ = [
     "Invert",
     "ItemTransform",
     "Kornia",
+    "MixUp",
     "MultiCategorize",
     "Normalize",
     "Packed",

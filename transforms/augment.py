@@ -15,6 +15,7 @@ from .colour import Brightness, Contrast
 from .execute import Images, output_size, run, run_images, run_masks
 from .fusing import Geometric, Pointwise, make_plan, one_by_one, segments
 from .geometry import Dihedral, Flip, RandomResizedCrop, Rotate, Warp, Zoom
+from .mix import Mix
 from .plan import Plan, Segment, Size
 from .targets import keep_visible, move_boxes, move_points
 from .transform import FunctionTransform, Keys, Split, Transform, name_operations, sample_keys
@@ -28,7 +29,7 @@ class Fused(Transform):
     Made by `fuse`. Called on a sample or a batch it does to it what its transforms would do one after the other,
     with the same draws. `dtype` and `layout` are those of batches of images; `antialias=False` samples without a
     filter; a box of which less than `min_visible` is left in the frame becomes empty. `one_by_one` does not fuse: the
-    naive way, with a resampling for each geometric transform, on the same draws.
+    naive way, with a resampling for each geometric transform, on the same draws. `mixes` act on whole batches.
     """
 
     transforms: tuple[Transform, ...] = ()
@@ -37,6 +38,7 @@ class Fused(Transform):
     antialias: bool = True
     min_visible: float = 0.25
     one_by_one: bool = False
+    mixes: tuple[Mix, ...] = ()
 
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
@@ -65,6 +67,12 @@ class Fused(Transform):
     def images(self, images: Images, plan: Plan) -> Tensor:
         """The batch `[N, 3, h, w]` of `dtype` from `uint8[N, H, W, 3]` or packed images."""
         return run_images(plan, images, self.dtype, self.channels_last, self.antialias)
+
+    def mix(self, x: Tensor, y: Any, keys: Keys, seed: int = 0, epoch: int = 0) -> tuple[Tensor, Any]:
+        """A training batch with its samples mixed with one another, labels too; as it is where nothing mixes."""
+        for mix in self.mixes:
+            x, y = mix(x, y, keys=keys, seed=seed, epoch=epoch)
+        return x, y
 
     def masks(self, masks: Sequence[Tensor], plan: Plan) -> Tensor:
         """Masks, a list of integer `[h, w]`, as one tensor `[N, h, w]`."""
@@ -119,17 +127,21 @@ def fuse(
 ) -> Fused:
     """One transform that does what `transforms` do one after the other, with as few resamplings as can be.
 
-    Fused transforms among them are opened, functions become barriers.
+    Fused transforms among them are opened, functions become barriers. `MixUp` and `CutMix` come last: they act on
+    what the others leave, in training batches only.
 
     >>> fuse([Rotate(), Brightness(), Zoom()]).segments[0].operations
     (0, 1, 2)
     """
-    flat: list[Transform] = []
+    flat: list[Any] = []
     for t in transforms:
-        flat.extend(
-            t.transforms if isinstance(t, Fused) else (t if isinstance(t, Transform) else FunctionTransform(t),)
-        )
-    return Fused(tuple(flat), dtype, channels_last, antialias, min_visible, one_by_one)
+        flat.extend((*t.transforms, *t.mixes) if isinstance(t, Fused) else [t])
+    mixes = tuple(t for t in flat if isinstance(t, Mix))
+    rest = flat[: len(flat) - len(mixes)]
+    if any(isinstance(t, Mix) for t in rest):
+        raise UsageError("MixUp and CutMix must come last: they mix what all other transforms leave")
+    made = tuple(t if isinstance(t, Transform) else FunctionTransform(t) for t in rest)
+    return Fused(made, dtype, channels_last, antialias, min_visible, one_by_one, mixes)
 
 
 @dataclass(frozen=True)
@@ -172,7 +184,8 @@ def setup_aug_tfms(transforms: Iterable[Any]) -> list[Transform]:
 
     Perspective comes first, so that in the composed map, output to input, it acts on what the affine ones give.
     """
-    flat = list(fuse(transforms).transforms)
+    fused = fuse(transforms)
+    flat = list(fused.transforms)
 
     def rank(t: Transform) -> int:
         if isinstance(t, Warp):
@@ -181,7 +194,7 @@ def setup_aug_tfms(transforms: Iterable[Any]) -> list[Transform]:
             return 1
         return 2 + t.stage if isinstance(t, Pointwise) else 10
 
-    return sorted(flat, key=rank)
+    return [*sorted(flat, key=rank), *fused.mixes]
 
 
 def aug_transforms(

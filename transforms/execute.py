@@ -1,7 +1,7 @@
 """A plan carried out: on images by the warp, on masks by nearest samples, on points and boxes by the inverse matrix."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -72,8 +72,8 @@ def run_images(
     """The batch `[N, 3, h, w]` that a plan makes of `uint8[N, H, W, 3]`, packed, or floating `[N, H, W, 3]` images."""
     x, last = images, len(plan.steps) - 1
     for i, step in enumerate(plan.steps):
-        if step.barrier is not None:
-            x = _barrier(*step.barrier, cast("Tensor", x))
+        if step.segment.kind == "barrier":
+            x = _barrier(x, step)
         else:
             spec = OutSpec(
                 output_size(step),
@@ -82,15 +82,42 @@ def run_images(
                 step.padding,
                 antialias,
             )
-            x = _warp(x if i == 0 else cast("Tensor", x).permute(0, 2, 3, 1), step, spec)
-    result = cast("Tensor", x)
-    return result if result.dtype == dtype else result.to(dtype)
+            x = _warp(x, step, spec).permute(0, 2, 3, 1)
+    if isinstance(x, Packed):
+        output_size(plan)  # which says what is missing
+        x = torch.stack([x[i] for i in range(len(x))])
+    result = x.permute(0, 3, 1, 2)
+    return result if result.dtype == dtype else _converted(result, dtype)
 
 
-def _barrier(transform: Transform, params: Params, x: Tensor) -> Tensor:
-    image = TensorImage(x)
-    done = transform.apply(image, params) if isinstance(transform, RandTransform) else transform.encode(image)
-    return cast("Tensor", done.as_subclass(Tensor))
+def _converted(x: Tensor, dtype: torch.dtype) -> Tensor:
+    if x.dtype == torch.uint8:
+        return (x / 255).to(dtype)
+    return (x * 255).round().clamp(0, 255).to(dtype) if dtype == torch.uint8 else x.to(dtype)
+
+
+def _barrier(images: Images, step: Step) -> Images:
+    """Images `[N, h, w, 3]` or packed through a transform that does not fuse; packed ones one by one."""
+    if step.barrier is None:  # it does nothing on this split
+        return images
+    transform, params = step.barrier
+    if isinstance(images, Packed):
+        rows = [{name: values[i : i + 1] for name, values in params.items()} for i in range(len(images))]
+        done = [_applied(transform, images[i][None], row)[0] for i, row in enumerate(rows)]
+        return Packed.of([image if image.dtype == torch.uint8 else (image * 255).round().byte() for image in done])
+    return _applied(transform, images, params)
+
+
+def _applied(transform: Transform, images: Tensor, params: Params) -> Tensor:
+    batch = TensorImage(images.permute(0, 3, 1, 2))
+    done = transform.apply(batch, params) if isinstance(transform, RandTransform) else transform.encode(batch)
+    if done.shape != batch.shape:
+        raise UsageError(
+            f"{transform!r} must keep the size of a batch, {list(batch.shape)}, since what follows is planned by it, "
+            f"but it made {list(done.shape)}: resize with Resize(n)"
+        )
+    pixels: Tensor = done.as_subclass(Tensor)
+    return pixels.permute(0, 2, 3, 1)
 
 
 def output_size(of: Plan | Step) -> tuple[int, int]:

@@ -202,7 +202,7 @@ def decide(
         if isinstance(t, RandTransform):
             decided.append(t.params(numbers[name]) if t.active(split) else t.rest(n))
         else:
-            decided.append({})
+            decided.append({} if split is None or t.split in (None, split) else None)
     return decided
 
 

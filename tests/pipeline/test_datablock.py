@@ -24,6 +24,7 @@ from onewarp.pipeline.spec import from_json, to_json
 from onewarp.pipeline.splits import FuncSplitter, RandomSplitter
 from onewarp.transforms.augment import aug_transforms
 from onewarp.transforms.geometry import Resize
+from onewarp.transforms.mix import MixUp
 from onewarp.transforms.types import TensorCategory, TensorImage, TensorPoint
 
 BREED = using_attr(RegexLabeller(r"(.+)_\d+.jpg$"), "name")
@@ -213,6 +214,17 @@ def test_several_labels(few):
 def test_a_datablock_is_json(few):
     again = from_json(to_json(CHAPTER))
     assert torch.equal(again.dataloaders(few, bs=4).one_batch()[0], CHAPTER.dataloaders(few, bs=4).one_batch()[0])
+
+
+def test_mixup_gives_soft_labels_in_training_and_replay_the_sample_alone(few):
+    block = replace(CHAPTER, batch_tfms=[*aug_transforms(size=32), MixUp()])
+    dls = block.dataloaders(few, bs=6)
+    batch = dls.one_batch()
+    assert batch[1].shape == (6, 3)
+    assert torch.allclose(batch[1].sum(1), torch.ones(6))
+    assert next(iter(dls.valid))[1].dtype == torch.int64
+    plain = replace(CHAPTER, batch_tfms=aug_transforms(size=32)).dataloaders(few, bs=6).one_batch()
+    assert torch.allclose(dls.train.replay(batch.keys[0], 0)[0], plain[0][0], atol=1e-6)
 
 
 def test_blocks_must_begin_with_one_image(few):

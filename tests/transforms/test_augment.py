@@ -142,6 +142,24 @@ def test_what_cannot_fuse_is_a_barrier_with_its_reason():
     assert fuse([Rotate(), blur, Zoom(), Brightness()])(smooth()).shape == (3, 96, 96)
 
 
+def test_a_barrier_may_come_first_even_on_images_of_mixed_sizes():
+    def invert(x: TensorImage):
+        return 255 - x
+
+    images = [BATCH[0].numpy(), BATCH[1][:50].contiguous().numpy()]
+    fused, plain = fuse([invert, Resize(32)]), fuse([Resize(32)])
+    inverted = Packed.of([255 - image for image in images])
+    assert torch.equal(fused(Packed.of(images), split="valid"), plain(inverted, split="valid"))
+
+
+def test_a_barrier_that_changes_the_size_is_refused():
+    def crop(x: TensorImage):
+        return x[..., 1:]
+
+    with pytest.raises(UsageError, match="must keep the size"):
+        fuse([crop, Resize(32)])(smooth())
+
+
 def test_what_was_erased_moves_with_the_image_and_paddings_do_not_mix():
     assert [s.kind for s in fuse([RandomErasing(), Rotate()]).segments] == ["warp", "warp"]
     assert [s.kind for s in fuse([Rotate(pad_mode="zeros"), Zoom()]).segments] == ["warp", "warp"]
