@@ -2,18 +2,21 @@
 
 from .batch import Batch
 from .blocks import BBoxBlock, CategoryBlock, ImageBlock, MaskBlock, MultiCategoryBlock, PointBlock
+from .cache import Cache
 from .compose import Pipeline
 from .datablock import DataBlock
 from .dataloaders import DataLoaders
 from .items import get_image_files
 from .labels import ColReader, RegexLabeller, UsingAttr, parent_label, using_attr
 from .loader import Loader
+from .presizing import presize
 from .spec import register
-from .splits import ColSplitter, FuncSplitter, GrandparentSplitter, HashSplitter, RandomSplitter
+from .splits import ColSplitter, FuncSplitter, Given, GrandparentSplitter, HashSplitter, RandomSplitter
 
 __all__ = [
     "BBoxBlock",
     "Batch",
+    "Cache",
     "CategoryBlock",
     "ColReader",
     "ColSplitter",
@@ -32,6 +35,7 @@ __all__ = [
     "RegexLabeller",
     "get_image_files",
     "parent_label",
+    "presize",
     "register",
     "using_attr",
 ]
@@ -40,6 +44,6 @@ __all__ = [
 for _named in (
     *(ImageBlock, CategoryBlock, MultiCategoryBlock, MaskBlock, PointBlock, BBoxBlock),
     *(get_image_files, parent_label, RegexLabeller, UsingAttr, ColReader),
-    *(RandomSplitter, GrandparentSplitter, FuncSplitter, HashSplitter, ColSplitter),
+    *(RandomSplitter, GrandparentSplitter, FuncSplitter, HashSplitter, ColSplitter, Given),
 ):
     register(_named)

@@ -33,8 +33,11 @@ class Stored(Protocol):
     index: pa.Table
     vocab: Any
     fingerprint: str
-    encoding: str
     parts: list[Path]
+
+    @property
+    def encoding(self) -> str:
+        """How the pixels are kept."""
 
     def __len__(self) -> int: ...
 

@@ -14,6 +14,7 @@ from ..transforms.resizing import Sizing
 from ..transforms.to_tensor import ToTensor
 from ..transforms.transform import Transform
 from .blocks import Block, as_block
+from .cached_samples import cached_rows
 from .dataloaders import DataLoaders
 from .keys import keys_of
 from .rows import Rows
@@ -42,6 +43,15 @@ class Datasets:
     def valid(self) -> "Split":
         """The validation samples."""
         return Split(self.samples, self.splits[1])
+
+    @property
+    def split_names(self) -> list[str | None]:
+        """The name of each sample's split, None for one that belongs to none."""
+        names: list[str | None] = [None] * len(self.samples)
+        for name, rows in zip(("train", "valid"), self.splits, strict=True):
+            for row in rows:
+                names[row] = name
+        return names
 
     @property
     def vocab(self) -> Sequence[Any] | None:
@@ -126,7 +136,7 @@ class DataBlock:
         again. What is left in `loader` goes to `Loader`: `threads`, `tail`, `device`, `rank`, ...
         """
         datasets = self.datasets(source)
-        rows = self.rows(datasets) if cache is None else self._cached(datasets, source, Path(cache))
+        rows = self.rows(datasets) if cache is None else self.cached(datasets, source, cache)
         return DataLoaders.of(
             rows,
             datasets.samples,
@@ -141,11 +151,15 @@ class DataBlock:
 
     def rows(self, datasets: Datasets) -> Rows:
         """The samples as rows that a loader reads, straight from the files."""
-        names: list[str | None] = [None] * len(datasets)
-        for name, rows in zip(("train", "valid"), datasets.splits, strict=True):
-            for row in rows:
-                names[row] = name
-        return sample_rows(datasets.samples, datasets.keys, names, self.sizing())
+        return sample_rows(datasets.samples, datasets.keys, datasets.split_names, self.sizing())
+
+    def cached(self, datasets: Datasets, source: Any, cache: str | os.PathLike[str]) -> Rows:
+        """The samples as rows whose pixels are presized once into the folder `cache`."""
+        sizing = self.sizing()
+        if sizing is None:
+            raise UsageError("a cache keeps photos at one size: give item_tfms=Resize(n)")
+        address = os.path.abspath(source) if isinstance(source, str | os.PathLike) else "items"
+        return cached_rows(datasets.samples, datasets.keys, datasets.split_names, Path(cache), sizing, address)
 
     def transforms(self) -> Fused:
         """All transforms of items and batches, fused."""
@@ -181,9 +195,6 @@ class DataBlock:
             return tuple(self.getters)
         targets = list(self.get_y) if isinstance(self.get_y, list | tuple) else [self.get_y]
         return (self.get_x, *targets[: len(self.blocks) - 1])
-
-    def _cached(self, datasets: Datasets, source: Any, cache: Path) -> Rows:
-        raise UsageError("cache")
 
 
 def _several(transforms: Any) -> list[Any]:

@@ -1,6 +1,6 @@
 """Typed samples as rows that a loader reads: pictures decoded and presized, targets moved into their pixels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from os import PathLike
 from pathlib import Path
@@ -20,25 +20,36 @@ from .decoded_rows import DecodedRows, load_file
 from .rows import Kind
 from .samples import Samples
 
+Presized = tuple[tuple[int, int], NDArray[np.float64]]
+"""The height and width of a row, and the matrix from its pixels to the file's."""
+
 _PLACES = ("mask", "points", "boxes")
 
 
 def sample_rows(
     samples: Samples, keys: Sequence[str], splits: Sequence[str | None], sizing: Sizing | None
 ) -> DecodedRows:
-    """The rows of `samples`, presized by `sizing` (None: as large as they are), under `keys`, in named splits.
+    """The rows of `samples`, presized by `sizing` (None: as large as they are), under `keys`, in named splits."""
+    reader = _Reader(samples, sizing)
+    targets = sample_targets(samples, keys, reader.presized)
+    return DecodedRows(range(len(samples)), keys, reader.load, targets=targets, splits=splits)
+
+
+def sample_targets(
+    samples: Samples, keys: Sequence[str], presized: Callable[[int], Presized]
+) -> dict[str, tuple[Kind, Callable[[int], Tensor]]]:
+    """By name, the kind of each target and a function of the sample's number that gives it, in pixels of its row.
 
     Labels are looked up and encoded here, all of them, so that a wrong one is found before training begins.
     """
-    reader = _Reader(samples, sizing)
     targets: dict[str, tuple[Kind, Any]] = {}
     for n, block in enumerate(samples.blocks[1:], 1):
         name = target_name(samples, n)
         if block.kind in ("category", "multicategory"):
             targets[name] = (block.kind, encoded(samples, n, keys).__getitem__)
         elif block.kind != "image":
-            targets[name] = (block.kind, partial(reader.place, block=n))
-    return DecodedRows(range(len(samples)), keys, reader.load, targets=targets, splits=splits)
+            targets[name] = (block.kind, partial(place, samples=samples, block=n, presized=presized))
+    return targets
 
 
 def target_name(samples: Samples, block: int) -> str:
@@ -61,12 +72,26 @@ def encoded(samples: Samples, block: int, keys: Sequence[str]) -> Tensor:
     return torch.stack(done) if done else torch.empty(0, dtype=torch.int64)
 
 
+def place(row: int, samples: Samples, block: int, presized: Callable[[int], Presized]) -> Tensor:
+    """A mask, points or boxes, given in pixels of the file, in pixels of the row."""
+    size, to_file = presized(row)
+    value = samples.element(row, block).plain()
+    match samples.blocks[block].kind:
+        case "mask":
+            matrix = torch.from_numpy(to_file.astype(np.float32))[None]
+            return warp_mask(value[None], matrix, OutSpec(size, padding="border"))[0]
+        case "points":
+            return move_points(value, np.linalg.inv(to_file))
+        case _:
+            return move_boxes(value, np.linalg.inv(to_file))
+
+
 class _Reader:
     """Reads item by item; for targets that lie in the picture it remembers how each picture was presized."""
 
     def __init__(self, samples: Samples, sizing: Sizing | None) -> None:
         self.samples, self.sizing = samples, sizing
-        self._presized: dict[int, tuple[tuple[int, int], NDArray[np.float64]]] = {}
+        self._presized: dict[int, Presized] = {}
 
     @cached_property
     def _has_places(self) -> bool:
@@ -86,17 +111,8 @@ class _Reader:
             self._presized[row] = (pixels.shape[0], pixels.shape[1]), matrix
         return pixels, matrix
 
-    def place(self, row: int, block: int) -> Tensor:
-        """A mask, points or boxes, given in pixels of the file, in pixels of the row."""
+    def presized(self, row: int) -> Presized:
+        """The size and the matrix that a row was read with."""
         if row not in self._presized:
             self.load(row)
-        size, to_file = self._presized[row]
-        value = self.samples.element(row, block).plain()
-        match self.samples.blocks[block].kind:
-            case "mask":
-                matrix = torch.from_numpy(to_file.astype(np.float32))[None]
-                return warp_mask(value[None], matrix, OutSpec(size, padding="border"))[0]
-            case "points":
-                return move_points(value, np.linalg.inv(to_file))
-            case _:
-                return move_boxes(value, np.linalg.inv(to_file))
+        return self._presized[row]

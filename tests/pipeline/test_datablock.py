@@ -7,7 +7,7 @@ from itertools import repeat
 import pytest
 import torch
 
-from onewarp.errors import LabelError, UsageError
+from onewarp.errors import DamagedRowError, LabelError, UsageError
 from onewarp.pipeline.blocks import (
     BBoxBlock,
     CategoryBlock,
@@ -16,6 +16,7 @@ from onewarp.pipeline.blocks import (
     MultiCategoryBlock,
     PointBlock,
 )
+from onewarp.pipeline.cache import Cache
 from onewarp.pipeline.datablock import DataBlock
 from onewarp.pipeline.items import get_image_files
 from onewarp.pipeline.labels import RegexLabeller, parent_label, using_attr
@@ -225,6 +226,56 @@ def test_mixup_gives_soft_labels_in_training_and_replay_the_sample_alone(few):
     assert next(iter(dls.valid))[1].dtype == torch.int64
     plain = replace(CHAPTER, batch_tfms=aug_transforms(size=32)).dataloaders(few, bs=6).one_batch()
     assert torch.allclose(dls.train.replay(batch.keys[0], 0)[0], plain[0][0], atol=1e-6)
+
+
+def test_a_cache_gives_the_batches_that_the_files_give(few, tmp_path):
+    block = replace(CHAPTER, batch_tfms=aug_transforms(size=64, min_scale=0.75))
+    cache = tmp_path / "pets.cache"
+    first = block.dataloaders(few, bs=6, cache=cache)
+    straight = block.dataloaders(few, bs=6)
+    for cached, plain in zip(first.train, straight.train, strict=True):
+        assert cached.keys == plain.keys
+        assert torch.equal(cached[0], plain[0])
+        assert torch.equal(cached[1], plain[1])
+        assert torch.allclose(cached.matrix, plain.matrix)
+    parts = {p.name: p.stat().st_mtime_ns for p in cache.glob("part-*")}
+    again = replace(block, batch_tfms=aug_transforms(size=32)).dataloaders(few, bs=6, cache=cache)
+    assert again.one_batch()[0].shape == (6, 3, 32, 32)
+    assert parts == {p.name: p.stat().st_mtime_ns for p in cache.glob("part-*")}
+    assert Cache.open(cache).vocab == ["Abyssinian", "great_pyrenees", "samoyed"]
+
+
+def test_a_broken_photo_is_set_aside_by_a_cache_and_named_without_one(few, tmp_path):
+    folder = tmp_path / "photos"
+    shutil.copytree(few, folder)
+    (folder / "Abyssinian_99.jpg").write_bytes(b"no picture")
+    block = replace(CHAPTER, batch_tfms=aug_transforms(size=32))
+    dls = block.dataloaders(folder, bs=19, cache=tmp_path / "cache")
+    assert len(dls.rows) == 18
+    with pytest.raises(DamagedRowError, match=r"Abyssinian_99\.jpg"):
+        [
+            batch
+            for loader in (block.dataloaders(folder, bs=4).train, block.dataloaders(folder, bs=4).valid)
+            for batch in loader
+        ]
+
+
+def test_points_come_out_alike_with_and_without_a_cache(few, tmp_path):
+    block = DataBlock(
+        blocks=(ImageBlock, PointBlock),
+        get_items=get_image_files,
+        get_y=lambda p: (50.0, 40.0),
+        item_tfms=Resize(200),
+        batch_tfms=aug_transforms(size=64),
+    )
+    cached = block.dataloaders(few, bs=4, cache=tmp_path / "cache").one_batch()
+    assert torch.allclose(cached[1], block.dataloaders(few, bs=4).one_batch()[1], atol=1e-3)
+    assert torch.allclose(cached.original_points(cached[1]), torch.tensor([50.0, 40.0]).double(), atol=1e-3)
+
+
+def test_a_cache_needs_a_size(few, tmp_path):
+    with pytest.raises(UsageError, match=r"give item_tfms=Resize\(n\)"):
+        replace(CHAPTER, item_tfms=()).dataloaders(few, cache=tmp_path / "c")
 
 
 def test_blocks_must_begin_with_one_image(few):
