@@ -3,13 +3,13 @@
 ```
 OnewarpError
 ├── UsageError         (ValueError)   an argument, option or source that cannot be used as given
-├── SourceError    (ValueError)   a source of images that is not there, is empty, or names two images alike
+├── SourceError        (ValueError)   a source of images that is not there, is empty, or names two images alike
 ├── DispatchError      (TypeError)    a transform met a type that it has no overload for
 ├── SpecError          (ValueError)   a pipeline that cannot be written to, or read from, JSON
 ├── DecodeError        (ValueError)   a file that is not a picture that may be used, with its reason
 ├── LabelError         (ValueError)   a label that cannot be found, or is not in the vocabulary
 ├── CacheError                        a cache that cannot be opened, is damaged, locked or of another version
-│   └── DamagedRowError                a row whose bytes are not those that were written
+│   └── DamagedRowError               a row whose bytes are not those that were written
 ├── WarpError          (ValueError)   images, matrices or an output that the warp cannot work with
 ├── TrainingError                     a model, loss or checkpoint that does not fit
 └── MissingDependencyError (ImportError)   an optional package that has to be installed first

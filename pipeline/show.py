@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from math import ceil
+from os import PathLike
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
+from ..errors import UsageError
 from ..transforms.types import TensorBBox, TensorImage, TensorMask, TensorPoint, typed
 
 _DRAWN = (TensorImage, TensorMask, TensorPoint, TensorBBox)
@@ -81,3 +84,11 @@ def show_grid(samples: Sequence[Any], nrows: int | None = None, ncols: int | Non
     for ax, sample in zip(axes.flat, samples, strict=False):
         show(sample, ax)
     return figure
+
+
+def save_picture(pixels: "np.ndarray[Any, np.dtype[np.uint8]]", path: str | PathLike[str]) -> None:
+    """Write `uint8[h, w, 3]` to a file, in the format that its name says."""
+    try:
+        Image.fromarray(pixels).save(path)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the picture cannot be written to {path}: {error}") from None

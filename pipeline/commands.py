@@ -1,0 +1,212 @@
+"""The commands of presizing and of caches: they parse, call and print."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from ..errors import CacheError, UsageError
+from ..transforms.augment import explain as explained
+from ..transforms.decoding import Decoding
+from ..transforms.margin import margin, smallest_presize
+from ..transforms.types import TensorImage
+from .cache import Cache
+from .cached_rows import CacheRows
+from .doctor import examine
+from .encodings import ENCODINGS
+from .exporting import export as write_files
+from .inspecting import describe
+from .loader import Loader
+from .presizing import presize as make_cache
+from .preview import preview as draw_preview
+from .progress import reporter
+from .recipes import fused_from
+from .show import displayable, save_picture
+
+DEFAULT = "Resize(460) | aug_transforms(size=224, min_scale=0.75)"
+TRANSFORMS = click.option(
+    "--transforms", "-t", default=DEFAULT, show_default=True, help="A text such as this one, or a pipeline's JSON file."
+)
+
+
+@click.command()
+@click.argument("source")
+@click.argument("cache")
+@click.option("--size", default=460, show_default=True, help="Pixels on the short side, at most.")
+@click.option("--label", default="none", show_default=True, help="none, parent, regex:PATTERN or column:NAME.")
+@click.option(
+    "--split",
+    default="none",
+    show_default=True,
+    help="none, random:FRACTION:SEED, hash:FRACTION, folders or column:NAME.",
+)
+@click.option(
+    "--encoding",
+    type=click.Choice(["auto", *ENCODINGS]),
+    default="auto",
+    show_default=True,
+    help="How pixels are kept; auto is raw where that fits into the budget, else jpeg.",
+)
+@click.option("--budget", default=16.0, show_default=True, help="GiB that raw pixels may take with --encoding auto.")
+@click.option("--jpeg-quality", default=95, show_default=True, help="Quality of --encoding jpeg.")
+@click.option("--square", type=click.Choice(["crop", "squish", "pad"]), help="Make every image SIZE x SIZE.")
+@click.option("--enlarge", is_flag=True, help="Make the short side exactly SIZE.")
+@click.option("--image-column", help="The column of a table with paths or bytes.")
+@click.option("--key-column", help="The column of a table with a unique name for each image.")
+@click.option("--quality", default=1.0, show_default=True, help="Decode JPEG at this multiple of SIZE at least.")
+@click.option("--background", default="255,255,255", show_default=True, help="R,G,B behind transparent pixels.")
+@click.option("--truncated", type=click.Choice(["refuse", "accept"]), default="refuse", show_default=True)
+@click.option("--max-pixels", default=Decoding.max_pixels, show_default=True, help="Refuse larger images.")
+@click.option("--max-bytes", default=Decoding.max_bytes, show_default=True, help="Refuse larger files.")
+@click.option("--max-seconds", default=Decoding.max_seconds, show_default=True, help="Refuse files that take longer.")
+@click.option("--max-rejected", type=int, help="Fail when more files than this are rejected.")
+@click.option("--scheduler", default="threads", show_default=True, help="threads, processes or tcp://HOST:PORT.")
+@click.option("--workers", type=int, help="Threads or processes; all cores if not given.")
+@click.option("--overwrite", is_flag=True, help="Replace a cache that was made with other settings.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def presize(source: str, cache: str, background: str, budget: float, as_json: bool, **options: Any) -> None:
+    """Decode and resize the images of SOURCE once, into the Parquet cache CACHE.
+
+    SOURCE is a folder of images, or a .csv or .parquet table. Stopped at any point, the same command goes on; run again
+    it does what is new or changed.
+    """
+    decoding = Decoding(
+        background=_colour(background),
+        **{name: options.pop(name) for name in ("quality", "truncated", "max_pixels", "max_bytes", "max_seconds")},
+    )
+    options |= {"image": options.pop("image_column"), "key": options.pop("key_column")}
+    summary = make_cache(source, cache, decoding=decoding, budget=int(budget * 2**30), quiet=False, **options)
+    for entry in summary.rejected:
+        click.echo(f"rejected {entry.key}: {entry.reason}", err=True)
+    counts = {name: getattr(summary, name) for name in ("rows", "decoded", "copied", "kept", "encoding", "seconds")}
+    if as_json:
+        click.echo(json.dumps({**counts, "rejected": [vars(entry) for entry in summary.rejected]}))
+        return
+    made = f"{summary.decoded} decoded, {summary.copied} copied, {summary.kept} kept, {len(summary.rejected)} rejected"
+    click.echo(f"{summary.rows} rows in {cache} ({made}) in {summary.seconds:.1f} s", err=True)
+
+
+@click.command()
+@click.argument("cache")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def inspect(cache: str, as_json: bool) -> None:
+    """What CACHE holds."""
+    said = describe(Cache.open(cache))
+    if as_json:
+        click.echo(json.dumps(said))
+        return
+    table = Table("", cache, box=None, show_header=False)
+    for name, value in said.items():
+        table.add_row(name, ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value))
+    Console(soft_wrap=False).print(table)
+
+
+@click.command()
+@click.argument("cache")
+def verify(cache: str) -> None:
+    """Hold every row of CACHE against its checksum; name the damaged ones, and exit 1 if there are any."""
+    opened = Cache.open(cache)
+    damaged = 0
+    for line in opened.verify():
+        damaged += 1
+        click.echo(line)
+    if damaged:
+        raise CacheError(
+            f"{damaged} of {len(opened)} rows of {cache} are damaged: run presize again, it makes them anew"
+        )
+    click.echo(f"all {len(opened)} rows are whole", err=True)
+
+
+@click.command()
+@click.argument("cache")
+@click.argument("folder")
+@click.option("--encoding", type=click.Choice(["jpeg", "png", "webp"]), help="Of the files; the cache's, or png.")
+@click.option("--jpeg-quality", "quality", default=95, show_default=True, help="Quality of --encoding jpeg.")
+def export(cache: str, folder: str, encoding: Any, quality: int) -> None:
+    """Write the images of CACHE as files into FOLDER/split/label/."""
+    opened = Cache.open(cache)
+    with reporter(len(opened), "exporting") as report:
+        count = write_files(opened, folder, encoding, quality, report.advance)
+    click.echo(f"{count} files in {folder}", err=True)
+
+
+def _colour(text: str) -> tuple[int, int, int]:
+    try:
+        red, green, blue = (int(part) for part in text.split(","))
+    except ValueError:
+        red = -1
+    if not (0 <= red <= 255 and 0 <= green <= 255 and 0 <= blue <= 255):
+        raise UsageError(f"background must be three numbers from 0 to 255, as 255,255,255, but got {text!r}")
+    return red, green, blue
+
+
+@click.command()
+@click.argument("cache", type=click.Path(path_type=Path))
+@click.option("--out", "-o", type=click.Path(path_type=Path), default=Path("preview.png"), show_default=True)
+@TRANSFORMS
+@click.option("--photos", default=4, show_default=True, help="How many photos of the cache.")
+@click.option("--draws", default=4, show_default=True, help="How many draws of each.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--unfused", is_flag=True, help="Beside each draw the same one with a resampling for each operation.")
+def preview(cache: Path, out: Path, transforms: str, photos: int, draws: int, seed: int, unfused: bool) -> None:
+    """A picture of what augmentation does to the photos of CACHE."""
+    click.echo(draw_preview(cache, out, fused_from(transforms), photos=photos, draws=draws, seed=seed, unfused=unfused))
+
+
+@click.command()
+@click.argument("spec", default=DEFAULT)
+@click.option("--presize", default=460, show_default=True, help="The short side, in pixels, at which photos are kept.")
+@click.option("--aspect", default=4 / 3, show_default="4/3", help="Of the photos: the long side over the short one.")
+@click.option("--bound", default=0.01, show_default=True, help="The largest share of enlarged pixels that is welcome.")
+@click.option("--json", "as_json", is_flag=True, help="For a program.")
+def explain(spec: str, presize: int, aspect: float, bound: float, as_json: bool) -> None:
+    """How transforms are done: what fuses, how many resamplings, how large photos should be kept.
+
+    SPEC is a text such as "Resize(460) | aug_transforms(size=224)", or a file with a pipeline's JSON.
+    """
+    fused = fused_from(spec)
+    facts = explained(fused)
+    found, least = margin(fused, presize, aspect), smallest_presize(fused, bound, aspect)
+    if as_json:
+        click.echo(json.dumps({**asdict(facts), "margin": asdict(found), "smallest_presize": least}, indent=1))
+        return
+    click.echo(facts)
+    click.echo(
+        f"photos kept at {presize} px: {found.outside:.1%} of the pixels lie outside, {found.enlarged:.1%} are enlarged"
+    )
+    click.echo(f"smallest size with at most {bound:.1%} enlarged: {least} px")
+
+
+@click.command()
+@click.argument("cache", type=click.Path(path_type=Path))
+@click.argument("key")
+@click.option("--epoch", default=0, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+@click.option("--out", "-o", type=click.Path(path_type=Path), default=Path("replay.png"), show_default=True)
+@TRANSFORMS
+def replay(cache: Path, key: str, epoch: int, seed: int, out: Path, transforms: str) -> None:
+    """The sample KEY of CACHE as it was in an epoch: equal to its copy in the batch."""
+    fused = fused_from(transforms)
+    x, _ = Loader(CacheRows(Cache.open(cache)), batch_tfms=fused, seed=seed).replay(key, epoch)
+    save_picture(displayable(fused.decode(TensorImage(x.float())).plain()), out)
+    click.echo(out)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="For a program.")
+def doctor(as_json: bool) -> None:
+    """What this machine has for onewarp, and what is missing; exit 1 where something has to be done."""
+    findings = examine()
+    if as_json:
+        click.echo(json.dumps([asdict(f) for f in findings], indent=1))
+    else:
+        width = max(len(f.name) for f in findings)
+        for f in findings:
+            click.echo(
+                f"{'ok ' if f.well else 'BAD'} {f.name:<{width}}  {f.detail}{f' -- {f.advice}' if f.advice else ''}"
+            )
+    raise SystemExit(0 if all(f.well for f in findings) else 1)

@@ -1,0 +1,90 @@
+"""Transforms written as text: `Resize(460) | aug_transforms(size=224, min_scale=0.75)`, read without evaluating it."""
+
+import ast
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..errors import SpecError
+from ..transforms.augment import Fused, aug_transforms, fuse
+from ..transforms.policies import rand_augment, trivial_augment
+from ..transforms.transform import Transform, TransformType
+from .compose import Pipeline
+from .spec import from_spec
+
+_RECIPES: dict[str, Callable[..., Any]] = {
+    "aug_transforms": aug_transforms,
+    "rand_augment": rand_augment,
+    "trivial_augment": trivial_augment,
+}
+
+
+def read_transforms(text: str | Path) -> list[Transform]:
+    """Transforms of a text, of a file that holds one, or of a pipeline's JSON.
+
+    The text is calls of transforms and recipes with literal arguments, `|` between them. Raises `SpecError` for
+    anything else: nothing is evaluated.
+
+    >>> [type(t).__name__ for t in read_transforms("Resize(460) | Flip(p=1)")]
+    ['Resize', 'Flip']
+    """
+    if isinstance(text, Path) or ((text.endswith(".json") or "(" not in text) and Path(text).is_file()):
+        text = Path(text).read_text(encoding="utf-8")
+    if text.lstrip().startswith(("{", "[")):
+        return _flat(_from_json(text))
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except SyntaxError as error:
+        raise SpecError(f"transforms must read like 'Resize(460) | Flip()', but got {text!r}: {error.msg}") from None
+    return [t for call in _calls(tree) for t in _flat(_made(call, text))]
+
+
+def _from_json(text: str) -> Any:
+    try:
+        return from_spec(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise SpecError(f"the pipeline's JSON cannot be read: {error}") from None
+
+
+def _flat(value: Any) -> list[Transform]:
+    if isinstance(value, Pipeline):
+        value = value.transforms
+    if isinstance(value, Fused):
+        return [*value.transforms, *value.mixes]
+    if isinstance(value, list | tuple):
+        return [t for element in value for t in _flat(element)]
+    if isinstance(value, Transform):
+        return [value]
+    raise SpecError(f"a pipeline must hold transforms, but got a {type(value).__name__}")
+
+
+def _calls(tree: ast.expr) -> list[ast.expr]:
+    if isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.BitOr):
+        return [*_calls(tree.left), *_calls(tree.right)]
+    return [tree]
+
+
+def _made(call: ast.expr, text: str) -> Any:
+    if isinstance(call, ast.Name):
+        call = ast.Call(call, [], [])
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+        raise SpecError(f"transforms must read like 'Resize(460) | Flip()', but got {ast.unparse(call)!r} in {text!r}")
+    name = call.func.id
+    try:
+        positional = [ast.literal_eval(argument) for argument in call.args]
+        named = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+    except ValueError:
+        raise SpecError(f"{ast.unparse(call)}: arguments must be literals, as 224 or (0.2, 0.5)") from None
+    found = _RECIPES.get(name) or TransformType.registry.get(name)
+    if found is None:
+        return from_spec({"kind": name})  # whose error has the names that are near
+    try:
+        return found(*positional, **named)
+    except TypeError as error:
+        raise SpecError(f"{ast.unparse(call)}: {error}") from None
+
+
+def fused_from(text: str | Path) -> Fused:
+    """The transforms of a text, fused."""
+    return fuse(read_transforms(text))
