@@ -40,7 +40,7 @@ def preview(
     grid = figure.subplots(len(numbers), columns, squeeze=False)
     for line, number in zip(grid, numbers, strict=True):
         row = stored.row(number)
-        pixels = torch.from_numpy(row.pixels)
+        pixels = torch.from_numpy(row.pixels.copy())
         title = row.key if row.label is None else str(row.label)
         _picture(line[0], row.pixels, title)
         cells = iter(line[1:])
