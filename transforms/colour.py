@@ -27,13 +27,17 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 def affine(linear: Array, offset: Array | float = 0.0) -> Array:
     """Affine maps `[N, 3, 4]` from linear parts `[N, 3, 3]` and offsets `[N]`, `[N, 3]` or a number."""
     offset = np.asarray(offset)
-    column = np.broadcast_to(offset[:, None] if offset.ndim == 1 else offset, (len(linear), 3))
-    return np.concatenate([linear, column[..., None]], -1)
+    maps = np.empty((len(linear), 3, 4))
+    maps[..., :3] = linear
+    maps[..., 3] = offset[:, None] if offset.ndim == 1 else offset
+    return maps
 
 
 def scaled(factor: Array) -> Array:
     """Diagonal matrices `[N, 3, 3]` with `factor`, `[N]` or `[N, 3]`, on the diagonal."""
-    return np.asarray(np.eye(3) * (factor[:, None, None] if factor.ndim == 1 else factor[:, None, :]))
+    matrix = np.zeros((len(factor), 3, 3))
+    matrix[:, (0, 1, 2), (0, 1, 2)] = factor[:, None] if factor.ndim == 1 else factor
+    return matrix
 
 
 def blended(share: Array) -> Array:
@@ -67,7 +71,7 @@ class Brightness(Pointwise):
     def effect(self, params: Params) -> Array:
         """An offset of the logits."""
         change = np.clip(params["change"], 1e-7, 1 - 1e-7)
-        return affine(np.tile(np.eye(3), (len(change), 1, 1)), np.log(change / (1 - change)))
+        return affine(scaled(np.ones(len(change))), np.log(change / (1 - change)))
 
 
 class Contrast(Pointwise):
@@ -261,8 +265,8 @@ class Normalize(Pointwise):
     def effect(self, params: Params) -> Array:
         """The affine map of each channel."""
         mean, std = self._statistics()
-        n = len(params["one"])
-        return affine(scaled(np.tile(1 / std, (n, 1))), np.tile(-mean / std, (n, 1)))
+        one = np.concatenate([np.diag(1 / std), (-mean / std)[:, None]], -1)
+        return np.broadcast_to(one, (len(params["one"]), 3, 4))
 
     def decode(self, y: TensorImage):  # type: ignore[no-untyped-def]
         """Back to RGB in 0..1."""

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 Key = str | bytes | int
 """What names a sample: a path, any bytes, or a row number."""
 
-_MULTIPLIERS = np.array([0xD2511F53, 0xCD9E8D57], np.uint64)
-_WEYL = (0x9E3779B9, 0xBB67AE85)
+_MULTIPLIERS = np.array([[0xD2511F53], [0xCD9E8D57]], np.uint64)
+_WEYL = np.array([[0x9E3779B9], [0xBB67AE85]], np.uint64)
 _LOW = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
 
@@ -67,13 +67,15 @@ def philox(counters: NDArray[np.uint32], key: tuple[int, int]) -> NDArray[np.uin
     """
     words = counters.T.astype(np.uint64)  # [4, M]
     even, odd = words[0::2].copy(), words[1::2].copy()  # words 0 and 2, words 1 and 3
-    keys = np.array(key, np.uint64)
-    weyl = np.array(_WEYL, np.uint64)
+    product = np.empty_like(even)
+    keys = np.array(key, np.uint64)[:, None]
     for _ in range(10):
-        product = even * _MULTIPLIERS[:, None]
-        even = (product[::-1] >> _SHIFT) ^ odd ^ keys[:, None]
-        odd = (product & _LOW)[::-1]
-        keys = (keys + weyl) & _LOW
+        np.multiply(even, _MULTIPLIERS, out=product)
+        np.right_shift(product[::-1], _SHIFT, out=even)
+        even ^= odd
+        even ^= keys
+        np.bitwise_and(product[::-1], _LOW, out=odd)
+        keys = (keys + _WEYL) & _LOW
     return np.stack([even[0], odd[0], even[1], odd[1]], -1).astype(np.uint32)
 
 
@@ -97,20 +99,25 @@ class Draw:
 
 def draws(seed: int, epoch: int, keys: NDArray[np.uint64], operations: Mapping[str, int]) -> dict[str, Draw]:
     """The numbers of several operations, in one go: `operations` maps a name to how many numbers it takes."""
-    blocks = {name: -(-count // 4) for name, count in operations.items()}
-    total, n = sum(blocks.values()), len(keys)
+    blocks = _blocks(tuple(operations.items()))
+    n, total = len(keys), len(blocks)
     counters = np.empty((n, total, 4), np.uint32)
-    counters[..., 0] = (keys & _LOW)[:, None]
-    counters[..., 1] = (keys >> _SHIFT)[:, None]
-    counters[..., 2] = np.repeat([operation_word(name) for name in blocks], list(blocks.values()))
-    counters[..., 3] = np.concatenate([np.arange(b) for b in blocks.values()]) if blocks else 0
+    counters[..., :2] = keys.astype("<u8").view(np.uint32).reshape(n, 1, 2)
+    counters[..., 2:] = blocks
     words = philox(counters.reshape(-1, 4), stream_key(seed, epoch)).reshape(n, total * 4)
     uniform = (words >> np.uint32(8)).astype(np.float64) * 2.0**-24
     result, start = {}, 0
     for name, count in operations.items():
         result[name] = Draw(uniform[:, start : start + count])
-        start += 4 * blocks[name]
+        start += 4 * -(-count // 4)
     return result
+
+
+@lru_cache(maxsize=256)
+def _blocks(operations: tuple[tuple[str, int], ...]) -> NDArray[np.uint32]:
+    """The last two counter words of all blocks of four numbers, `uint32[blocks, 2]`."""
+    rows = [(operation_word(name), i) for name, count in operations for i in range(-(-count // 4))]
+    return np.array(rows, np.uint32).reshape(-1, 2)
 
 
 def draw(seed: int, epoch: int, keys: Iterable[Key] | NDArray[np.uint64], operation: str, count: int) -> Draw:

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import UsageError
 from .draw import Draw
 from .fusing import Geometric
-from .plan import Array, Size, cover, height_width, scaling, times
+from .plan import Array, Size, cover, height_width, pair, scaling, times
 from .transform import Params, Split
 from .types import TensorImage
 from .warp.outspec import Padding
@@ -31,7 +31,9 @@ def given_or(given: Given, drawn: Array, draw: Draw) -> Array:
 
 def identities(n: int) -> Array:
     """`n` identity matrices."""
-    return np.tile(np.eye(3), (n, 1, 1))
+    matrix = np.zeros((n, 3, 3))
+    matrix[:, (0, 1, 2), (0, 1, 2)] = 1
+    return matrix
 
 
 def rigid(linear: Array, frame: Array) -> Array:
@@ -47,8 +49,11 @@ def rigid(linear: Array, frame: Array) -> Array:
 def rotation(degrees: Array) -> Array:
     """Linear maps `[N, 2, 2]` that turn the image by `degrees` against the clock."""
     angle = np.deg2rad(degrees)
-    c, s = np.cos(angle), np.sin(angle)
-    return np.stack([c, s, -s, c], -1).reshape(-1, 2, 2)
+    linear = np.empty((len(angle), 2, 2))
+    linear[:, 0, 0] = linear[:, 1, 1] = np.cos(angle)
+    linear[:, 0, 1] = np.sin(angle)
+    linear[:, 1, 0] = -linear[:, 0, 1]
+    return linear
 
 
 def perspective(x: Array, y: Array) -> Array:
@@ -57,8 +62,11 @@ def perspective(x: Array, y: Array) -> Array:
     The one that takes the corners (-1-y, -1-x), (1+y, -1+x), (1-y, 1-x), (-1+y, 1+x) to those of the square, solved.
     """
     b = 2 * x * y / (1 - x * x - y * y)
-    c, f, one = -x - b * y, -y - b * x, np.ones_like(x)
-    return np.stack([one, b, c, b, one, f, c, f, one], -1).reshape(-1, 3, 3)
+    matrix = np.ones((len(b), 3, 3))
+    matrix[:, 0, 1] = matrix[:, 1, 0] = b
+    matrix[:, 0, 2] = matrix[:, 2, 0] = -x - b * y
+    matrix[:, 1, 2] = matrix[:, 2, 1] = -y - b * x
+    return matrix
 
 
 class Flip(Geometric):
@@ -169,9 +177,11 @@ class Zoom(Geometric):
     def normalised(self, params: Params, frame: Array) -> Array:
         """A scale by one over the zoom that keeps the point where it is."""
         scale = 1 / params["zoom"]
-        centre = (1 - scale)[:, None] * (2 * np.stack([params["x"], params["y"]], -1) - 1)
-        matrix = scaling(np.stack([scale, scale], -1), centre)
-        return identities(len(frame)) if matrix is None else matrix
+        matrix = identities(len(scale))
+        matrix[:, 0, 0] = matrix[:, 1, 1] = scale
+        matrix[:, 0, 2] = (1 - scale) * (2 * params["x"] - 1)
+        matrix[:, 1, 2] = (1 - scale) * (2 * params["y"] - 1)
+        return matrix
 
 
 class Warp(Geometric):
@@ -241,7 +251,7 @@ class Affine(Geometric):
         skew = np.stack([one, tx, ty, one], -1).reshape(-1, 2, 2)
         linear = np.linalg.inv(skew) @ rotation(params["degrees"]) / params["scale"][:, None, None]
         moved = identities(n)
-        moved[:, :2, 2] = -2 * np.stack([params["x"], params["y"]], -1)
+        moved[:, :2, 2] = -2 * pair(params["x"], params["y"])
         return rigid(linear, frame) @ moved
 
 
@@ -273,7 +283,7 @@ class Resize(Geometric):
             raise UsageError(f"method must be 'crop', 'squish' or 'pad', but got {self.method!r}")
         params = self.rest(len(frame)) if params is None else params
         share = cover(frame, leaves, inside=self.method == "crop")
-        centre = (1 - share) * (2 * np.stack([params["x"], params["y"]], -1) - 1)
+        centre = (1 - share) * (2 * pair(params["x"], params["y"]) - 1)
         return scaling(share, centre), leaves
 
     def padding(self) -> Padding | None:
@@ -326,8 +336,8 @@ class RandomResizedCrop(Geometric):
         h, w = frame[:, 0], frame[:, 1]
         widest = np.minimum(w, h * params["ratio"])
         width = np.minimum(np.sqrt(params["area"] * w * h * params["ratio"]), widest) * params.get("less", 1.0)
-        share = np.stack([width / w, width / params["ratio"] / h], -1)
-        centre = (1 - share) * (2 * np.stack([params["x"], params["y"]], -1) - 1)
+        share = pair(width / w, width / params["ratio"] / h)
+        centre = (1 - share) * (2 * pair(params["x"], params["y"]) - 1)
         return scaling(share, centre), leaves
 
     def padding(self) -> Padding | None:

@@ -102,7 +102,14 @@ def cover(frame: Array, leaves: Array, inside: bool = True) -> Array:
     """
     aspect = (frame[:, 1] * leaves[:, 0]) / (frame[:, 0] * leaves[:, 1])  # above one: the frame is too wide
     limit = np.minimum if inside else np.maximum
-    return np.stack([limit(1 / aspect, 1.0), limit(aspect, 1.0)], -1)
+    return pair(limit(1 / aspect, 1.0), limit(aspect, 1.0))
+
+
+def pair(x: Array, y: Array) -> Array:
+    """Two columns `[N]` as `[N, 2]`."""
+    both = np.empty((len(x), 2))
+    both[:, 0], both[:, 1] = x, y
+    return both
 
 
 def scaling(scale: Array, centre: Array | float = 0.0) -> Array | None:
@@ -147,9 +154,9 @@ def after(stage: Stage, first: Array, second: Array) -> Array:
         case Stage.TABLE:
             return look_up(second, first * 255)
         case _:  # an affine map; a second rectangle never comes here: it is a step of its own
-            linear = second[..., :3] @ first[..., :3]
-            offset = (second[..., :3] @ first[..., 3:]) + second[..., 3:]
-            return np.concatenate([linear, offset], -1)
+            maps = np.asarray(second[..., :3] @ first, np.float64)
+            maps[..., 3] += second[..., 3]
+            return maps
 
 
 def look_up(table: Array, levels: Array) -> Array:
