@@ -21,7 +21,7 @@ ORIENTATION = 0x0112  # the EXIF tag
 TURNED_BACK = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
 
 
-def draw_photos(folder: str | Path, per_class: int = 60, seed: int = 0) -> Path:
+def draw_photos(folder: str | Path, per_class: int = 70, seed: int = 0) -> Path:
     """Write `per_class` JPEGs for each class into `folder/<class>/<number>.jpg`; returns the folder.
 
     Files that are there already are kept. One in ten is stored turned, with the EXIF orientation that turns it back.
@@ -44,10 +44,10 @@ def draw_photos(folder: str | Path, per_class: int = 60, seed: int = 0) -> Path:
 
 
 def photo(name: str, rng: Generator) -> NDArray[np.uint8]:
-    """One picture `uint8[h, w, 3]` of a class, 220 to 560 px a side."""
+    """One picture `uint8[h, w, 3]` of a class, 200 to 480 px a side."""
     shape, texture = CLASSES[name]
-    short = int(rng.integers(220, 380))
-    long = int(min(short * rng.uniform(1.0, 1.6), 560))
+    short = int(rng.integers(200, 320))
+    long = int(min(short * rng.uniform(1.0, 1.6), 480))
     height, width = (short, long) if rng.random() < 0.4 else (long, short) if rng.random() < 0.5 else (short, short)
     x, y, scale = _place(height, width, rng)
     bend = 0.05 * _noise(height, width, 5, rng)

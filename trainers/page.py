@@ -17,10 +17,10 @@ STYLE = """
 body { margin: 0; background: var(--ground); color: var(--ink);
        font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
 header { background: linear-gradient(120deg, #17334f, #1f5f99); color: #fff; padding: 44px 24px 40px; }
-header > div, main { max-width: 1120px; margin: 0 auto; }
+header > div { max-width: 1120px; margin: 0 auto; }
 header h1 { margin: 0; font-size: 34px; font-weight: 650; letter-spacing: -.01em; }
 header p { margin: 8px 0 0; opacity: .88; max-width: 720px; }
-main { padding: 8px 24px 64px; }
+main { max-width: 1168px; margin: 0 auto; padding: 8px 24px 64px; }
 section { background: var(--paper); border: 1px solid var(--line); border-radius: 12px; padding: 24px 28px 26px;
           margin-top: 24px; }
 h2 { margin: 0 0 4px; font-size: 21px; letter-spacing: -.005em; }
@@ -52,8 +52,8 @@ class Page:
     _open: bool = False
 
     def tiles(self, values: Sequence[tuple[str, str]]) -> Self:
-        """A row of large values, each with what it is."""
-        cells = (f'<div class="tile"><b>{_text(value)}</b><span>{_text(name)}</span></div>' for value, name in values)
+        """A row of large values, each under its name: `(name, value)`."""
+        cells = (f'<div class="tile"><b>{_text(value)}</b><span>{_text(name)}</span></div>' for name, value in values)
         return self._outside(f'<div class="tiles">{"".join(cells)}</div>')
 
     def section(self, heading: str, words: str = "") -> Self:

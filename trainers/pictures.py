@@ -28,6 +28,15 @@ def shown(dls: Any, images: Tensor) -> list[Pixels]:
     return [pixels(image) for image in (undo(images) if undo is not None else images)]
 
 
+def on_square(image: Pixels) -> Pixels:
+    """An image in the middle of a white square, so that a grid of many shapes keeps its lines."""
+    side = max(image.shape[:2])
+    square = np.full((side, side, 3), 255, np.uint8)
+    top, left = (side - image.shape[0]) // 2, (side - image.shape[1]) // 2
+    square[top : top + image.shape[0], left : left + image.shape[1]] = image
+    return square
+
+
 def grid(
     images: Sequence[Pixels],
     titles: Sequence[str] = (),
@@ -46,7 +55,7 @@ def grid(
     for index, axes in enumerate(np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).flat):
         axes.axis("off")
         if index < len(images):
-            axes.imshow(images[index])
+            axes.imshow(images[index], interpolation="nearest" if images[index].shape[0] < 64 else None)
             if index < len(titles):
                 axes.set_title(titles[index], fontsize=9, color=colours[index] if colours else "#1c2733", pad=3)
     return figure

@@ -138,8 +138,9 @@ class Recorder(Callback):
         figure = Figure(figsize=figsize, layout="constrained")
         left, right = figure.subplots(1, 2)
         groups = max((len(r) for r in self.rates), default=1)
-        for group in range(groups):
-            name = "head" if group == groups - 1 else f"body {group + 1}"
+        same = all(len(set(r)) == 1 for r in self.rates)
+        for group in range(1 if same else groups):
+            name = "all layers" if same else "head" if group == groups - 1 else f"body {group + 1}"
             left.plot([r[min(group, len(r) - 1)] for r in self.rates], label=name)
         left.set(xlabel="step", ylabel="learning rate")
         left.legend(frameon=False)

@@ -8,6 +8,7 @@ def test_words_are_escaped_and_sections_closed(tmp_path):
     text = page.write(tmp_path / "new" / "page.html").read_text()
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
+    assert "<b>1</b><span>&lt;i&gt;</span>" in text
     assert text.count("<section>") == text.count("</section>") == 2
     assert '<td class="number">1.5000</td>' in text
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["page.html"]
