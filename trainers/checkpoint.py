@@ -4,6 +4,7 @@ A checkpoint is one safetensors file: weights, the optimiser's state and the ran
 the run, the loader's position and the history as JSON. It is written aside and renamed.
 """
 
+import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import TrainingError, UsageError
+from ..errors import SpecError, TrainingError, UsageError
 from . import saving
 from .events import Callback, Run, Training
 
@@ -103,8 +104,13 @@ def load_weights(model: torch.nn.Module, weights: dict[str, Tensor], path: Path)
 
 
 def pipeline_of(dls: Any) -> str | None:
-    """The fingerprint of the data's pipeline, where it has one."""
+    """A name for the data's pipeline: its own fingerprint, or the hash of its JSON; None where it has neither."""
     found = getattr(dls, "fingerprint", None)
+    if found is None and hasattr(dls, "to_json"):
+        try:
+            return hashlib.blake2b(dls.to_json().encode(), digest_size=8).hexdigest()
+        except SpecError:  # a lambda among the transforms: it cannot be told from another
+            return None
     return None if found is None else str(found() if callable(found) else found)
 
 

@@ -19,7 +19,7 @@ from . import checkpoint, find, optimiser
 from .events import Callback, Run, StopTraining, notify
 from .metrics import Metric
 from .objective import Loss, Objective
-from .predictor import Predictor
+from .predictor import Architecture, Predictor
 from .recorder import EpochTable, Recorder
 from .schedule import Constant, OneCycle, Rates, Schedule, spread
 
@@ -46,12 +46,13 @@ class Learner(Predictor):
         momenta: tuple[float, float, float] = (0.95, 0.85, 0.95),
         accumulate: int = 1,
         precision: str = "no",
+        arch: Architecture | None = None,
         cbs: Iterable[Callback] = (),
         table: bool = True,
     ) -> None:
         if accumulate < 1:
             raise UsageError(f"accumulate must be at least 1, but got {accumulate}")
-        super().__init__(dls, model, loss_func, metrics, precision=precision)
+        super().__init__(dls, model, loss_func, metrics, precision=precision, arch=arch)
         self.model.to(self.accelerator.device)  # before the optimiser takes its parameters
         self.layers = optimiser.complete(model, groups(model))
         self.lr, self.train_bn, self.momenta, self.accumulate = lr, train_bn, momenta, accumulate

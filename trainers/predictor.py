@@ -5,7 +5,7 @@ Everything here leaves the model as it is; the Learner adds how it changes.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from accelerate import Accelerator
@@ -15,9 +15,17 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from ..errors import UsageError
+from . import exporting
 from .metrics import Metric, name_of
 from .objective import Loss, Objective, Points, objective_for
 from .showing import results
+
+
+class Architecture(NamedTuple):
+    """A model that can be made again from its name."""
+
+    name: str
+    outputs: int
 
 
 class Predictor:
@@ -31,13 +39,19 @@ class Predictor:
         metrics: Metric | Sequence[Metric] = (),
         *,
         precision: str = "no",
+        arch: Architecture | None = None,
     ) -> None:
         self.dls = dls
+        self.arch = arch
         self.model = model
         self.objective = objective_for(dls, loss_func)
         self.metrics = tuple(metrics) if isinstance(metrics, Sequence) else (metrics,)
         self.precision = precision
         self.accelerator = self._new_accelerator()
+
+    def export(self, path: str | Path) -> Path:
+        """Write what it takes to predict elsewhere (weights, vocabulary, pipeline); see `load_learner`."""
+        return exporting.save(self, Path(path))
 
     def to_fp16(self) -> Self:
         """From now on compute in half precision with loss scaling, which takes a GPU; returns the learner."""

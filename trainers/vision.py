@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from ..errors import MissingDependencyError, TrainingError, UsageError
 from . import optimiser
 from .learner import Learner
+from .predictor import Architecture
 from .saving import read_weights
+from .small import small_resnet
 
 
 class ConcatPool(nn.Module):
@@ -98,6 +100,7 @@ def vision_learner(
     outputs = n_out or _outputs(dls)
     if isinstance(arch, str):
         model = named_model(arch, outputs, pretrained and weights is None)
+        kwargs["arch"] = Architecture(arch, outputs)
     else:
         model = arch if isinstance(arch, nn.Module) else arch(outputs)
     if weights is not None:
@@ -112,7 +115,14 @@ def vision_learner(
 
 
 def named_model(name: str, outputs: int, pretrained: bool) -> nn.Module:
-    """A timm model with a head for `outputs`: the chapter's head where the body gives feature maps, else its own."""
+    """A timm model with a head for `outputs`: the chapter's head where the body gives feature maps, else its own.
+
+    `small_resnet` is ours: it needs no timm, and has no pretrained weights.
+    """
+    if name == "small_resnet":
+        if pretrained:
+            raise TrainingError("small_resnet has no pretrained weights: train it from nothing with pretrained=False")
+        return small_resnet(outputs)
     try:
         import timm
     except ImportError:
