@@ -21,6 +21,10 @@ COMMANDS = {
     "explain": ("pipeline", "What fuses, how many resamplings, how large photos should be kept."),
     "replay": ("pipeline", "One sample as it was in an epoch."),
     "doctor": ("pipeline", "What this machine has for onewarp, and what is missing."),
+    "fetch": ("pipeline", "Download a data set, check it, unpack it."),
+    "train": ("trainers", "Train on a cache: a model, and a report."),
+    "predict": ("trainers", "What photos show, according to a trained model."),
+    "demo": ("trainers", "The main job, end to end, with a report to look at."),
 }
 """By name: the package whose `commands.py` holds it, and what it does."""
 

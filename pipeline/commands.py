@@ -19,6 +19,8 @@ from .cached_rows import CacheRows
 from .doctor import examine
 from .encodings import ENCODINGS
 from .exporting import export as write_files
+from .fetch import DATASETS
+from .fetch import fetch as fetch_dataset
 from .inspecting import describe
 from .loader import Loader
 from .presizing import presize as make_cache
@@ -210,3 +212,13 @@ def doctor(as_json: bool) -> None:
                 f"{'ok ' if f.well else 'BAD'} {f.name:<{width}}  {f.detail}{f' -- {f.advice}' if f.advice else ''}"
             )
     raise SystemExit(0 if all(f.well for f in findings) else 1)
+
+
+@click.command()
+@click.argument("name", type=click.Choice([*DATASETS]))
+@click.option(
+    "--out", "-o", type=click.Path(path_type=Path), help="The folder; one named after the data set if not given."
+)
+def fetch(name: str, out: Path | None) -> None:
+    """Download a data set, check it, and unpack it into a folder. Stopped at any point, the same command goes on."""
+    click.echo(fetch_dataset(name, Path(name) if out is None else out))

@@ -57,7 +57,7 @@ def to_spec(value: Any) -> Any:
     if known().get(name) is value:
         return {"kind": "function", "name": name}
     if dataclasses.is_dataclass(value) and known().get(name) is type(value):
-        settings = {f.name: to_spec(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
+        settings = {_written(f.name): to_spec(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
         return {"kind": name, **settings}
     raise SpecError(
         f"{getattr(value, '__qualname__', None) or repr(value)} cannot be written to JSON: "
@@ -80,12 +80,21 @@ def from_spec(spec: Any) -> Any:
         return _find(spec["name"])
     cls = _find(kind)
     fields = {f.name for f in dataclasses.fields(cls) if f.init}
-    settings = {name: from_spec(value) for name, value in spec.items() if name != "kind"}
+    settings = {_read(name): from_spec(value) for name, value in spec.items() if name != "kind"}
     if unknown := sorted(set(settings) - fields):
         raise SpecError(f"{kind} has no setting {', '.join(unknown)}: it has {', '.join(sorted(fields)) or 'none'}")
     if missing := sorted(_needed(cls) - set(settings)):
         raise SpecError(f"{kind} needs the setting {', '.join(missing)}, and the pipeline's JSON has it not")
     return cls(**settings)
+
+
+def _written(field: str) -> str:
+    """A field's name in JSON, where `kind` is taken."""
+    return "kind_" if field == "kind" else field
+
+
+def _read(name: str) -> str:
+    return "kind" if name == "kind_" else name
 
 
 def _needed(cls: Any) -> set[str]:

@@ -162,3 +162,11 @@ def test_bad_json_is_one_clear_error(text, message):
 def test_plain_values_come_back():
     value = {"a": (1, 2.5, None, "x"), 3: True}
     assert from_json(to_json(value)) == value
+
+
+def test_a_setting_named_kind_comes_back():
+    from onewarp.pipeline import CategoryBlock, PointBlock
+
+    for block in (CategoryBlock(("a", "b")), PointBlock()):
+        again = from_json(to_json(block))
+        assert (again.kind, again.vocab, repr(again)) == (block.kind, block.vocab, repr(block))
