@@ -1,0 +1,323 @@
+"""Loading beside its peers: the same photos, the same core, the page cache in the same stated state.
+
+`python -m onewarp.benchmarks.load run PHOTOS WORK --out RESULTS.json` writes every format once and measures each
+reader in processes of its own, in rounds. Each process also measures a plain copy of rows within memory between the
+epochs: its median tells how fast the machine was at that moment, and ratios are taken against it. PHOTOS is a folder
+of image files. See benchmarks/README.md for the method.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+
+from ..pipeline.cache import Cache
+from ..pipeline.cached_rows import CacheRows
+from ..pipeline.items import get_image_files
+from ..pipeline.loader import Loader
+from ..pipeline.presizing import presize
+from ..transforms.augment import aug_transforms, fuse
+from ..transforms.colour import Normalize
+from ..transforms.decoding import decode_pixels
+from ..transforms.resizing import Sizing, resize
+from . import pagecache
+from .peers import endtoend, loading
+from .peers.loading import BATCH, Epochs, Photos, Reader
+
+SIDE, SIZE = 460, 224
+TRANSFORMS = [*aug_transforms(size=SIZE, min_scale=0.75), Normalize(endtoend.MEAN, endtoend.STD)]
+PACKAGES = ("torch", "numpy", "pyarrow", "ffcv", "datasets", "webdataset", "lmdb", "fastai", "torchvision", "pillow")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Rows a second of each epoch, and of a copy within memory beside each."""
+
+    reader: str
+    state: pagecache.State
+    workers: int
+    rates: list[float]
+    copies: list[float]
+
+
+@lru_cache
+def write_cache(encoding: Any) -> Callable[[Photos, Path], None]:
+    """A cache of square rows."""
+
+    def write(photos: Photos, folder: Path) -> None:
+        presize(photos.files, folder / "cache", SIDE, label="parent", square="crop", enlarge=True, encoding=encoding)
+
+    return write
+
+
+def open_rows(**settings: Any) -> Callable[[Photos, Path, int], Epochs]:
+    """Rows as they are, by our loader, without the first epoch's checksums."""
+
+    def opened(photos: Photos, folder: Path, workers: int) -> Epochs:
+        rows = CacheRows(Cache.open(folder / "cache"), checking="never", **settings)
+        return epochs_of(Loader(rows, batch_size=BATCH, tail="drop", threads=workers))
+
+    return opened
+
+
+def open_end_to_end(photos: Photos, folder: Path, workers: int) -> Epochs:
+    """Augmented and normalised batches by our loader."""
+    rows = CacheRows(Cache.open(folder / "cache"), checking="never")
+    return epochs_of(Loader(rows, batch_size=BATCH, batch_tfms=TRANSFORMS, tail="drop", threads=workers))
+
+
+def epochs_of(loader: Loader) -> Epochs:
+    """Epochs of our loader."""
+
+    def epoch() -> Iterator[int]:
+        for batch in loader:
+            yield len(batch[0])
+
+    return epoch
+
+
+def open_warp_alone(photos: Photos, folder: Path, workers: int) -> Epochs:
+    """The warp on rows that are in memory already, under plans that are drawn already."""
+    fused = fuse(TRANSFORMS)
+    rows = torch.from_numpy(photos.rows)
+    sizes = np.full((BATCH, 2), SIDE)
+    starts = range(0, len(rows) - BATCH + 1, BATCH)
+    plans = [fused.plan(sizes, np.arange(start, start + BATCH, dtype=np.uint64), split="train") for start in starts]
+
+    def epoch() -> Iterator[int]:
+        for start, plan in zip(starts, plans, strict=True):
+            yield len(fused.images(rows[start : start + BATCH], plan))
+
+    return epoch
+
+
+READERS: dict[str, Reader] = {
+    "onewarp": Reader(write_cache("raw"), open_rows()),
+    "onewarp pread": Reader(write_cache("raw"), open_rows(reading="pread")),
+    "onewarp JPEG": Reader(write_cache("jpeg"), open_rows()),
+    **loading.READERS,
+    "onewarp, end to end": Reader(write_cache("raw"), open_end_to_end),
+    "the warp alone": Reader(loading.write_nothing, open_warp_alone),
+    **endtoend.READERS,
+}
+
+
+def folder_of(work: Path, name: str) -> Path:
+    """Where a reader's format is kept: readers that write the same share it."""
+    same = next(other for other, reader in READERS.items() if reader.write in (READERS[name].write,))
+    return work / "formats" / (same if READERS[name].write is not loading.write_nothing else "files").replace(" ", "-")
+
+
+def photos_in(work: Path) -> Photos:
+    """The photos that `prepare` left."""
+    files = work / "files"
+    paths = get_image_files(files)
+    names = sorted({path.parent.name for path in paths})
+    rows = np.load(work / "rows.npy", mmap_mode="r")
+    return Photos(files, paths, [names.index(path.parent.name) for path in paths], rows)
+
+
+def prepare(source: Path, work: Path, count: int) -> None:
+    """`count` files in folders of classes, links to those of `source` again and again, and their rows."""
+    if (work / "rows.npy").exists():
+        return
+    originals = [path for path in get_image_files(source) if path.suffix.lower() == ".jpg" and is_jpeg(path)]
+    for i in range(count):
+        path = originals[i % len(originals)]
+        name = path.stem.rpartition("_")[0] or "photos"
+        link = work / "files" / name / f"{path.stem}_{i // len(originals)}.jpg"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.write_bytes(path.read_bytes())
+    sizing = Sizing(SIDE, "crop", enlarge=True)
+    rows = [resize(decode_pixels(path, SIDE), sizing)[0] for path in get_image_files(work / "files")]
+    np.save(work / "rows.npy", np.stack(rows))
+
+
+def is_jpeg(path: Path) -> bool:
+    """Whether the content is a JPEG: some photos of the Pet data set are not what their names say."""
+    return path.read_bytes()[:2] == b"\xff\xd8"
+
+
+def copies(rows: np.ndarray[Any, Any]) -> Callable[[], float]:
+    """Measures a shuffled copy of rows within memory, in rows a second."""
+    held, batch = np.empty_like(rows), np.empty((BATCH, *rows.shape[1:]), np.uint8)
+    np.copyto(held, rows)
+    state = np.random.default_rng(0)
+
+    def measure() -> float:
+        order = state.permutation(len(held))
+        begin = time.perf_counter()
+        for start in range(0, len(held) - BATCH + 1, BATCH):
+            for i, row in enumerate(order[start : start + BATCH]):
+                np.copyto(batch[i], held[row])
+        return len(held) // BATCH * BATCH / (time.perf_counter() - begin)
+
+    return measure
+
+
+@click.group()
+def main() -> None:
+    """Measure loading."""
+
+
+@main.command()
+@click.argument("work", type=click.Path(path_type=Path))
+@click.argument("reader", type=click.Choice(list(READERS)))
+@click.option("--state", type=click.Choice(pagecache.STATES), default="sequential")
+@click.option("--workers", default=1)
+@click.option("--epochs", default=3)
+@click.option("--seconds", default=20.0, help="Stop an epoch after this long.")
+def one(work: Path, reader: str, state: pagecache.State, workers: int, epochs: int, seconds: float) -> None:
+    """Measure one reader in this process; JSON on stdout."""
+    torch.set_num_threads(workers)
+    photos = photos_in(work)
+    folder = folder_of(work, reader)
+    copy = copies(photos.rows[:512])
+    pagecache.put([path for path in folder.rglob("*") if path.is_file()] or photos.paths, state)
+    epoch = READERS[reader].open(photos, folder, workers)
+    rates, beside = [], []
+    for number in range(epochs + 1):
+        beside.append(copy())
+        count, begin = 0, time.perf_counter()
+        for rows in epoch():
+            count += rows
+            if time.perf_counter() - begin > seconds:
+                break
+        rates.append(count / (time.perf_counter() - begin))
+        if number == 0 and state != "dropped":  # compiled code, worker processes, page tables
+            rates.clear()
+            beside.clear()
+    click.echo(json.dumps(asdict(Measured(reader, state, workers, rates, beside))))
+
+
+@main.command()
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.argument("work", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Results, JSON.")
+@click.option("--rows", default=1536)
+@click.option("--rounds", default=3)
+@click.option("--reader", "readers", multiple=True, help="Only these.")
+@click.option("--state", "states", multiple=True, default=("sequential",))
+@click.option("--workers", "workers", multiple=True, type=int, default=(1,))
+@click.option("--under", default="", help="A command that each process is run under.")
+def run(
+    source: Path,
+    work: Path,
+    out: Path,
+    rows: int,
+    rounds: int,
+    readers: tuple[str, ...],
+    states: tuple[str, ...],
+    workers: tuple[int, ...],
+    under: str,
+) -> None:
+    """Write every format, and measure the readers in rounds."""
+    prepare(source, work, rows)
+    photos = photos_in(work)
+    chosen = list(readers or READERS)
+    for name in chosen:
+        folder = folder_of(work, name)
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            click.echo(f"writing {folder.name}", err=True)
+            READERS[name].write(photos, folder)
+    measured = []
+    for _ in range(rounds):
+        for state in states:
+            for count in workers:
+                for name in chosen:
+                    measured.append(in_process(work, name, state, count, under))
+                    click.echo(line(measured[-1]), err=True)
+    text = json.dumps({**about(len(photos.rows), under), "measured": gathered(measured)}, indent=1)
+    out.write_text(text + "\n")
+    click.echo(text)
+
+
+def in_process(work: Path, reader: str, state: str, workers: int, under: str) -> Measured:
+    """`one` in a process of its own, on as many cores as it has workers."""
+    cores = ",".join(str(core) for core in sorted(os.sched_getaffinity(0))[:workers])
+    command = [*under.split(), "taskset", "-c", cores, sys.executable, "-W", "ignore", "-m", __spec__.name, "one"]
+    command += [str(work), reader, "--state", state, "--workers", str(workers)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise click.ClickException(f"{reader}: {done.stderr[-2000:]}")
+    return Measured(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def gathered(measured: list[Measured]) -> list[dict[str, Any]]:
+    """All rounds of a reader together: medians and quartiles."""
+    groups: dict[tuple[str, str, int], list[Measured]] = {}
+    for one in measured:
+        groups.setdefault((one.reader, one.state, one.workers), []).append(one)
+    return [{**summary(many), "rounds": [asdict(one) for one in many]} for many in groups.values()]
+
+
+def summary(many: list[Measured]) -> dict[str, Any]:
+    """Median and quartiles of rates, and of rates over the copies beside them."""
+    rates = [rate for one in many for rate in one.rates]
+    ratios = [rate / copy for one in many for rate, copy in zip(one.rates, one.copies, strict=True)]
+    first = many[0]
+    return {
+        "reader": first.reader,
+        "state": first.state,
+        "workers": first.workers,
+        "rows_per_second": quartiles(rates),
+        "over_copy": quartiles(ratios),
+    }
+
+
+def quartiles(values: list[float]) -> list[float]:
+    """Lower quartile, median, upper quartile."""
+    return [round(float(q), 4) for q in np.quantile(values, [0.25, 0.5, 0.75])]
+
+
+def line(one: Measured) -> str:
+    """A measurement for a person."""
+    rate, copy = statistics.median(one.rates), statistics.median(one.copies)
+    return f"{one.reader:45} {one.state:11} x{one.workers} {rate:9.0f} rows/s {rate / copy:6.3f} of a copy"
+
+
+def about(rows: int, under: str) -> dict[str, Any]:
+    """What was measured with what."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return {
+        "suite": "load",
+        "rows": rows,
+        "row_bytes": SIDE * SIDE * 3,
+        "machine": machine(),
+        "commit": commit.stdout.strip(),
+        "versions": {name: found for name in PACKAGES if (found := installed(name))},
+        "kernel": os.uname().release,
+        "load_average": [round(x, 2) for x in os.getloadavg()],
+    }
+
+
+def machine() -> str:
+    """The processor, as Linux names it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+    return f"{model}, {len(os.sched_getaffinity(0))} cores"
+
+
+def installed(name: str) -> str | None:
+    """The version of a package, if it is there."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+if __name__ == "__main__":
+    main()

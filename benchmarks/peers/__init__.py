@@ -1,0 +1,1 @@
+"""What onewarp is measured beside."""
