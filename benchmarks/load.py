@@ -178,7 +178,7 @@ def main() -> None:
 @click.option("--state", type=click.Choice(pagecache.STATES), default="sequential")
 @click.option("--workers", default=1)
 @click.option("--epochs", default=3)
-@click.option("--seconds", default=20.0, help="Stop an epoch after this long.")
+@click.option("--seconds", default=2.0, help="Stop an epoch after this long.")
 def one(work: Path, reader: str, state: pagecache.State, workers: int, epochs: int, seconds: float) -> None:
     """Measure one reader in this process; JSON on stdout."""
     torch.set_num_threads(workers)
@@ -205,13 +205,12 @@ def one(work: Path, reader: str, state: pagecache.State, workers: int, epochs: i
 @main.command()
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
 @click.argument("work", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Results, JSON.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Results, JSON; added to what is there.")
 @click.option("--rows", default=1536)
 @click.option("--rounds", default=3)
 @click.option("--reader", "readers", multiple=True, help="Only these.")
 @click.option("--state", "states", multiple=True, default=("sequential",))
 @click.option("--workers", "workers", multiple=True, type=int, default=(1,))
-@click.option("--under", default="", help="A command that each process is run under.")
 def run(
     source: Path,
     work: Path,
@@ -221,7 +220,6 @@ def run(
     readers: tuple[str, ...],
     states: tuple[str, ...],
     workers: tuple[int, ...],
-    under: str,
 ) -> None:
     """Write every format, and measure the readers in rounds."""
     prepare(source, work, rows)
@@ -233,22 +231,29 @@ def run(
             folder.mkdir(parents=True)
             click.echo(f"writing {folder.name}", err=True)
             READERS[name].write(photos, folder)
-    measured = []
+    measured = earlier(out)
     for _ in range(rounds):
         for state in states:
             for count in workers:
                 for name in chosen:
-                    measured.append(in_process(work, name, state, count, under))
+                    measured.append(in_process(work, name, state, count))
                     click.echo(line(measured[-1]), err=True)
-    text = json.dumps({**about(len(photos.rows), under), "measured": gathered(measured)}, indent=1)
+    text = json.dumps({**about(len(photos.rows)), "measured": gathered(measured)}, indent=1)
     out.write_text(text + "\n")
-    click.echo(text)
 
 
-def in_process(work: Path, reader: str, state: str, workers: int, under: str) -> Measured:
+def earlier(out: Path) -> list[Measured]:
+    """What earlier runs measured."""
+    if not out.exists():
+        return []
+    groups = json.loads(out.read_text())["measured"]
+    return [Measured(**one) for group in groups for one in group["rounds"]]
+
+
+def in_process(work: Path, reader: str, state: str, workers: int) -> Measured:
     """`one` in a process of its own, on as many cores as it has workers."""
     cores = ",".join(str(core) for core in sorted(os.sched_getaffinity(0))[:workers])
-    command = [*under.split(), "taskset", "-c", cores, sys.executable, "-W", "ignore", "-m", __spec__.name, "one"]
+    command = ["taskset", "-c", cores, sys.executable, "-W", "ignore", "-m", __spec__.name, "one"]
     command += [str(work), reader, "--state", state, "--workers", str(workers)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -289,7 +294,7 @@ def line(one: Measured) -> str:
     return f"{one.reader:45} {one.state:11} x{one.workers} {rate:9.0f} rows/s {rate / copy:6.3f} of a copy"
 
 
-def about(rows: int, under: str) -> dict[str, Any]:
+def about(rows: int) -> dict[str, Any]:
     """What was measured with what."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     return {

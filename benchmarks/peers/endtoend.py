@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .loading import Epochs, Photos, Reader, beton_loader, fastai_loader, write_ffcv, write_nothing
-from .loading import torch_loader
+from .loading import Epochs, Photos, Reader, beton_loader, fastai_loader, torch_loader, write_ffcv, write_nothing
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIZE, MIN_SCALE = 224, 0.75

@@ -128,22 +128,18 @@ def write_huggingface(photos: Photos, folder: Path) -> None:
     """A data set with the pixels as binary values."""
     import datasets
 
-    rows = ({"pixels": row.tobytes(), "label": label} for row, label in zip(photos.rows, photos.labels, strict=True))
-    _save(datasets, rows, datasets.Features({"pixels": datasets.Value("binary"), "label": datasets.Value("int64")}), folder)
+    kinds = datasets.Features({"pixels": datasets.Value("binary"), "label": datasets.Value("int64")})
+    columns = {"pixels": [row.tobytes() for row in photos.rows], "label": photos.labels}
+    datasets.Dataset.from_dict(columns, features=kinds).save_to_disk(str(folder / "saved"))
 
 
 def write_huggingface_jpeg(photos: Photos, folder: Path) -> None:
     """A data set with an image column."""
     import datasets
 
-    pairs = zip(photos.jpegs(), photos.labels, strict=True)
-    rows = ({"image": {"bytes": data, "path": None}, "label": label} for data, label in pairs)
-    _save(datasets, rows, datasets.Features({"image": datasets.Image(), "label": datasets.Value("int64")}), folder)
-
-
-def _save(datasets: Any, rows: Any, features: Any, folder: Path) -> None:
-    made = datasets.Dataset.from_generator(lambda: rows, features=features, cache_dir=str(folder / "made"))
-    made.save_to_disk(str(folder / "saved"))
+    kinds = datasets.Features({"image": datasets.Image(), "label": datasets.Value("int64")})
+    columns = {"image": [{"bytes": data, "path": None} for data in photos.jpegs()], "label": photos.labels}
+    datasets.Dataset.from_dict(columns, features=kinds).save_to_disk(str(folder / "saved"))
 
 
 def open_huggingface(photos: Photos, folder: Path, workers: int) -> Epochs:
@@ -171,6 +167,7 @@ def open_huggingface_jpeg(photos: Photos, folder: Path, workers: int) -> Epochs:
 
 
 def torch_loader(rows: Any, workers: int, images: Callable[[Any], Any]) -> Epochs:
+    """A data set of torch's kind in its DataLoader, with worker processes for more than one worker."""
     processes = workers if workers > 1 else 0
     loader = torch.utils.data.DataLoader(
         rows, BATCH, shuffle=True, drop_last=True, num_workers=processes, persistent_workers=processes > 0
@@ -204,7 +201,9 @@ def _write_tars(folder: Path, rows: Iterator[dict[str, bytes]], labels: list[int
 def open_webdataset(photos: Photos, folder: Path, workers: int) -> Epochs:
     """Shards shuffled, then rows in a buffer of 128."""
     shape = photos.rows.shape[1:]
-    return _open_tars(folder, workers, lambda data: torch.from_numpy(np.frombuffer(data, np.uint8).copy().reshape(shape)), "rows.bin")
+    return _open_tars(
+        folder, workers, lambda data: torch.from_numpy(np.frombuffer(data, np.uint8).copy().reshape(shape)), "rows.bin"
+    )
 
 
 def open_webdataset_jpeg(photos: Photos, folder: Path, workers: int) -> Epochs:
