@@ -3,6 +3,8 @@
 import io
 import resource
 import zlib
+from hashlib import blake2b
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -14,16 +16,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ..errors import DamagedRowError, UsageError
+from ..errors import CacheError, DamagedRowError, UsageError
 from ..transforms.draw import hash_key
 from ..transforms.types import Packed
 from .buffers import Buffers
+from .cache import Cache
 from .columns import Column
 from .files import ReadFiles
-from .mapping import MappedFiles
-from .rows import Pixels, RowNumbers, Targets, allocate, views
+from .mapping import MappedFiles, most_maps
+from .rows import Pixels, RowNumbers, Rows, Targets, allocate, views
 
-Reading = Literal["map", "pread"]
+Reading = Literal["auto", "map", "pread"]
 Checking = Literal["first", "always", "never"]
 
 
@@ -58,22 +61,25 @@ class CacheRows:
     """The rows of an opened cache, for a loader.
 
     `reading="map"` maps the part files, and lets a warp on the CPU read them in place; `"pread"` copies them, which
-    is faster from a disk when nothing is in the page cache. `checking` says when a row's checksum is compared:
-    the `first` time that it is read, `always` or `never`. Raises CacheError where a part is missing or was changed,
-    and DamagedRowError for a row whose bytes are not those that were written.
+    is faster from a disk when nothing is in the page cache; `"auto"` maps as long as the system maps so many files.
+    `checking` says when a row's checksum is compared: the `first` time that it is read, `always` or `never`.
+    Raises CacheError where a part is missing or was changed, and DamagedRowError for a row whose bytes are not those
+    that were written.
     """
 
-    def __init__(self, cache: Stored, *, reading: Reading = "map", checking: Checking = "first") -> None:
-        if reading not in ("map", "pread"):
-            raise UsageError(f"reading must be 'map' or 'pread', but got {reading!r}")
+    def __init__(self, cache: Stored, *, reading: Reading = "auto", checking: Checking = "first") -> None:
+        if reading not in ("auto", "map", "pread"):
+            raise UsageError(f"reading must be 'auto', 'map' or 'pread', but got {reading!r}")
         if checking not in ("first", "always", "never"):
             raise UsageError(f"checking must be 'first', 'always' or 'never', but got {checking!r}")
         self._cache, self._checking = cache, checking
         names = ("part", "offset", "length", "height", "width", "key_hash", "matrix", "checksum")
         self._columns = {name: Column(cache.index.column(name)) for name in names}
+        self._label = _label_column(cache.index)
         # A page of these comes with the first row in it that is read.
         self._checked = np.zeros(0 if checking == "never" else len(cache), bool)
-        self._files = MappedFiles(cache.parts) if reading == "map" else ReadFiles(cache.parts)
+        mapped = reading == "map" or (reading == "auto" and len(cache.parts) <= most_maps() // 2)
+        self._files = MappedFiles(cache.parts) if mapped else ReadFiles(cache.parts)
         self._cold = True  # until a batch came without a byte from the disk
 
     def __len__(self) -> int:
@@ -81,8 +87,9 @@ class CacheRows:
 
     @property
     def fingerprint(self) -> str:
-        """The cache's own."""
-        return self._cache.fingerprint
+        """A hash of the cache's settings and of its parts' names, which hold a digest of what is in them."""
+        names = "/".join([self._cache.fingerprint, *(part.name for part in self._cache.parts)])
+        return blake2b(names.encode(), digest_size=16).hexdigest()
 
     def select(self, split: str | None) -> RowNumbers | None:
         """The row numbers of a split."""
@@ -105,11 +112,16 @@ class CacheRows:
         return self._columns["key_hash"][rows]
 
     def targets(self, rows: RowNumbers) -> dict[str, Targets]:
-        """The label, as far as there is one."""
-        if "label" not in self._cache.index.column_names:
+        """The label: a number, or float32 zeros and ones over the vocabulary for a list of numbers."""
+        if self._label is None:
             return {}
-        labels = self._cache.index.column("label").take(pa.array(rows))
-        return {"label": Targets("category", torch.from_numpy(labels.to_numpy().astype(np.int64)))}
+        if isinstance(self._label, Column):
+            return {"label": Targets("category", torch.from_numpy(self._label[rows].astype(np.int64)))}
+        lists = self._label.take(pa.array(rows)).to_pylist()
+        hot = torch.zeros(len(rows), len(self._cache.vocab))
+        for i, numbers in enumerate(lists):
+            hot[i, numbers] = 1
+        return {"label": Targets("multicategory", hot)}
 
     def expect(self, rows: RowNumbers) -> None:
         """Ask the system to read these rows ahead, unless the last batch came out of the page cache."""
@@ -197,6 +209,32 @@ class CacheRows:
             row,
             key,
         )
+
+
+def rows_of(source: Any, *, reading: Reading | None = None, checking: Checking | None = None) -> Rows:
+    """The rows of a cache (opened, or the path to one), or `source` itself if it is rows.
+
+    Raises UsageError for anything else, and where `reading` or `checking` are given for rows of no cache.
+    """
+    if isinstance(source, str | PathLike):
+        source = Cache.open(source)
+    if isinstance(source, Cache):
+        return CacheRows(source, reading=reading or "auto", checking=checking or "first")
+    if not (hasattr(source, "read") and hasattr(source, "key_hashes")):
+        raise UsageError(f"cache must be a Cache, the path to one, or rows, but got {type(source).__name__}")
+    if reading or checking:
+        raise UsageError(f"reading and checking are settings of a cache, but got {type(source).__name__}")
+    rows: Rows = source
+    return rows
+
+
+def _label_column(index: pa.Table) -> Column | pa.ChunkedArray | None:
+    if "label" not in index.column_names:
+        return None
+    column = index.column("label")
+    if column.null_count:
+        raise CacheError(f"{column.null_count} rows of the cache have no label: presize again with labels for all")
+    return Column(column) if pa.types.is_integer(column.type) else column
 
 
 def _blocks_read() -> int:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from ..errors import UsageError
 from ..transforms.plan import Size
 from .batch import Batch
+from .cache import Cache
+from .cached_rows import Checking, Reading, rows_of
 from .device import lane_to
 from .making import Damaged, Job, Made, Maker, mixed
 from .order import Picks, Stream, as_order
@@ -24,7 +26,10 @@ _AT_ONCE = 1024  # positions whose rows are computed together: numpy's overhead 
 
 
 class Loader:
-    """An iterable of batches `(x, y)`, or `(x, y, keys)` with `keys=True`, over the rows of a split.
+    """An iterable of batches `(x, y)`, or `(x, y, keys)` with `keys=True`, over the rows of a split of a cache.
+
+    `cache` is an opened cache, the path to one, or other rows (decoded from files, held in memory). `reading` and
+    `checking` say how a cache is read and when its checksums are compared: see `CacheRows`.
 
     `x` is uint8 `[N, H, W, 3]`, or packed where sizes differ, without `batch_tfms`; with them (a list of transforms,
     or what `fuse` made of them) it is what they make, `[N, 3, h, w]`, at `size` where one is given: a size, or a
@@ -39,7 +44,7 @@ class Loader:
 
     On a CUDA `device` rows are copied and warped on streams of their own, ahead of the consumer's.
 
-    With `threads` batches are made that many at a time, `prefetch` of them ahead of the one in use. With
+    With `threads` batches are made that many at a time, at least `prefetch` of them ahead of the one in use. With
     `damaged="replace"` a row whose bytes do not fit its checksum is set aside, listed in `set_aside` and replaced by
     the next good row of the split.
 
@@ -57,7 +62,7 @@ class Loader:
 
     def __init__(
         self,
-        cache: Rows,
+        cache: Cache | Rows | str | os.PathLike[str],
         split: str | None = None,
         batch_size: int = 64,
         batch_tfms: Any = None,
@@ -74,8 +79,10 @@ class Loader:
         prefetch: int = 2,
         damaged: Damaged = "raise",
         size: Size | SizeOfEpoch | None = None,
+        reading: Reading | None = None,
+        checking: Checking | None = None,
     ) -> None:
-        self.rows = cache
+        self.rows = rows_of(cache, reading=reading, checking=checking)
         self.split, self.batch_size, self.seed, self.shuffle, self.tail = split, batch_size, seed, shuffle, tail
         self.rank = _from_environment("RANK", 0) if rank is None else rank
         self.world_size = _from_environment("WORLD_SIZE", 1) if world_size is None else world_size
@@ -199,7 +206,7 @@ class Loader:
             while job is not None:
                 pending.append(pool.submit(self._maker.make, job, following))
                 job, following = following, next(jobs, None)
-                if len(pending) > self.prefetch:
+                if len(pending) > max(self.prefetch, self.threads):
                     yield self._lane.receive(*pending.popleft().result())
             while pending:
                 yield self._lane.receive(*pending.popleft().result())

@@ -78,6 +78,14 @@ class MappedFiles:
                 return
 
 
+def most_maps() -> int:
+    """How many maps the system allows a process to have."""
+    try:
+        return int(Path("/proc/sys/vm/max_map_count").read_text())
+    except (OSError, ValueError):  # not Linux: no such limit
+        return 1 << 30
+
+
 def _reserve(length: int) -> NDArray[np.uint8]:
     """Addresses without memory, from a multiple of a huge page on, given back when their last view is gone."""
     whole = length + _HUGE

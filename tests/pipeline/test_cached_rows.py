@@ -14,6 +14,7 @@ from onewarp.errors import CacheError, DamagedRowError, UsageError
 from onewarp.pipeline.buffers import Buffers
 from onewarp.pipeline.cached_rows import CacheRows
 from onewarp.pipeline.loader import Loader
+from onewarp.pipeline.rows import MemoryRows
 from onewarp.transforms.draw import hash_key
 from onewarp.transforms.types import Packed
 
@@ -135,7 +136,6 @@ def test_columns_answer_for_rows(tmp_path):
     rows = CacheRows(store(tmp_path, pictures()))
     some = np.array([4, 9])
     assert len(rows) == 11
-    assert rows.fingerprint == "f1"
     assert rows.keys(some) == ["04.jpg", "09.jpg"]
     assert rows.key_hashes(some).tolist() == [hash_key("04.jpg"), hash_key("09.jpg")]
     assert rows.targets(some)["label"].values.tolist() == [0, 1]
@@ -144,6 +144,29 @@ def test_columns_answer_for_rows(tmp_path):
     assert rows.find("09.jpg") == 9
     with pytest.raises(UsageError, match="has the key 'x'"):
         rows.find("x")
+
+
+def test_the_fingerprint_tells_caches_apart(tmp_path):
+    cache = store(tmp_path, pictures())
+    same, other = Store(cache.index, cache.parts, "raw"), Store(cache.index, cache.parts[::-1], "raw")
+    assert CacheRows(cache).fingerprint == CacheRows(same).fingerprint != CacheRows(other).fingerprint
+
+
+def test_lists_of_labels_are_zeros_and_ones(tmp_path):
+    cache = store(tmp_path, pictures(3))
+    column = cache.index.column_names.index("label")
+    lists = pa.array([[0, 1], [], [1]], pa.list_(pa.int64()))
+    cache.index = cache.index.set_column(column, "label", lists)
+    found = CacheRows(cache).targets(np.array([2, 0, 1]))["label"]
+    assert (found.kind, found.values.tolist()) == ("multicategory", [[0, 1], [1, 1], [0, 0]])
+
+
+def test_rows_without_a_label_are_refused(tmp_path):
+    cache = store(tmp_path, pictures(3))
+    column = cache.index.column_names.index("label")
+    cache.index = cache.index.set_column(column, "label", pa.array([0, None, 1], pa.int32()))
+    with pytest.raises(CacheError, match="1 rows of the cache have no label"):
+        CacheRows(cache)
 
 
 def flip_a_byte(part, offset=100):
@@ -220,6 +243,15 @@ def test_a_missing_part_is_an_error(tmp_path):
     cache.parts[1].unlink()
     with pytest.raises(CacheError, match=r"part-1\.bin is missing"):
         CacheRows(cache)
+
+
+def test_settings_are_those_of_a_cache(tmp_path):
+    with pytest.raises(UsageError, match="settings of a cache"):
+        Loader(MemoryRows(pictures()), checking="always")
+    with pytest.raises(UsageError, match="cache must be a Cache"):
+        Loader(5)
+    with pytest.raises(CacheError, match="no-such"):
+        Loader(tmp_path / "no-such")
 
 
 @pytest.mark.parametrize("settings", [{"reading": "mmap"}, {"checking": "sometimes"}])

@@ -27,6 +27,8 @@ def test_another_device_gets_the_batch_when_it_is_consumed():
 class Negative:
     """An augmentation that takes a while on the device."""
 
+    mixes = ()
+
     class Plan:
         matrix = np.eye(3)[None]
 

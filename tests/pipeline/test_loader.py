@@ -31,6 +31,8 @@ def keys_of(loader):
 class Brighten:
     """An augmentation of one draw: adds a number below 100, and shifts by one pixel."""
 
+    mixes = ()
+
     class Plan:
         def __init__(self, shift):
             self.shift = shift
