@@ -12,14 +12,14 @@ from torch import Tensor
 
 from ..errors import UsageError
 from .colour import Brightness, Contrast
-from .execute import Images, output_size, run, run_images, run_masks
+from .execute import Images, call, output_size, run_images, run_masks
 from .fusing import Geometric, Pointwise, make_plan, one_by_one, segments
 from .geometry import Dihedral, Flip, RandomResizedCrop, Rotate, Warp, Zoom
 from .mix import Mix
 from .plan import Plan, Segment, Size
 from .targets import keep_visible, move_boxes, move_points
 from .transform import FunctionTransform, Keys, Split, Transform, name_operations, sample_keys
-from .types import TensorImage, sizes_of
+from .types import TensorImage
 from .warp.outspec import Padding
 
 
@@ -103,8 +103,11 @@ class Fused(Transform):
         """
         if not self.transforms:
             return x
-        plan = self.plan(sizes_of(x), keys, seed, epoch, split)
-        return run(plan, x, dtype=self.dtype, antialias=self.antialias, min_visible=self.min_visible)
+
+        def planned(sizes: NDArray[Any], keys: Keys) -> Plan:
+            return self.plan(sizes, keys, seed, epoch, split)
+
+        return call(planned, x, keys, dtype=self.dtype, antialias=self.antialias, min_visible=self.min_visible)
 
     def decode(self, y: TensorImage):  # type: ignore[no-untyped-def]
         """Colours as they were: normalisation undone, which is what can be undone of an image."""

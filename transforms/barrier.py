@@ -49,6 +49,8 @@ class Kornia(RandTransform):
 
     def apply(self, x: TensorImage, params: Params):  # type: ignore[no-untyped-def]
         """Each image by kornia, under a generator of its own that leaves the global one as it was."""
+        if not x.numel():
+            return x
         batch = x.plain() if x.ndim == 4 else x.plain()[None]
         whole = batch.float() / 255 if batch.dtype == torch.uint8 else batch
         with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):

@@ -1,22 +1,31 @@
 """A plan carried out: on images by the warp, on masks by nearest samples, on points and boxes by the inverse matrix."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import UsageError
 from .plan import Array, Plan, Stage, Step
 from .targets import keep_visible, move_boxes, move_points
-from .transform import Params, RandTransform, Transform
-from .types import Packed, TensorBBox, TensorImage, TensorMask, TensorPoint, typed
+from .transform import Keys, Params, RandTransform, Transform
+from .types import Packed, TensorBBox, TensorImage, TensorMask, TensorPoint, sizes_of, typed
 from .warp import OutSpec, warp, warp_mask
 from .warp.outspec import Padding
 
 Images = Tensor | Packed
 """`uint8[N, H, W, 3]`, or packed."""
+
+
+def call(planned: Callable[[NDArray[np.int64], Keys], Plan], x: Any, keys: Keys, **how: Any) -> Any:
+    """`x` under the plan for the sizes and keys of its images; an empty batch goes the way of one image."""
+    if isinstance(x, Tensor) and x.ndim == 4 and not len(x):
+        one = torch.zeros(1, *x.shape[1:], dtype=x.dtype, device=x.device).as_subclass(type(x))
+        return call(planned, one, None, **how)[:0]
+    return run(planned(sizes_of(x), keys), x, **how)
 
 
 def run(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 from .draw import Draw, draws
-from .execute import run
+from .execute import call
 from .plan import (
     Array,
     Plan,
@@ -32,7 +32,6 @@ from .plan import (
     to_pixels,
 )
 from .transform import Keys, Params, RandTransform, Split, Transform, name_operations, sample_keys
-from .types import sizes_of
 from .warp.outspec import PADDINGS, Padding
 
 
@@ -50,10 +49,13 @@ class Fusible(RandTransform):
         operation: str | None = None,
     ) -> Any:
         """Draw for `x`, a sample or a batch, and apply it: one resampling, the dtype is kept."""
-        sizes = sizes_of(x)
         names = [operation or type(self).__name__]
-        hashes = sample_keys(keys, len(sizes))
-        return run(make_plan([self], sizes, hashes, names=names, seed=seed, epoch=epoch, split=split), x)
+
+        def planned(sizes: NDArray[np.int64], keys: Keys) -> Plan:
+            hashes = sample_keys(keys, len(sizes))
+            return make_plan([self], sizes, hashes, names=names, seed=seed, epoch=epoch, split=split)
+
+        return call(planned, x, keys)
 
     def __post_init__(self) -> None:
         mode, p = getattr(self, "mode", "bilinear"), getattr(self, "p", 0.0)
