@@ -1,0 +1,34 @@
+"""The documentation's commands and links are there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import onewarp
+from onewarp.cli import COMMANDS
+
+ROOT = Path(onewarp.__file__).parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        if not target.startswith(("http://", "https://")):
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_commands_exist(page):
+    for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        for command in re.findall(r"^onewarp (\w+)", block, re.MULTILINE):
+            assert command in COMMANDS
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_imports_in_examples_work(page):
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        compile(block, page.name, "exec")
+        for line in re.findall(r"^from onewarp.* import .*$", block, re.MULTILINE):
+            exec(line, {})
