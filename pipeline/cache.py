@@ -15,8 +15,10 @@ from ..errors import CacheError, UsageError
 from ..transforms.decoding import Matrix, Pixels
 from ..transforms.draw import hash_key
 from .encodings import Encoding, decode_row
-from .footer import INDEX, REJECTED_FILE, read_footer
+from .footer import INDEX, MAPPED_INDEX, REJECTED_FILE, read_footer
 from .parts import checksum, row_bytes
+from .recipe import canonical
+from .schema import FOOTER
 
 
 class Row(NamedTuple):
@@ -50,8 +52,7 @@ class Cache:
         """Open the cache in a folder. Raises `CacheError` where there is none, or not one that this version reads."""
         folder = Path(path)
         said = read_footer(folder)
-        index = pq.read_table(folder / INDEX, memory_map=True, partitioning=None)
-        cache = cls(folder, index.replace_schema_metadata(None), said)
+        cache = cls(folder, read_index(folder, said).replace_schema_metadata(None), said)
         for part, size in zip(cache.parts, said["part_bytes"], strict=True):
             found = part.stat().st_size if part.exists() else None
             if found != size:
@@ -124,3 +125,16 @@ class Cache:
                 self.bytes_of(self.columns(number))
             except (CacheError, OSError) as error:
                 yield f"row {number}: {error}"
+
+
+def read_index(folder: Path, said: dict[str, Any]) -> pa.Table:
+    """The index: mapped, so that opening takes the same time and memory at any length; decoded where that file is
+    missing, or was left by a commit that did not end.
+    """
+    try:
+        mapped = pa.ipc.open_file(pa.memory_map(str(folder / MAPPED_INDEX)))
+    except (OSError, pa.ArrowInvalid):
+        return pq.read_table(folder / INDEX, partitioning=None)
+    if (mapped.schema.metadata or {}).get(FOOTER) != canonical(said).encode():
+        return pq.read_table(folder / INDEX, partitioning=None)
+    return mapped.read_all()

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from ..errors import CacheError
 from ..transforms.draw import hash_keys
 from .durable import sweep, sync_folder, write_whole
-from .footer import INDEX, REJECTED_FILE, SUMMARY
+from .footer import INDEX, MAPPED_INDEX, REJECTED_FILE, SUMMARY
 from .parts import Rejected
 from .recipe import FORMAT, Recipe, canonical, fingerprint
 from .schema import FOOTER, REJECTED, index_schema
@@ -54,7 +54,9 @@ def commit(folder: Path, done: Sequence[Done], small: list[pa.Field], said: dict
     rejected = [entry for part in done for entry in part.rejected]
     write_whole(folder / REJECTED_FILE, _parquet(_rejected_table(rejected)))
     write_whole(folder / SUMMARY, (canonical(said) + "\n").encode())
-    write_whole(folder / INDEX, _parquet(_index(done, small, said)))
+    index = _index(done, small, said)
+    write_whole(folder / MAPPED_INDEX, _arrow(index))
+    write_whole(folder / INDEX, _parquet(index))
     for path in set(folder.glob("part-*.parquet")) - {folder / name for name in names}:
         path.unlink()
     sweep(folder)
@@ -91,6 +93,15 @@ def _rejected_table(rejected: Sequence[Rejected]) -> pa.Table:
 def _parquet(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", row_group_size=1 << 16)
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
+def _arrow(table: pa.Table) -> bytes:
+    """One record batch, uncompressed, so that every column is one piece of memory once it is mapped."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table.combine_chunks())
     data: bytes = sink.getvalue().to_pybytes()
     return data
 

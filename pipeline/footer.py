@@ -12,6 +12,8 @@ from .recipe import FORMAT
 from .schema import FOOTER
 
 INDEX, REJECTED_FILE, SUMMARY = "_index.parquet", "_rejected.parquet", "_cache.json"
+MAPPED_INDEX = "_index.arrow"
+"""The same table as INDEX in Arrow's IPC format, which can be read in place: Parquet has to be decoded whole."""
 
 
 def read_footer(folder: Path) -> dict[str, Any]:

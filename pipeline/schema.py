@@ -27,6 +27,10 @@ in the same order, and
 | `part` | int32 | number of the part in the footer's list `parts` |
 | `offset` | int64 | where the row's bytes begin in the part |
 
+`_index.arrow` is the same table in Arrow's IPC format, uncompressed, one record batch: it is mapped when the cache is
+opened, so that opening takes no longer and no more memory for more rows. A cache without it is read from
+`_index.parquet`.
+
 `_rejected.parquet` holds `key`, `reason`, `bytes` (int64, null where unknown) and `sha256` (null where unread).
 """
 

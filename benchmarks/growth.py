@@ -1,0 +1,140 @@
+"""How opening a cache grows with its rows: a cache of tiny rows, as many as one likes, opened in a fresh process.
+
+`python -m onewarp.benchmarks.growth WORK --rows 10000000 --out RESULTS.json`
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from ..pipeline.cache import Cache
+from ..pipeline.encodings import Encoding
+from ..pipeline.footer import INDEX, MAPPED_INDEX
+from ..pipeline.loader import Loader
+from ..pipeline.recipe import FORMAT, canonical
+from ..pipeline.schema import FOOTER, index_schema, small_fields
+
+ROW_BYTES = 12  # 2 x 2 pixels
+
+
+def write_tiny(folder: Path, rows: int, parts: int = 8) -> None:
+    """A cache of `rows` rows of 2 x 2 pixels: real part sizes and a real index, no Parquet around the pixels."""
+    folder.mkdir(parents=True)
+    per_part = -(-rows // parts)
+    names = [f"part-{number:05}.parquet" for number in range(parts)]
+    counts = [min(per_part, rows - number * per_part) for number in range(parts)]
+    for name, count in zip(names, counts, strict=True):
+        with (folder / name).open("wb") as file:
+            file.truncate(count * ROW_BYTES)
+    encoding: Encoding = "raw"
+    said = {
+        "format": FORMAT,
+        "fingerprint": "tiny",
+        "pixels": {"encoding": encoding},
+        "vocab": ["even", "odd"],
+        "splits": {},
+        "rows": rows,
+        "parts": names,
+        "part_bytes": [count * ROW_BYTES for count in counts],
+    }
+    schema = index_schema(small_fields(pa.int64(), False)).with_metadata({FOOTER: canonical(said)})
+    pq.write_table(schema.empty_table(), folder / INDEX)
+    with pa.OSFile(str(folder / MAPPED_INDEX), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        # One batch, as the commit writes it; put together column by column.
+        writer.write_batch(pa.RecordBatch.from_arrays([_column(f, rows, per_part) for f in schema], schema=schema))
+
+
+def _column(field: pa.Field, rows: int, per_part: int) -> pa.Array:
+    number = np.arange(rows)
+    match field.name:
+        case "key" | "origin":
+            return _text(number)
+        case "sha256":
+            return pa.StringArray.from_buffers(rows, pa.py_buffer(np.zeros(rows + 1, np.int32)), pa.py_buffer(b""))
+        case "matrix":
+            values = np.tile(np.eye(3).ravel(), rows)
+            return pa.FixedSizeListArray.from_arrays(pa.array(values), type=field.type)
+        case "key_hash":
+            return pa.array(number.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+        case "part":
+            return pa.array((number // per_part).astype(np.int32))
+        case "offset":
+            return pa.array(number % per_part * ROW_BYTES)
+        case "label":
+            return pa.array(number % 2)
+    constant = {"height": 2, "width": 2, "length": ROW_BYTES, "checksum": 0x7BD5C66F}.get(field.name, 1)
+    return pa.array(np.full(rows, constant, field.type.to_pandas_dtype()))
+
+
+def _text(numbers: NDArray[np.int64]) -> pa.Array:
+    """Nine digits a number."""
+    digits = np.empty((len(numbers), 9), np.uint8)
+    for place in range(9):
+        digits[:, 8 - place] = numbers // 10**place % 10 + ord("0")
+    offsets = np.arange(0, 9 * len(numbers) + 1, 9, dtype=np.int32)
+    return pa.StringArray.from_buffers(len(numbers), pa.py_buffer(offsets), pa.py_buffer(digits))
+
+
+def opened(folder: Path) -> dict[str, Any]:
+    """Seconds to open the cache, to make a loader and to get a batch, and the memory that each step added."""
+    steps: dict[str, Any] = {}
+    begin, held = time.perf_counter(), _own_memory()
+
+    def done(name: str) -> None:
+        nonlocal begin, held
+        now, memory = time.perf_counter(), _own_memory()
+        steps[name] = {"seconds": round(now - begin, 4), "megabytes": round((memory - held) / 1e6, 1)}
+        begin, held = now, memory
+
+    cache = Cache.open(folder)
+    done("open")
+    loader = Loader(cache, batch_size=64, threads=1)
+    done("loader")
+    iterator: Iterator[Any] = iter(loader)
+    x, _ = next(iterator)
+    done("first batch")
+    return {"rows": len(cache), "batch": list(x.shape), **steps}
+
+
+def _own_memory() -> int:
+    """Resident bytes that are not pages of a file."""
+    status = Path("/proc/self/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("RssAnon"))
+    return int(line.split()[1]) * 1024
+
+
+@click.command()
+@click.argument("work", type=click.Path(path_type=Path))
+@click.option("--rows", "counts", multiple=True, type=int, default=(10_000, 10_000_000))
+@click.option("--out", type=click.Path(path_type=Path))
+@click.option("--child", hidden=True, is_flag=True)
+def main(work: Path, counts: tuple[int, ...], out: Path | None, child: bool) -> None:
+    """Write caches of tiny rows under WORK, and open each in a fresh process."""
+    if child:
+        click.echo(json.dumps(opened(work)))
+        return
+    results = []
+    for rows in counts:
+        if not (work / str(rows)).exists():
+            write_tiny(work / str(rows), rows)
+        command = [sys.executable, "-m", __spec__.name, str(work / str(rows)), "--child"]
+        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        results.append(json.loads(output))
+    text = json.dumps({"suite": "growth", "measured": results}, indent=1)
+    click.echo(text)
+    if out:
+        out.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
