@@ -139,16 +139,21 @@ def output_size(of: Plan | Step) -> tuple[int, int]:
 def _warp(images: Images, step: Step, spec: OutSpec) -> Tensor:
     """The step as one warp; a step that moves nothing copies each pixel."""
     n, (h, w) = len(images), spec.size
+    device = images.data.device if isinstance(images, Packed) else images.device
     box = step.colour.get(Stage.ERASE)
+
+    def floats(values: Array | None) -> Tensor | None:
+        return None if values is None else _floats(values, device)
+
     return warp(
         images,
-        _floats(_identity(n, 3) if step.matrix is None else step.matrix),
-        _optional(step.colour.get(Stage.LOGIT)),
-        _floats(step.colour.get(Stage.RGB, _identity(n, 4))),
+        _floats(_identity(n, 3) if step.matrix is None else step.matrix, device),
+        floats(step.colour.get(Stage.LOGIT)),
+        _floats(step.colour.get(Stage.RGB, _identity(n, 4)), device),
         spec,
-        hue=_optional(step.colour.get(Stage.HUE)),
-        table=_optional(step.colour.get(Stage.TABLE)),
-        erase=None if box is None else _floats(box * np.array([w, h, w, h])),
+        hue=floats(step.colour.get(Stage.HUE)),
+        table=floats(step.colour.get(Stage.TABLE)),
+        erase=None if box is None else _floats(box * np.array([w, h, w, h]), device),
     )
 
 
@@ -156,18 +161,16 @@ def _identity(n: int, columns: int) -> Array:
     return np.broadcast_to(np.eye(3, columns), (n, 3, columns))
 
 
-def _floats(values: Array) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values, np.float32))
-
-
-def _optional(values: Array | None) -> Tensor | None:
-    return None if values is None else _floats(values)
+def _floats(values: Array, device: torch.device) -> Tensor:
+    there = torch.from_numpy(np.ascontiguousarray(values, np.float32))
+    return there if device.type == "cpu" else there.pin_memory().to(device, non_blocking=True)
 
 
 def run_masks(plan: Plan, masks: Sequence[Tensor], fill: int = 0) -> Tensor:
     """Masks, a list of integer `[h, w]`, as one tensor `[N, h, w]`: nearest samples by the matrix of the whole plan."""
     padding: Padding = next((step.padding for step in plan.steps if step.matrix is not None), "reflection")
-    return warp_mask(masks, _floats(plan.matrix), OutSpec(output_size(plan), padding=padding), fill)
+    device = masks[0].device if len(masks) else torch.device("cpu")
+    return warp_mask(masks, _floats(plan.matrix, device), OutSpec(output_size(plan), padding=padding), fill)
 
 
 def run_points(plan: Plan, points: Tensor) -> Tensor:
