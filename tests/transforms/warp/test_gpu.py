@@ -1,0 +1,107 @@
+"""The Triton back end without a GPU: interpreted, and compiled ahead for three generations of GPUs."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+triton = pytest.importorskip("triton")
+
+from triton.backends.compiler import GPUTarget  # noqa: E402
+from triton.compiler import ASTSource  # noqa: E402
+
+from onewarp.errors import WarpError  # noqa: E402
+from onewarp.transforms.warp import OutSpec, backends, gpu, warp  # noqa: E402
+from onewarp.transforms.warp.gpu_kernel import warp_kernel  # noqa: E402
+from onewarp.transforms.warp.gpu_tiles import tiles_kernel  # noqa: E402
+
+HERE = Path(__file__).parent
+FLOATS = ("homography", "logit", "hue", "table", "colour", "erase")
+TYPES = {
+    "data": "*u8",
+    "offsets": "*i64",
+    "sizes": "*i32",
+    "tiles": "*i32",
+    "target": "*bf16",
+    **dict.fromkeys(FLOATS, "*fp32"),
+    **dict.fromkeys(("red", "green", "blue"), "fp32"),
+}
+DENSE = {"offsets": None, "sizes": None, "packed": False}
+USUAL = {**DENSE, "hue": None, "table": None, "erase": None, "erase_columns": 0, "padding": 0, "wide": False}
+EVERYTHING = {"packed": True, "erase_columns": 7, "padding": 2, "wide": False}
+SHAPE = {"chunk": gpu.CHUNK, "patch": gpu.PATCH}
+
+
+@pytest.mark.parametrize("file", sorted((HERE / "triton").glob("test_*.py")), ids=lambda path: path.stem)
+def test_interpreted(file):
+    """Triton reads `TRITON_INTERPRET` when it is imported, so these tests have a process of their own."""
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(file)],
+        env={**os.environ, "TRITON_INTERPRET": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]
+    assert "passed" in run.stdout
+
+
+def resources(kernel, constants, capability, warps, folder, **options):
+    """Registers a thread takes, and bytes of local memory for what it has no registers for."""
+    types = {name: "constexpr" if name in constants else TYPES.get(name, "i32") for name in kernel.arg_names}
+    values = {(kernel.arg_names.index(name),): value for name, value in constants.items()}
+    compiled = triton.compile(
+        ASTSource(fn=kernel, signature=types, constexprs=values),
+        target=GPUTarget("cuda", capability, 32),
+        options={"num_warps": warps, "num_stages": 1, "enable_fp_fusion": True, **options},
+    )
+    file = folder / "kernel.cubin"
+    file.write_bytes(compiled.asm["cubin"])
+    tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
+    usage = subprocess.run([tool, "-res-usage", file], capture_output=True, text=True, check=True).stdout
+    return {name: int(value) for name, value in re.findall(r"(REG|STACK|LOCAL):(\d+)", usage)}
+
+
+ahead = pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") == "1", reason="the interpreter compiles nothing")
+
+
+@ahead
+@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize(
+    ("constants", "most"),
+    [
+        ({**USUAL, "antialias": True}, gpu.REGISTERS),
+        ({**USUAL, "antialias": False}, gpu.REGISTERS),
+        ({**EVERYTHING, "antialias": True}, gpu.MORE_REGISTERS),
+        ({**USUAL, "antialias": True, "wide": True, "chunk": gpu.SHORT_CHUNK}, gpu.REGISTERS),
+    ],
+    ids=["antialiased", "plain", "everything", "two gigabytes"],
+)
+def test_the_warp_compiles_for_gpus_without_spilling(capability, constants, most, tmp_path):
+    used = resources(warp_kernel, {**SHAPE, **constants}, capability, gpu.WARPS, tmp_path, maxnreg=most)
+    assert used["REG"] <= most
+    assert used["STACK"] == used["LOCAL"] == 0
+
+
+@ahead
+def test_the_tiles_compile_for_gpus_without_spilling(tmp_path):
+    used = resources(tiles_kernel, {**DENSE, "block": gpu.TILES_AT_ONCE}, 90, 1, tmp_path)
+    assert used["REG"] <= 255
+    assert used["STACK"] == used["LOCAL"] == 0
+
+
+@ahead
+@pytest.mark.skipif(torch.cuda.is_available(), reason="here is a GPU")
+def test_without_a_gpu_it_says_so():
+    state = backends()["gpu"]
+    assert not state.available
+    assert "torch sees none" in state.detail
+    images, same = torch.zeros(1, 4, 4, 3, dtype=torch.uint8), torch.eye(3, 4)[None]
+    with pytest.raises(WarpError, match="cannot be used here: triton"):
+        warp(images, torch.eye(3)[None], None, same, OutSpec((4, 4)), backend="gpu")
+    with pytest.raises(WarpError, match="needs its images on a GPU"):
+        gpu.warp(images, torch.eye(3)[None], None, same, OutSpec((4, 4)))

@@ -1,0 +1,174 @@
+"""The warp on a GPU, in Triton: two launches, nothing that waits for the device, fit for a CUDA graph."""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from ...errors import WarpError
+from ..types import Packed
+from .footprint import TILE
+from .gpu_kernel import BORDER, COLOUR, INTERPRETED, REFLECTION, warp_kernel
+from .gpu_tiles import tiles_kernel
+from .outspec import OutSpec
+
+CHUNK, SHORT_CHUNK = (1024, 1024) if INTERPRETED.value else (256, 128)
+"""Pixels that a program does at a time: two for each of its threads, one where offsets take 64 bits."""
+PATCH = 16
+"""Columns of the patch of pixels that 32 threads do together."""
+WARPS = 4
+REGISTERS, MORE_REGISTERS = 128, 200
+"""What a thread may use at most, and with the rarer stages: as few as go without spilling."""
+TILES_AT_ONCE = 64
+MOST_PROGRAMS = 65535
+"""What CUDA allows along the second axis of a launch."""
+
+_PADDINGS = {"reflection": REFLECTION.value, "border": BORDER.value}
+
+
+def detail() -> str:
+    """With what it runs here; `ImportError` says why it cannot."""
+    import triton
+
+    if INTERPRETED.value:
+        return f"triton {triton.__version__}, interpreted"
+    if not torch.cuda.is_available():
+        raise ImportError(f"triton {triton.__version__} needs a GPU, and torch sees none")
+    return f"triton {triton.__version__} on {torch.cuda.get_device_name()}"
+
+
+def warp(
+    images: Tensor | Packed,
+    homography: Tensor,
+    logit: Tensor | None,
+    colour: Tensor,
+    out: OutSpec,
+    *,
+    hue: Tensor | None = None,
+    table: Tensor | None = None,
+    erase: Tensor | None = None,
+    tiles: Tensor | None = None,
+) -> Tensor:
+    """Warp and colour a batch; arguments as `onewarp.transforms.warp.warp`, unchecked but for the device.
+
+    `tiles` is what `tile_words` finds, where it is known already.
+    """
+    device = homography.device
+    if device.type != "cuda" and not INTERPRETED.value:
+        raise WarpError(
+            f"backend 'gpu' needs its images on a GPU, but they are on {device}; move them with .to('cuda')"
+        )
+    rows, columns = out.size
+    result = torch.empty(
+        (len(images), 3, rows, columns), dtype=out.dtype, device=device, memory_format=out.memory_format
+    )
+    if not len(images):
+        return result
+    source = _Source.of(images)
+    homography = homography.contiguous()
+    tiles = tile_words(images, homography, out.size) if tiles is None else tiles
+    wide = max(source.total, 3 * rows * columns) >= 2**31 - 64  # offsets within an image need 64 bits
+    fill = [255 * c for c in out.fill]
+    with _on(device):
+        for first in range(0, len(images), MOST_PROGRAMS):
+            warp_kernel[(tiles.shape[1], min(len(images) - first, MOST_PROGRAMS))](
+                *source.arguments,
+                homography,
+                tiles,
+                *(None if p is None else p.contiguous() for p in (logit, hue, table, colour, erase)),
+                result,
+                first,
+                rows,
+                columns,
+                -(-columns // TILE),
+                *result.stride(),
+                *fill,
+                packed=source.packed,
+                padding=_PADDINGS.get(str(out.padding), COLOUR.value),
+                antialias=out.antialias,
+                erase_columns=0 if erase is None else erase.shape[1],
+                wide=wide,
+                chunk=SHORT_CHUNK if wide else CHUNK,
+                patch=PATCH,
+                num_warps=WARPS,
+                num_stages=1,
+                maxnreg=MORE_REGISTERS if table is not None or hue is not None else REGISTERS,
+                enable_fp_fusion=True,
+            )
+    return result
+
+
+def tile_words(images: Tensor | Packed, homography: Tensor, size: tuple[int, int]) -> Tensor:
+    """How each tile of the output of `size` is to be done: `int32[N, tiles]`; see `gpu_tiles.py`."""
+    source = _Source.of(images)
+    down, across = (-(-n // TILE) for n in size)
+    words = torch.empty((len(images), down * across), dtype=torch.int32, device=homography.device)
+    with _on(homography.device):
+        tiles_kernel[(len(images),)](
+            source.offsets,
+            source.sizes,
+            source.height,
+            source.width,
+            source.total,
+            source.readable,
+            source.aligned,
+            homography,
+            words,
+            *size,
+            across,
+            down * across,
+            packed=source.packed,
+            block=TILES_AT_ONCE,
+            num_warps=1,
+            enable_fp_fusion=True,
+        )
+    return words
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Images as the kernels take them."""
+
+    data: Tensor
+    offsets: Tensor | None
+    sizes: Tensor | None
+    height: int
+    width: int
+
+    @classmethod
+    def of(cls, images: Tensor | Packed) -> Self:
+        if isinstance(images, Packed):
+            data, offsets, sizes = (t.contiguous() for t in (images.data, images.offsets, images.sizes))
+            return cls(data, offsets, sizes, 0, 0)
+        return cls(images.contiguous(), None, None, *images.shape[1:3])
+
+    @property
+    def packed(self) -> bool:
+        return self.offsets is not None
+
+    @property
+    def total(self) -> int:
+        """How many bytes of images there are."""
+        return self.data.numel()
+
+    @property
+    def readable(self) -> int:
+        """How many bytes from the first on are the tensor's own to read, by whole words."""
+        beyond = self.data.untyped_storage().nbytes() - self.data.storage_offset()
+        return min(int(beyond), self.total + 8) // 4 * 4
+
+    @property
+    def aligned(self) -> int:
+        """Whether the first byte begins a word."""
+        return int(self.data.data_ptr() % 4 == 0)
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        return self.data, self.offsets, self.sizes, self.height, self.width
+
+
+def _on(device: torch.device) -> AbstractContextManager[Any]:
+    """Launches go to the current device: make it the images'."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()

@@ -1,0 +1,469 @@
+"""The warp as one Triton kernel: a program does one tile of 32 x 32 output pixels of one image.
+
+The mathematics is that of README.md, in float32 wherever the tile's word (`gpu_tiles.py`) does not ask for float64.
+A stage whose parameter is None is not compiled in.
+"""
+
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, operator, misc, assignment"
+
+import os
+
+import triton
+import triton.language as tl
+from triton.language.extra import libdevice
+
+from . import footprint
+from .gpu_tiles import BYTES, CAREFUL, COPY, COUNT_V, EDGE, FILL, TILE, doubled, homography_at, placed
+
+INTERPRETED = tl.constexpr(os.environ.get("TRITON_INTERPRET", "0") not in ("", "0"))
+"""Whether Triton interprets its kernels on the host, as it does for tests: there are no instructions of a GPU then."""
+
+REFLECTION = tl.constexpr(0)
+BORDER = tl.constexpr(1)
+COLOUR = tl.constexpr(2)
+"""The paddings; zeros are the colour black."""
+
+BLUR_AT_ONE = tl.constexpr(footprint.BLUR_AT_ONE)
+BLUR_GAIN = tl.constexpr(footprint.BLUR_GAIN)
+CURVE_AT_ONE = tl.constexpr(footprint.CURVE_AT_ONE)
+CURVE_LOSS = tl.constexpr(footprint.CURVE_LOSS)
+EPSILON = tl.constexpr(1e-7)
+LEAST_W = tl.constexpr(1e-30)
+LOG2_E = tl.constexpr(1.4426950408889634)
+ROUND = tl.constexpr(12582912.0)
+"""1.5 * 2^23: added and taken away again, it leaves a small float32 rounded half to even."""
+ROUND_BITS = tl.constexpr(0x4B400000)
+TWO_23 = tl.constexpr(8388608.0)
+TWO_23_BITS = tl.constexpr(0x4B000000)
+
+
+@triton.jit
+def affine_at(parameter, image):
+    """The twelve numbers of an image's affine map `[3, 4]`, as a tuple."""
+    p = parameter + image * 12
+    return (
+        tl.load(p),
+        tl.load(p + 1),
+        tl.load(p + 2),
+        tl.load(p + 3),
+        tl.load(p + 4),
+        tl.load(p + 5),
+        tl.load(p + 6),
+        tl.load(p + 7),
+        tl.load(p + 8),
+        tl.load(p + 9),
+        tl.load(p + 10),
+        tl.load(p + 11),
+    )
+
+
+@triton.jit
+def mapped(m, r, g, b):
+    """The affine map `m` of (r, g, b)."""
+    red = m[0] * r + m[1] * g + m[2] * b + m[3]
+    green = m[4] * r + m[5] * g + m[6] * b + m[7]
+    blue = m[8] * r + m[9] * g + m[10] * b + m[11]
+    return red, green, blue
+
+
+@triton.jit
+def log2(x):
+    """The logarithm to base 2, in one instruction of the hardware where there is one (its error is 2^-22)."""
+    if INTERPRETED:
+        return tl.log2(x)
+    else:  # noqa: RET505 - as in gpu_tiles.py
+        return libdevice.fast_log2f(x)
+
+
+@triton.jit
+def reciprocal(x):
+    """One over x, as fast and nearly as exact as the hardware can (2 units in the last place)."""
+    if INTERPRETED:
+        return 1.0 / x
+    elif x.dtype == tl.float64:  # noqa: RET505
+        guess = libdevice.fast_dividef(1.0, x.to(tl.float32)).to(tl.float64)
+        guess *= 2 - x * guess  # by Newton: twice the digits
+        return guess * (2 - x * guess)
+    else:
+        return libdevice.fast_dividef(1.0, x)
+
+
+@triton.jit
+def near(x, length, padding: tl.constexpr):
+    """A coordinate that finds the same colour, but within the frame or a few pixels of it."""
+    if padding == REFLECTION:
+        x -= 2 * length * tl.floor(x * reciprocal(2 * length))
+        return tl.minimum(x, 2 * length - x)
+    else:  # noqa: RET505
+        return tl.minimum(tl.maximum(x, -4.0), length + 4)
+
+
+@triton.jit
+def located(h, u, v, side_u, side_v, antialias: tl.constexpr):
+    """Where output positions lie in the source, the extents of their footprints, and whether they are seen at all.
+
+    Positions are in the number format of `h`, `u` and `v`.
+    """
+    w = h[6] * u + h[7] * v + h[8]
+    seen = w > 0
+    over = reciprocal(tl.where(seen, tl.maximum(w, LEAST_W), 1.0))
+    x = (h[0] * u + h[1] * v + h[2]) * over
+    y = (h[3] * u + h[4] * v + h[5]) * over
+    extent_x, extent_y = u.to(tl.float32), u.to(tl.float32)  # of no use without a filter
+    if antialias:
+        side_u, side_v = side_u * over, side_v * over
+        xu, xv = (h[0] - x * h[6]) * side_u, (h[1] - x * h[7]) * side_v
+        yu, yv = (h[3] - y * h[6]) * side_u, (h[4] - y * h[7]) * side_v
+        extent_x = tl.sqrt((xu * xu + xv * xv).to(tl.float32))
+        extent_y = tl.sqrt((yu * yu + yv * yv).to(tl.float32))
+    return x, y, extent_x, extent_y, seen
+
+
+@triton.jit
+def taps(f, extent):
+    """Weights of the four pixels about a position, for a footprint of `extent` pixels; see `footprint.taps`."""
+    extent = tl.minimum(extent, 3.0)
+    beyond = tl.maximum(extent - 1, 0.0)
+    r = CURVE_AT_ONE - CURVE_LOSS * beyond * beyond
+    short = tl.minimum(extent, 1.0)
+    p = BLUR_AT_ONE * short * short + BLUR_GAIN * beyond - r
+    g = 1 - f
+    first, last = g * (p + r * g * g), f * (p + r * f * f)
+    return first, g + last - 2 * first, f + first - 2 * last, last
+
+
+@triton.jit
+def standing(index, begin, length, padding: tl.constexpr):
+    """The pixel that stands for pixel `index`, counted from `begin`; -1 where there is none."""
+    if padding == REFLECTION:  # twice on the left, for images of one or two pixels
+        index = tl.where(index < 0, -1 - index, index)
+        index = tl.where(index >= length, 2 * length - 1 - index, index)
+        index = tl.where(index < 0, -1 - index, index)
+        return index - begin
+    elif padding == BORDER:  # noqa: RET505
+        return tl.minimum(tl.maximum(index, 0), length - 1) - begin
+    else:
+        return tl.where((index >= 0) & (index < length), index - begin, -1)
+
+
+@triton.jit
+def gathered(k: tl.constexpr, w, s):
+    """The weight of pixel `k` of a window: of all taps that it stands for."""
+    total = tl.where(s[0] == k, w[0], 0.0) + tl.where(s[1] == k, w[1], 0.0)
+    return total + tl.where(s[2] == k, w[2], 0.0) + tl.where(s[3] == k, w[3], 0.0)
+
+
+@triton.jit
+def window(x, extent, length, edge, padding: tl.constexpr, antialias: tl.constexpr):
+    """Four pixels in a row that hold all taps along an axis: the first of them, and the weight of each.
+
+    Without a filter only the first two have weights. A window never leaves an image of four pixels or more, whatever
+    `x` is.
+    """
+    # The hardware is slow to round and to convert: adding 1.5 * 2^23 does both, in the last bits of the sum. Between
+    # two pixels' centres it may take either pixel, which makes no difference: f is then 0 or 1.
+    shifted = (x - 1) + ROUND
+    index = shifted.to(tl.int32, bitcast=True) - ROUND_BITS
+    f = (x - 0.5) - (shifted - ROUND)
+    if antialias:
+        index -= 1
+        w0, w1, w2, w3 = taps(f, extent)
+        begin = tl.minimum(tl.maximum(index, 0), tl.maximum(length - 4, 0))
+    else:
+        w0, w1, w2, w3 = 1 - f, f, f * 0, f * 0
+        begin = tl.minimum(tl.maximum(index, 0), tl.maximum(length - 2, 0))
+    if edge:
+        s = (
+            standing(index, begin, length, padding),
+            standing(index + 1, begin, length, padding),
+            standing(index + 2, begin, length, padding),
+            standing(index + 3, begin, length, padding),
+        )
+        w = (w0, w1, w2, w3)
+        w0, w1, w2, w3 = gathered(0, w, s), gathered(1, w, s), gathered(2, w, s), gathered(3, w, s)
+    return begin, w0, w1, w2, w3
+
+
+@triton.jit
+def bytes_from(low, high, select, k):
+    """Four bytes of the eight of two words from byte `k` on; `select` is what the hardware wants to know of `k`."""
+    if INTERPRETED:
+        both = (high.to(tl.uint32, bitcast=True).to(tl.uint64) << 32) | low.to(tl.uint32, bitcast=True).to(tl.uint64)
+        return (both >> (k.to(tl.uint64) << 3)).to(tl.int32)
+    else:  # noqa: RET505
+        return libdevice.byte_perm(low, high, select)
+
+
+@triton.jit
+def grey(word, k: tl.constexpr):
+    """Byte `k` of a word as a float.
+
+    Conversions are a bottleneck of this kernel, and so would be what replaces them: half of the bytes are converted,
+    half become the last bits of 2^23 + x.
+    """
+    if k < 2:
+        if INTERPRETED:  # noqa: SIM108
+            word = ((word >> (8 * k)) & 255) | TWO_23_BITS
+        else:
+            word = libdevice.byte_perm(word, TWO_23_BITS, 0x7440 + k)
+        return word.to(tl.float32, bitcast=True) - TWO_23
+    else:  # noqa: RET505
+        return ((word >> (8 * k)) & 255).to(tl.float32)
+
+
+@triton.jit
+def row_of_words(data, q, w, antialias: tl.constexpr):
+    """The weighted sum of the pixels from byte `q` of an image on, read as aligned words."""
+    p = data + (q >> 2)
+    k = (q & 3).to(tl.int32)
+    select = 0x3210 + k * 0x1111
+    second, third = tl.load(p + 1), tl.load(p + 2)
+    one, two = bytes_from(tl.load(p), second, select, k), bytes_from(second, third, select, k)
+    r = w[0] * grey(one, 0)
+    g = w[0] * grey(one, 1)
+    b = w[0] * grey(one, 2)
+    r = w[1] * grey(one, 3) + r
+    g = w[1] * grey(two, 0) + g
+    b = w[1] * grey(two, 1) + b
+    if antialias:
+        three = bytes_from(third, tl.load(p + 3), select, k)
+        r = w[2] * grey(two, 2) + r
+        g = w[2] * grey(two, 3) + g
+        b = w[2] * grey(three, 0) + b
+        r = w[3] * grey(three, 1) + r
+        g = w[3] * grey(three, 2) + g
+        b = w[3] * grey(three, 3) + b
+    return r, g, b
+
+
+@triton.jit
+def row_of_bytes(data, q, last, w, antialias: tl.constexpr):
+    """The same, read byte by byte and never past byte `last`: a pixel beyond it has no weight."""
+    r = w[0] * tl.load(data + q).to(tl.float32)
+    g = w[0] * tl.load(data + tl.minimum(q + 1, last)).to(tl.float32)
+    b = w[0] * tl.load(data + tl.minimum(q + 2, last)).to(tl.float32)
+    for i in tl.static_range(1, 4 if antialias else 2):
+        r = w[i] * tl.load(data + tl.minimum(q + 3 * i, last)).to(tl.float32) + r
+        g = w[i] * tl.load(data + tl.minimum(q + 3 * i + 1, last)).to(tl.float32) + g
+        b = w[i] * tl.load(data + tl.minimum(q + 3 * i + 2, last)).to(tl.float32) + b
+    return r, g, b
+
+
+@triton.jit
+def sampled(
+    data, start, homography, image, h, u, v, side_u, side_v, height, width, word, fill, padding: tl.constexpr,
+    antialias: tl.constexpr, wide: tl.constexpr,
+):  # fmt: skip
+    """One filtered sample at the output positions (u, v), in grey levels."""
+    edge = (word & EDGE) != 0
+    if word & CAREFUL:
+        exact = doubled(homography_at(homography, image))  # read again, to keep no registers for it
+        u64, v64 = u.to(tl.float64), v.to(tl.float64)
+        x64, y64, extent_x, extent_y, seen = located(
+            exact, u64, v64, side_u.to(tl.float64), side_v.to(tl.float64), antialias
+        )
+        x = near(x64, width.to(tl.float64), padding).to(tl.float32)
+        y = near(y64, height.to(tl.float64), padding).to(tl.float32)
+    else:
+        x, y, extent_x, extent_y, seen = located(h, u, v, side_u, side_v, antialias)
+    if edge:
+        x, y = near(x, width.to(tl.float32), padding), near(y, height.to(tl.float32), padding)
+    left, a0, a1, a2, a3 = window(x, extent_x, width, edge, padding, antialias)
+    top, b0, b1, b2, b3 = window(y, extent_y, height, edge, padding, antialias)
+    if wide:
+        left, top, width, height = left.to(tl.int64), top.to(tl.int64), width.to(tl.int64), height.to(tl.int64)
+    along, down = (a0, a1, a2, a3), (b0, b1, b2, b3)
+    pitch = width * 3
+    r, g, b = u * 0, u * 0, u * 0
+    if word & BYTES:
+        first, last = data + start, height * pitch - 1
+        for j in tl.static_range(4 if antialias else 2):
+            row = tl.minimum(top + j, height - 1)
+            dr, dg, db = row_of_bytes(first, row * pitch + left * 3, last, along, antialias)
+            r, g, b = down[j] * dr + r, down[j] * dg + g, down[j] * db + b
+    else:
+        words = data.to(tl.pointer_type(tl.int32)) + (start >> 2)
+        begin = (start & 3).to(pitch.dtype) + top * pitch + left * 3
+        for j in tl.static_range(4 if antialias else 2):
+            dr, dg, db = row_of_words(words, begin + j * pitch, along, antialias)
+            r, g, b = down[j] * dr + r, down[j] * dg + g, down[j] * db + b
+    if edge:
+        if padding == COLOUR:
+            rest = 1 - (a0 + a1 + a2 + a3) * (b0 + b1 + b2 + b3)
+            r, g, b = r + rest * fill[0], g + rest * fill[1], b + rest * fill[2]
+        r, g, b = tl.where(seen, r, fill[0]), tl.where(seen, g, fill[1]), tl.where(seen, b, fill[2])
+    return r, g, b
+
+
+@triton.jit
+def logit2(x):
+    """The logit of x in 0..1, to base 2."""
+    return log2(tl.maximum(x, EPSILON)) - log2(tl.maximum(1 - x, EPSILON))
+
+
+@triton.jit
+def sigmoid2(z):
+    """The sigmoid of a logit to base 2."""
+    return reciprocal(1 + tl.exp2(-z))
+
+
+@triton.jit
+def lit(m, r, g, b):
+    """The affine map `m` of the logits of RGB, and back; to base 2, since that is what the hardware has."""
+    r, g, b = mapped((m[0], m[1], m[2], m[3] * LOG2_E, m[4], m[5], m[6], m[7] * LOG2_E,
+                      m[8], m[9], m[10], m[11] * LOG2_E), logit2(r), logit2(g), logit2(b))  # fmt: skip
+    return sigmoid2(r), sigmoid2(g), sigmoid2(b)
+
+
+@triton.jit
+def channel(sixth, value, chroma):
+    """A channel of the colour whose hue, counted from where this channel begins, is `sixth`."""
+    k = sixth - 6 * tl.floor(sixth * (1 / 6))
+    return value - chroma * tl.minimum(tl.maximum(tl.minimum(k, 4 - k), 0.0), 1.0)
+
+
+@triton.jit
+def turned(turns, r, g, b):
+    """Hue moved by `turns`; see `reference.turned`."""
+    value, least = tl.maximum(r, tl.maximum(g, b)), tl.minimum(r, tl.minimum(g, b))
+    chroma = value - least
+    safe = reciprocal(tl.where(chroma > 0, chroma, 1.0))
+    sixth = tl.where(value == g, 2 + (b - r) * safe, 4 + (r - g) * safe)
+    sixth = tl.where(value == r, (g - b) * safe, sixth) + 6 * turns
+    return channel(sixth + 5, value, chroma), channel(sixth + 3, value, chroma), channel(sixth + 1, value, chroma)
+
+
+@triton.jit
+def looked_up(table, x):
+    """The table of 256 entries at x in 0..1, linearly interpolated."""
+    level = tl.minimum(tl.maximum(x, 0.0), 1.0) * 255
+    below = tl.minimum(tl.floor(level), 254.0)
+    p = table + below.to(tl.int32)
+    low, high = tl.load(p), tl.load(p + 1)
+    return low + (high - low) * (level - below)
+
+
+@triton.jit
+def number(x, kind: tl.constexpr):
+    """A result in 0..1 as a number of the output's format."""
+    if kind == tl.uint8:
+        x = (x * 255 + ROUND) - ROUND
+        return tl.minimum(tl.maximum(x, 0.0), 255.0).to(tl.int32).to(tl.uint8)
+    else:  # noqa: RET505
+        return x.to(kind)
+
+
+@triton.jit(
+    do_not_specialize=(
+        "height", "width", "first", "rows", "columns", "across", "stride_n", "stride_c", "stride_v", "stride_u",
+        "red", "green", "blue",
+    ),
+    do_not_specialize_on_alignment=(
+        "data", "offsets", "sizes", "homography", "tiles", "logit", "hue", "table", "colour", "erase", "target",
+    ),
+)  # fmt: skip
+def warp_kernel(
+    data,
+    offsets,
+    sizes,
+    height,
+    width,
+    homography,
+    tiles,
+    logit,
+    hue,
+    table,
+    colour,
+    erase,
+    target,
+    first,
+    rows,
+    columns,
+    across,
+    stride_n,
+    stride_c,
+    stride_v,
+    stride_u,
+    red,
+    green,
+    blue,
+    packed: tl.constexpr,
+    padding: tl.constexpr,
+    antialias: tl.constexpr,
+    erase_columns: tl.constexpr,
+    wide: tl.constexpr,
+    chunk: tl.constexpr,
+    patch: tl.constexpr,
+):
+    """One tile: its rows in chunks of `chunk` pixels, in which a group of 32 threads does `patch` columns."""
+    tile = tl.program_id(0)
+    image = tl.program_id(1).to(tl.int64) + first
+    tile_v, tile_u = tile // across, tile % across
+    word = tl.load(tiles + image * tl.num_programs(0) + tile)
+    start, high, broad = placed(packed, offsets, sizes, height, width, image)
+    h = homography_at(homography, image)
+    colours = affine_at(colour, image)
+    fill = (red, green, blue)
+    if logit is not None:
+        lights = affine_at(logit, image)
+    if hue is not None:
+        turns = tl.load(hue + image)
+    if erase is not None:
+        box = erase + image * erase_columns
+        box_left, box_top, box_right, box_bottom = tl.load(box), tl.load(box + 1), tl.load(box + 2), tl.load(box + 3)
+
+    hidden = (word & FILL) != 0
+    count_u, count_v = word & 15, tl.where(hidden, 0, (word >> COUNT_V) & 15)
+    count_u = tl.maximum(count_u, 1)
+    side_u, side_v = 1.0 / count_u, 1.0 / tl.maximum(count_v, 1)
+    soft = tl.where((word & COPY) != 0, 0.0, 1.0)
+    scale = side_u * side_v * (1 / 255)
+    thread = tl.arange(0, chunk)
+    lane, group = thread % 32, thread // 32
+    du = (group % (TILE // patch)) * patch + lane % patch + tile_u * TILE
+    dv = group // (TILE // patch) * (32 // patch) + lane // patch + tile_v * TILE
+    for below in range(0, tl.minimum(TILE, rows - tile_v * TILE), chunk // TILE):
+        row, column = dv + below, du
+        kept = (row < rows) & (column < columns)
+        # Beyond the frame the last row or column is done again: the tile's word has not foreseen what lies further.
+        v, u = tl.minimum(row, rows - 1).to(tl.float32), tl.minimum(column, columns - 1).to(tl.float32)
+        r, g, b = u * 0, u * 0, u * 0
+        for j in range(count_v):
+            for i in range(count_u):
+                dr, dg, db = sampled(
+                    data, start, homography, image, h, u + (i + 0.5) * side_u, v + (j + 0.5) * side_v, side_u * soft,
+                    side_v * soft, high, broad, word, fill, padding, antialias, wide,
+                )  # fmt: skip
+                r, g, b = r + dr, g + dg, b + db
+        r, g, b = r * scale, g * scale, b * scale
+        if antialias:
+            r = tl.minimum(tl.maximum(r, 0.0), 1.0)
+            g = tl.minimum(tl.maximum(g, 0.0), 1.0)
+            b = tl.minimum(tl.maximum(b, 0.0), 1.0)
+        r = tl.where(hidden, fill[0] * (1 / 255), r)
+        g = tl.where(hidden, fill[1] * (1 / 255), g)
+        b = tl.where(hidden, fill[2] * (1 / 255), b)
+        if logit is not None:
+            r, g, b = lit(lights, r, g, b)
+        if hue is not None:
+            r, g, b = turned(turns, r, g, b)
+        if table is not None:
+            entries = table + image * 256
+            r, g, b = looked_up(entries, r), looked_up(entries, g), looked_up(entries, b)
+        r, g, b = mapped(colours, r, g, b)
+        if erase is not None:
+            hit = (column + 0.5 >= box_left) & (column + 0.5 < box_right)
+            hit = hit & (row + 0.5 >= box_top) & (row + 0.5 < box_bottom)
+            if erase_columns == 7:
+                r = tl.where(hit, tl.load(box + 4), r)
+                g = tl.where(hit, tl.load(box + 5), g)
+                b = tl.where(hit, tl.load(box + 6), b)
+            else:
+                r, g, b = tl.where(hit, 0.0, r), tl.where(hit, 0.0, g), tl.where(hit, 0.0, b)
+        if wide:
+            row, column = row.to(tl.int64), column.to(tl.int64)
+        p = target + image * stride_n + row * stride_v + column * stride_u
+        kind: tl.constexpr = target.dtype.element_ty
+        tl.store(p, number(r, kind), mask=kept)
+        tl.store(p + stride_c, number(g, kind), mask=kept)
+        tl.store(p + 2 * stride_c, number(b, kind), mask=kept)

@@ -1,0 +1,198 @@
+"""How each tile of the output is to be done, decided once per tile in float64, in Triton.
+
+The rules are those of `footprint.py`. One word per tile tells the kernel of the warp what it need not find out for
+itself: into how many sub-pixels the pixels are divided, and which of the slower, more careful ways it has to take.
+"""
+
+# Kernels are a language of their own: Triton reads their source, types and all.
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, operator, misc, assignment"
+
+import triton
+import triton.language as tl
+
+from . import footprint
+
+TILE = tl.constexpr(footprint.TILE)
+ONE_SAMPLE = tl.constexpr(footprint.ONE_SAMPLE)
+SKEW = tl.constexpr(footprint.SKEW)
+SUBPIXEL = tl.constexpr(footprint.SUBPIXEL)
+MOST = tl.constexpr(float(footprint.MOST))
+WHOLE = tl.constexpr(footprint.WHOLE)
+
+COUNT_V = tl.constexpr(4)
+"""A tile's word: `n_u` in its lowest four bits, `n_v` from this bit on, and flags."""
+COPY = tl.constexpr(1 << 8)
+"""Whole pixels move: the filter interpolates, so they are copied."""
+CAREFUL = tl.constexpr(1 << 9)
+"""Coordinates are large, or w cancels: float64."""
+EDGE = tl.constexpr(1 << 10)
+"""Some taps may lie outside the image."""
+BYTES = tl.constexpr(1 << 11)
+"""Pixels are read byte by byte: words could reach beyond the data, or are not aligned."""
+FILL = tl.constexpr(1 << 12)
+"""There is no source at all."""
+
+MARGIN = tl.constexpr(3.25)
+"""A tile whose corners lie at least this far inside the image reads neither beyond it nor its last word."""
+LARGE = tl.constexpr(8192.0)
+"""Terms of a coordinate up to here are as exact in float32 as the warp's tolerance asks."""
+CANCELS = tl.constexpr(1 / 16)
+"""So is w, unless it is smaller than this share of its terms."""
+
+
+@triton.jit
+def homography_at(homography, image):
+    """The nine numbers of an image's homography, as a tuple of float32."""
+    p = homography + image * 9
+    return (
+        tl.load(p),
+        tl.load(p + 1),
+        tl.load(p + 2),
+        tl.load(p + 3),
+        tl.load(p + 4),
+        tl.load(p + 5),
+        tl.load(p + 6),
+        tl.load(p + 7),
+        tl.load(p + 8),
+    )
+
+
+@triton.jit
+def doubled(h):
+    """The same nine numbers in float64."""
+    return (
+        h[0].to(tl.float64),
+        h[1].to(tl.float64),
+        h[2].to(tl.float64),
+        h[3].to(tl.float64),
+        h[4].to(tl.float64),
+        h[5].to(tl.float64),
+        h[6].to(tl.float64),
+        h[7].to(tl.float64),
+        h[8].to(tl.float64),
+    )
+
+
+@triton.jit
+def placed(packed: tl.constexpr, offsets, sizes, height, width, image):
+    """Where an image begins, in bytes (int64), its height and its width."""
+    if packed:
+        return tl.load(offsets + image), tl.load(sizes + 2 * image), tl.load(sizes + 2 * image + 1)
+    else:  # noqa: RET505 - Triton wants both ways of a constant condition spelled out
+        return image * (height.to(tl.int64) * width.to(tl.int64) * 3), height, width
+
+
+@triton.jit
+def project(h, u, v):
+    """Source position and `w`, and whether there is one."""
+    w = h[6] * u + h[7] * v + h[8]
+    seen = w > 0
+    safe = tl.where(seen, w, 1.0)
+    return (h[0] * u + h[1] * v + h[2]) / safe, (h[3] * u + h[4] * v + h[5]) / safe, safe, seen
+
+
+@triton.jit
+def off_whole(h, signs, rows, columns, u, v):
+    """How far the centre of pixel (u, v) falls from where a move by whole pixels would take it."""
+    x, y, _, seen = project(h, u, v)
+    first_x, first_y, _, _ = project(h, u * 0 + 0.5, v * 0 + 0.5)
+    start_x, start_y = tl.floor(first_x) + 0.5, tl.floor(first_y) + 0.5
+    off_x = tl.abs(x - start_x - signs[0] * (u - 0.5) - signs[1] * (v - 0.5))
+    off_y = tl.abs(y - start_y - signs[2] * (u - 0.5) - signs[3] * (v - 0.5))
+    return tl.where(seen, tl.maximum(off_x, off_y), float("inf"))
+
+
+@triton.jit
+def moves_whole_pixels(h, rows, columns):
+    """Whether the homography carries pixel centres to pixel centres; `h` in float64, as all that is decided here."""
+    m = tl.where(h[8] == 0, float("inf"), h[8])
+    signs = (tl.floor(h[0] / m + 0.5), tl.floor(h[1] / m + 0.5), tl.floor(h[3] / m + 0.5), tl.floor(h[4] / m + 0.5))
+    a, b, d, e = tl.abs(signs[0]), tl.abs(signs[1]), tl.abs(signs[2]), tl.abs(signs[3])
+    permutes = (a + b == 1) & (d + e == 1) & (a + d == 1) & (b + e == 1)
+    right, bottom = columns.to(tl.float64) - 0.5, rows.to(tl.float64) - 0.5
+    left, top = right * 0 + 0.5, bottom * 0 + 0.5
+    near = off_whole(h, signs, rows, columns, left, top) <= WHOLE
+    near = near & (off_whole(h, signs, rows, columns, right, top) <= WHOLE)
+    near = near & (off_whole(h, signs, rows, columns, left, bottom) <= WHOLE)
+    near = near & (off_whole(h, signs, rows, columns, right, bottom) <= WHOLE)
+    return permutes & near
+
+
+@triton.jit
+def tile_words(h, start, height, width, total, readable, aligned, rows, columns, across, tile):
+    """The words of the tiles `tile`, for one image: `h` in float64, its first byte at `start` of `total`.
+
+    Words may be read up to byte `readable`, if the data is `aligned` to them.
+
+    Extremes of an expression over a tile are at its corners, for each is monotonous along any line in it while w > 0.
+    """
+    inf = float("inf")
+    long = (tile * 0).to(tl.float64)  # lengths of a pixel's sides, and how its footprint leans
+    side_u, side_v, lean, terms = long, long, long, long
+    least_x, most_x, least_y, most_y = long + inf, long - inf, long + inf, long - inf
+    hidden, cancels = tile * 0, tile != tile
+    for corner in tl.static_range(4):
+        u = tl.minimum((tile % across + corner % 2) * TILE, columns).to(tl.float64)
+        v = tl.minimum((tile // across + corner // 2) * TILE, rows).to(tl.float64)
+        x, y, w, seen = project(h, u, v)
+        xu, xv = (h[0] - x * h[6]) / w, (h[1] - x * h[7]) / w
+        yu, yv = (h[3] - y * h[6]) / w, (h[4] - y * h[7]) / w
+        beyond = tl.where(seen, 0.0, inf)
+        side_u = tl.maximum(side_u, tl.sqrt(xu * xu + yu * yu) + beyond)
+        side_v = tl.maximum(side_v, tl.sqrt(xv * xv + yv * yv) + beyond)
+        lean = tl.maximum(lean, tl.abs(xu * yu + xv * yv) + beyond)
+        across_x = tl.abs(h[0]) * u + tl.abs(h[1]) * v + tl.abs(h[2])
+        across_y = tl.abs(h[3]) * u + tl.abs(h[4]) * v + tl.abs(h[5])
+        terms = tl.maximum(terms, tl.maximum(across_x, across_y) / w)
+        cancels = cancels | (w < CANCELS * (tl.abs(h[6]) * u + tl.abs(h[7]) * v + tl.abs(h[8]))) | ~seen
+        least_x, most_x = tl.minimum(least_x, x), tl.maximum(most_x, x)
+        least_y, most_y = tl.minimum(least_y, y), tl.maximum(most_y, y)
+        hidden += tl.where(seen, 0, 1)
+    divided = (side_u > ONE_SAMPLE) | (side_v > ONE_SAMPLE) | (lean > SKEW)
+    count_u = tl.where(divided, tl.minimum(tl.maximum(tl.ceil(side_u / SUBPIXEL), 1.0), MOST), 1.0).to(tl.int32)
+    count_v = tl.where(divided, tl.minimum(tl.maximum(tl.ceil(side_v / SUBPIXEL), 1.0), MOST), 1.0).to(tl.int32)
+    size = tl.abs(h[0]) + tl.abs(h[1]) + tl.abs(h[2]) + tl.abs(h[3]) + tl.abs(h[4]) + tl.abs(h[5])
+    size += tl.abs(h[6]) + tl.abs(h[7]) + tl.abs(h[8])
+    end = start + height.to(tl.int64) * width.to(tl.int64) * 3
+    # The number last: the interpreter takes a comparison of scalars for numbers of the kind that it compared.
+    real = (start >= 0) & (height > 0) & (width > 0) & (end <= total) & (size < inf)
+    inside_x = (least_x >= MARGIN) & (most_x <= width - MARGIN)
+    inside_y = (least_y >= MARGIN) & (most_y <= height - MARGIN)
+    edge = ~(inside_x & inside_y) | (hidden > 0)
+    small = (height < 4) | (width < 4)
+    word = count_u + (count_v << COUNT_V)
+    word += tl.where(moves_whole_pixels(h, rows, columns), COPY, 0)
+    word += tl.where(cancels | (terms > LARGE), CAREFUL, 0) + tl.where(edge, EDGE, 0)
+    word += tl.where((aligned == 0) | small | (edge & ((end + 3) // 4 * 4 + 4 > readable)), BYTES, 0)
+    return tl.where(real & (hidden < 4), word, FILL)
+
+
+@triton.jit(
+    do_not_specialize=("height", "width", "total", "readable", "aligned", "rows", "columns", "across", "count"),
+    do_not_specialize_on_alignment=("offsets", "sizes", "homography", "tiles"),
+)
+def tiles_kernel(
+    offsets,
+    sizes,
+    height,
+    width,
+    total,
+    readable,
+    aligned,
+    homography,
+    tiles,
+    rows,
+    columns,
+    across,
+    count,
+    packed: tl.constexpr,
+    block: tl.constexpr,
+):
+    """The words `int32[N, count]` of all tiles of all images; one program per image."""
+    image = tl.program_id(0).to(tl.int64)
+    start, high, wide = placed(packed, offsets, sizes, height, width, image)
+    h = doubled(homography_at(homography, image))
+    for first in range(0, count, block):
+        tile = first + tl.arange(0, block)
+        word = tile_words(h, start, high, wide, total, readable, aligned, rows, columns, across, tile)
+        tl.store(tiles + image * count + tile, word, mask=tile < count)
