@@ -3,6 +3,7 @@
 import io
 import resource
 import zlib
+from collections.abc import Mapping
 from hashlib import blake2b
 from os import PathLike
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import simplejpeg
 import torch
 from numpy.typing import NDArray
@@ -25,9 +27,12 @@ from .columns import Column
 from .files import ReadFiles
 from .mapping import MappedFiles, most_maps
 from .rows import Pixels, RowNumbers, Rows, Targets, allocate, views
+from .selection import Selection
 
 Reading = Literal["auto", "map", "pread"]
 Checking = Literal["first", "always", "never"]
+
+_AT_ONCE = 1 << 20  # rows of the index that are looked through together
 
 
 class Stored(Protocol):
@@ -42,10 +47,11 @@ class Stored(Protocol):
     def encoding(self) -> str:
         """How the pixels are kept."""
 
-    def __len__(self) -> int: ...
+    @property
+    def splits(self) -> Mapping[str, int]:
+        """How many rows each split has."""
 
-    def rows(self, split: str | None) -> RowNumbers:
-        """The row numbers of a split."""
+    def __len__(self) -> int: ...
 
 
 class Places(NamedTuple):
@@ -91,9 +97,16 @@ class CacheRows:
         names = "/".join([self._cache.fingerprint, *(part.name for part in self._cache.parts)])
         return blake2b(names.encode(), digest_size=16).hexdigest()
 
-    def select(self, split: str | None) -> RowNumbers | None:
-        """The row numbers of a split."""
-        return None if split is None else self._cache.rows(split)
+    def select(self, split: str | None) -> Selection | None:
+        """The rows of a split."""
+        if split is None:
+            return None
+        if split not in self._cache.splits:
+            known = ", ".join(self._cache.splits) or "none, the cache was made with split none"
+            raise UsageError(f"split must be one of the cache's ({known}), but got {split!r}")
+        column = self._cache.index.column("split")
+        pieces = (column.slice(start, _AT_ONCE) for start in range(0, len(column), _AT_ONCE))
+        return Selection(pc.equal(piece, split).fill_null(False).to_numpy() for piece in pieces)
 
     def find(self, key: str) -> int:
         """The row number of a key."""

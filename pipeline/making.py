@@ -14,6 +14,7 @@ from ..transforms.types import Packed
 from .batch import Batch
 from .device import Lane
 from .rows import RowNumbers, Rows, Targets, sizes_of
+from .selection import Selection
 
 Damaged = Literal["raise", "replace"]
 
@@ -80,7 +81,7 @@ class Maker:
     lane: Lane
     with_keys: bool
     damaged: Damaged = "raise"
-    selection: RowNumbers | None = None
+    selection: RowNumbers | Selection | None = None
     set_aside: dict[int, DamagedRowError] = field(default_factory=dict)
 
     def make(self, job: Job, following: Job | None = None) -> Made:
@@ -130,13 +131,23 @@ class Maker:
         return replace(job, rows=rows, hashes=hashes)
 
     def _next_good(self, row: int) -> int:
-        rows = range(len(self.rows)) if self.selection is None else self.selection
-        start = row if self.selection is None else int(np.searchsorted(self.selection, row))
-        for step in range(1, len(rows)):
-            candidate = int(rows[(start + step) % len(rows)])
+        count = len(self.rows) if self.selection is None else len(self.selection)
+        for step in range(1, count):
+            index = (self._index(row) + step) % count
+            candidate = index if self.selection is None else int(self.selection[np.array([index])][0])
             if candidate not in self.set_aside:
                 return candidate
         raise self.set_aside[row]
+
+    def _index(self, row: int) -> int:
+        """The place of a row within the split."""
+        match self.selection:
+            case None:
+                return row
+            case Selection():
+                return self.selection.index(row)
+            case rows:
+                return int(np.searchsorted(rows, row))
 
 
 def collate(targets: Mapping[str, Targets]) -> Any:

@@ -14,6 +14,7 @@ from ..errors import UsageError
 from ..transforms.draw import hash_keys
 from ..transforms.types import Packed
 from .buffers import Buffers
+from .selection import Selection
 
 RowNumbers = NDArray[np.int64]
 Kind = Literal["category", "multicategory", "mask", "points", "boxes"]
@@ -48,8 +49,8 @@ class Rows(Protocol):
 
     def __len__(self) -> int: ...
 
-    def select(self, split: str | None) -> RowNumbers | None:
-        """The row numbers of a split, None for all rows; raises UsageError for a split that is not there."""
+    def select(self, split: str | None) -> RowNumbers | Selection | None:
+        """The rows of a split, None for all rows; raises UsageError for a split that is not there."""
 
     def find(self, key: str) -> int:
         """The row number of a key; raises UsageError where there is none."""

@@ -32,8 +32,9 @@ class Store:
     def __len__(self):
         return len(self.index)
 
-    def rows(self, split):
-        return np.flatnonzero(np.array(self.index.column("split").to_pylist()) == split)
+    @property
+    def splits(self):
+        return {"train": 8, "valid": 3}
 
 
 def encode(image, encoding):
@@ -139,7 +140,10 @@ def test_columns_answer_for_rows(tmp_path):
     assert rows.keys(some) == ["04.jpg", "09.jpg"]
     assert rows.key_hashes(some).tolist() == [hash_key("04.jpg"), hash_key("09.jpg")]
     assert rows.targets(some)["label"].values.tolist() == [0, 1]
-    assert rows.select("valid").tolist() == [3, 7]
+    valid = rows.select("valid")
+    assert valid[np.arange(len(valid))].tolist() == [3, 7]
+    with pytest.raises(UsageError, match=r"train, valid"):
+        rows.select("test")
     assert rows.select(None) is None
     assert rows.find("09.jpg") == 9
     with pytest.raises(UsageError, match="has the key 'x'"):
