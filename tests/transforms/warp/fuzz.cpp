@@ -1,0 +1,121 @@
+// Random requests, valid and not, against the C++ warp under AddressSanitizer and UndefinedBehaviorSanitizer: every
+// buffer is exactly as large as it says, so one byte read or written outside of it ends the program.
+// Usage: fuzz SECONDS SEED
+
+#include "cpu_warp.h"
+
+#include <chrono>
+#include <memory>
+#include <random>
+
+using namespace onewarp;
+
+namespace {
+
+std::mt19937 engine;
+int between(int low, int high) { return std::uniform_int_distribution<int>(low, high)(engine); }
+float real(float low, float high) { return std::uniform_real_distribution<float>(low, high)(engine); }
+
+// A block of its own for the sanitizer to guard.
+template <class T, class Make>
+std::unique_ptr<T[]> block(int64_t count, Make make) {
+    std::unique_ptr<T[]> numbers(new T[count > 0 ? count : 0]);
+    for (int64_t i = 0; i < count; i++) numbers[i] = make();
+    return numbers;
+}
+
+int side() { return between(0, 3) ? between(1, 8) : between(1, 90); }
+
+// A homography that may be anything, from a mild turn to the horizon to nonsense.
+void homography(float* h) {
+    const float reach[] = {1, 3, 50, 1e6f, 1e30f};
+    const float most = reach[between(0, 9) < 5 ? 0 : between(0, 4)];
+    for (int k = 0; k < 9; k++) h[k] = real(-most, most);
+    if (between(0, 1)) h[6] = real(-0.02f, 0.02f), h[7] = real(-0.02f, 0.02f), h[8] = 1;
+    if (between(0, 1)) h[2] = real(-60, 60), h[5] = real(-60, 60);
+    if (!between(0, 199)) h[between(0, 8)] = NAN;
+}
+
+struct Tally {
+    long served = 0, refused = 0;
+};
+
+void one(Tally& tally) {
+    const int count = between(0, 4);
+    auto sizes = block<int32_t>(2 * count, side);
+    auto offsets = block<int64_t>(count, [] { return 0; });
+    int64_t total = between(0, 2);
+    for (int i = 0; i < count; i++)
+        offsets[i] = total, total += 3LL * sizes[2 * i] * sizes[2 * i + 1] + (between(0, 3) ? 0 : between(0, 20));
+    const bool broken = !between(0, 7) && count;
+    if (broken) {
+        const int i = between(0, count - 1);
+        switch (between(0, 4)) {
+            case 0:
+                sizes[2 * i] = between(-2, 0);
+                break;
+            case 1:
+                sizes[2 * i + 1] += static_cast<int32_t>(total / sizes[2 * i]) + 1;
+                break;
+            case 2:
+                offsets[i] = -1 - between(0, 9);
+                break;
+            case 3:
+                offsets[i] = total;
+                break;
+            default:
+                sizes[2 * i] = INT32_MAX, sizes[2 * i + 1] = INT32_MAX;
+        }
+    }
+    auto data = block<uint8_t>(total, [] { return static_cast<uint8_t>(between(0, 255)); });
+    auto h = block<float>(9 * count, [] { return 0.f; });
+    for (int i = 0; i < count; i++) homography(&h[9 * i]);
+    auto logit = block<float>(12 * count, [] { return real(-2, 2); });
+    auto hue = block<float>(count, [] { return real(-3, 3); });
+    auto table = block<float>(256 * count, [] { return real(0, 1); });
+    auto colour = block<float>(12 * count, [] { return real(-4, 4); });
+    const int erase_length = between(0, 1) ? 4 : 7;
+    auto erase = block<float>(erase_length * count, [] { return real(-5, 70); });
+    const int height = between(0, 40) ? side() : 0, width = side();
+    const int number = between(0, 2), bytes = number == 0 ? 4 : number == 1 ? 2 : 1;
+    auto out = block<uint8_t>(static_cast<int64_t>(count) * 3 * height * width * bytes, [] { return uint8_t{171}; });
+    const auto maybe = [](auto& numbers) { return between(0, 1) ? numbers.get() : nullptr; };
+    const Request request = {data.get(),
+                             total,
+                             offsets.get(),
+                             sizes.get(),
+                             count,
+                             h.get(),
+                             maybe(logit),
+                             maybe(hue),
+                             maybe(table),
+                             colour.get(),
+                             maybe(erase),
+                             erase_length,
+                             out.get(),
+                             height,
+                             width,
+                             static_cast<Number>(number),
+                             between(0, 1) == 1,
+                             static_cast<Padding>(between(0, 2)),
+                             {0.1f, 0.2f, 0.3f},
+                             between(0, 1) == 1,
+                             between(1, 3)};
+    for (const InstructionSet& set : instruction_sets()) {
+        if (!set.here) continue;
+        const Refusal refusal = warp(request, set);
+        (*refusal.text ? tally.refused : tally.served)++;
+        if (broken && !*refusal.text) std::fprintf(stderr, "a broken request was served\n"), std::exit(2);
+    }
+}
+
+}  // namespace
+
+int main(int, char** arguments) {
+    const double seconds = std::atof(arguments[1]);
+    engine.seed(static_cast<unsigned>(std::atoi(arguments[2])));
+    Tally tally;
+    const auto start = std::chrono::steady_clock::now();
+    while (std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() < seconds) one(tally);
+    std::printf("served %ld refused %ld\n", tally.served, tally.refused);
+}

@@ -1,0 +1,228 @@
+"""The C++ warp, on every instruction set of this machine, held to the reference."""
+
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from onewarp.errors import WarpError
+from onewarp.transforms.types import Packed
+from onewarp.transforms.warp import OutSpec, backends, warp
+
+if not backends()["cpu"].available:
+    if os.environ.get("CI"):
+        pytest.fail(f"CI must have the C++ extension: {backends()['cpu'].detail}")
+    pytest.skip(backends()["cpu"].detail, allow_module_level=True)
+
+from onewarp.transforms.warp import cpu
+
+ISAS = cpu.instruction_sets()
+PADDINGS = ["reflection", "border", "zeros", (0.3, 0.6, 0.1)]
+
+
+class Poisoned:
+    """Buffers full of what no result may keep."""
+
+    def empty(self, shape: tuple[int, ...], dtype: torch.dtype, memory_format: torch.memory_format) -> Tensor:
+        result = torch.empty(shape, dtype=dtype, memory_format=memory_format)
+        return result.fill_(171 if dtype == torch.uint8 else torch.nan)
+
+
+@pytest.fixture(autouse=True)
+def poisoned(monkeypatch):
+    monkeypatch.setattr(cpu, "_buffers", Poisoned())
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("antialias", [True, False])
+@pytest.mark.parametrize("padding", PADDINGS, ids=str)
+@pytest.mark.parametrize("lighting", ["full", "diagonal", "none"])
+def test_agrees_with_the_reference(make_case, agrees, isa, antialias, padding, lighting):
+    for seed, source, size, wild in ((0, (41, 67), (33, 35), False), (1, (60, 37), (7, 33), True)):
+        case = make_case(seed, 2, source, OutSpec(size, padding=padding, antialias=antialias), wild, lighting)
+        agrees(case, case.run(cpu.warp, isa=isa))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("layout", ["nchw", "channels_last"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.uint8], ids=str)
+def test_makes_every_number_and_layout(make_case, agrees, isa, layout, dtype):
+    for width in (1, 7, 16, 37):
+        case = make_case(width, 3, (30, 40), OutSpec((9, width), dtype=dtype, layout=layout), lighting="none")
+        agrees(case, case.run(cpu.warp, isa=isa))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_hue_table_and_erase(make_case, agrees, isa):
+    case = make_case(5, 4, (30, 40), OutSpec((23, 29)), lighting="diagonal")
+    g = torch.Generator().manual_seed(5)
+    hue = torch.rand(4, generator=g) * 4 - 2
+    curve = torch.linspace(0, 1, 256).pow(torch.tensor([[0.6], [1.0], [1.7], [3.0]])).contiguous()
+    box = torch.tensor([[3.2, 1, 9.5, 8], [-9, -9, 99, 3], [5, 5, 5, 9], [28.4, 22, 99, 99]])
+    coloured = torch.cat([box, torch.rand(4, 3, generator=g)], 1)
+    for changes in ({"hue": hue}, {"table": curve}, {"erase": box}, {"hue": hue, "table": curve, "erase": coloured}):
+        changed = replace(case, **changes)
+        agrees(changed, changed.run(cpu.warp, isa=isa))
+    byte = replace(case, out=OutSpec((23, 29), torch.uint8), erase=coloured)
+    agrees(byte, byte.run(cpu.warp, isa=isa))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_any_sizes_agree(make_case, agrees, data):
+    side = st.one_of(st.integers(1, 6), st.integers(1, 513))
+    small = st.one_of(st.integers(1, 6), st.integers(1, 35))
+    source = data.draw(st.tuples(side, side))
+    size = data.draw(st.one_of(st.tuples(small, small), st.sampled_from([(1, 513), (513, 1)])))
+    out = OutSpec(
+        size,
+        padding=data.draw(st.sampled_from(PADDINGS)),
+        antialias=data.draw(st.booleans()),
+        layout=data.draw(st.sampled_from(["nchw", "channels_last"])),
+    )
+    lighting = data.draw(st.sampled_from(["full", "diagonal", "none"]))
+    case = make_case(data.draw(st.integers(0, 999)), 1, source, out, data.draw(st.booleans()), lighting)
+    agrees(case, case.run(cpu.warp, isa=data.draw(st.sampled_from(ISAS))))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("shrink", [(4.0, 4.0), (16.0, 16.0), (6.0, 1.0), (1.0, 6.0), (40.0, 0.5)])
+def test_strong_shrinks_agree(make_case, agrees, isa, shrink):
+    case = make_case(0, 2, (90, 110), OutSpec((9, 20)), lighting="none")
+    homography = torch.tensor([[[0.8, -0.6, 7], [0.6, 0.8, -9], [0, 0, 1]]]) @ torch.diag(torch.tensor([*shrink, 1.0]))
+    case = replace(case, homography=homography.expand(2, 3, 3))
+    agrees(case, case.run(cpu.warp, isa=isa))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("antialias", [True, False])
+def test_copies_are_exact(isa, antialias):
+    images = torch.randint(0, 256, (2, 37, 37, 3), dtype=torch.uint8)
+    turn = torch.tensor([[[0.0, -1, 37], [1, 0, 0], [0, 0, 1]], [[-1, 0, 37], [0, 1, 0], [0, 0, 1]]])
+    y = cpu.warp(
+        images,
+        turn,
+        None,
+        torch.eye(3, 4).repeat(2, 1, 1),
+        OutSpec((37, 37), torch.uint8, antialias=antialias),
+        isa=isa,
+    )
+    assert torch.equal(y[0].permute(1, 2, 0), images[0].rot90(1, (0, 1)))
+    assert torch.equal(y[1].permute(1, 2, 0), images[1].flip(1))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("level", [0, 1, 128, 255])
+def test_a_plain_area_stays_plain(make_case, isa, level):
+    case = make_case(1, 3, (50, 60), OutSpec((40, 45)), lighting="none")
+    case = replace(case, images=torch.full_like(case.images, level), colour=torch.eye(3, 4).repeat(3, 1, 1))
+    torch.testing.assert_close(case.run(cpu.warp, isa=isa), torch.full((3, 3, 40, 45), level / 255), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_an_image_does_not_depend_on_its_batch(make_case, isa):
+    case = make_case(2, 9, (40, 50), OutSpec((70, 33)), wild=True)
+    together = case.run(cpu.warp, isa=isa)
+    for i in (0, 4, 8):
+        one = slice(i, i + 1)
+        alone = replace(
+            case,
+            images=case.images[one],
+            homography=case.homography[one],
+            logit=case.logit[one],
+            colour=case.colour[one],
+        )
+        assert torch.equal(alone.run(cpu.warp, isa=isa), together[one])
+
+
+def test_packed_images_agree_at_any_offset(make_case, agrees):
+    sizes = [(1, 1), (2, 3), (40, 50), (513, 7), (3, 200), (4, 4), (33, 21)]
+    case = make_case(3, len(sizes), (4, 4), OutSpec((20, 24)))
+    packed = Packed.of([torch.randint(0, 256, (h, w, 3), dtype=torch.uint8) for h, w in sizes])
+    # Rows from the middle of a file: bytes before, between and after, and one image twice.
+    data = torch.cat([torch.full((5,), 77, dtype=torch.uint8), packed.data])
+    offsets, last = packed.offsets + 5, torch.tensor([2, 0, 6, 3, 2, 1, 5])
+    packed = Packed(data, offsets[last], packed.sizes[last])
+    for isa in ISAS:
+        mixed = replace(case, images=packed)
+        agrees(mixed, mixed.run(cpu.warp, isa=isa))
+
+
+def test_batches_of_none_and_views(make_case, agrees):
+    case = make_case(4, 5, (30, 40), OutSpec((16, 24)))
+    empty = replace(
+        case, images=case.images[:0], homography=case.homography[:0], logit=case.logit[:0], colour=case.colour[:0]
+    )
+    assert empty.run(cpu.warp).shape == (0, 3, 16, 24)
+    views = replace(
+        case,
+        images=case.images.flip(2).permute(0, 3, 1, 2).contiguous().permute(0, 2, 3, 1),
+        homography=case.homography[:1].expand(5, 3, 3),
+        colour=case.colour.mT.contiguous().mT,
+    )
+    assert not views.images.is_contiguous()
+    agrees(views, views.run(cpu.warp))
+
+
+def test_calls_from_many_threads_agree(make_case):
+    case = make_case(6, 4, (60, 60), OutSpec((64, 64)))
+    expected, results = case.run(cpu.warp), []
+    threads = [threading.Thread(target=lambda: results.append(case.run(cpu.warp))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 6
+    assert all(torch.equal(result, expected) for result in results)
+
+
+def test_the_number_of_threads_changes_nothing(make_case):
+    case, before = make_case(7, 3, (60, 60), OutSpec((100, 64))), torch.get_num_threads()
+    try:
+        results = []
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            results.append(case.run(cpu.warp))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(results[0], results[1])
+    assert torch.equal(results[0], results[2])
+
+
+def test_the_extension_refuses_what_lies_outside_the_data(make_case):
+    # Past the checks in Python, as a caller of `cpu.warp` could.
+    case = make_case(8, 1, (4, 4), OutSpec((8, 8)))
+    data, zero = torch.zeros(47, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64)
+    for offset, size in ((0, [4, 4]), (-1, [2, 2]), (48, [1, 1]), (0, [0, 4]), (0, [2**30, 2**30])):
+        packed = Packed(data, zero + offset, torch.tensor([size], dtype=torch.int32))
+        with pytest.raises(WarpError, match="image 0 must"):
+            replace(case, images=packed).run(cpu.warp)
+    with pytest.raises(WarpError, match="homography must be finite"):
+        replace(case, homography=case.homography * torch.inf).run(cpu.warp)
+    with pytest.raises(WarpError, match="no instruction set sse9"):
+        case.run(cpu.warp, isa="sse9")
+
+
+def test_an_instruction_set_can_be_chosen_from_outside():
+    program = "from onewarp.transforms.warp import backends; print(backends()['cpu'].detail)"
+    environment = {**os.environ, cpu.INSTRUCTION_SET: "portable"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("portable on ")
+
+
+def test_is_chosen_for_bytes_in_host_memory(make_case, monkeypatch):
+    called = []
+    case = make_case(9, 1, (8, 8), OutSpec((8, 8)))
+    real = cpu.warp
+    monkeypatch.setattr(cpu, "warp", lambda *a, **k: called.append(1) or real(*a, **k))
+    case.run(warp)
+    replace(case, images=case.images.float() / 255).run(warp)  # The reference takes floats.
+    case.run(warp, backend="reference")
+    assert called == [1]

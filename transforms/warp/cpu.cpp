@@ -1,0 +1,90 @@
+// The extension `onewarp.transforms.warp._cpu`: the warp on CPUs, in CPython's stable ABI.
+// Arrays come as addresses, which cpu.py has taken from tensors; what they say is checked again in cpu_warp.h.
+
+#define Py_LIMITED_API 0x030B0000
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "cpu_warp.h"
+
+namespace {
+
+using Address = unsigned long long;
+
+template <class T>
+T* at(Address address) {
+    return reinterpret_cast<T*>(static_cast<uintptr_t>(address));
+}
+
+PyObject* warp(PyObject*, PyObject* args, PyObject* keywords) {
+    static const char* names[] = {"data",  "total",     "offsets", "sizes",  "count",         "homography",
+                                  "logit", "hue",       "table",   "colour", "erase",         "erase_length",
+                                  "out",   "height",    "width",   "number", "channels_last", "padding",
+                                  "fill",  "antialias", "threads", "isa",    nullptr};
+    Address data, offsets, sizes, homography, logit, hue, table, colour, erase, out;
+    long long total, count;
+    int erase_length, height, width, number, channels_last, padding, antialias, threads;
+    float red, green, blue;
+    const char* isa;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "$KLKKLKKKKKKiKiiipi(fff)piz:warp", const_cast<char**>(names),
+                                     &data, &total, &offsets, &sizes, &count, &homography, &logit, &hue, &table,
+                                     &colour, &erase, &erase_length, &out, &height, &width, &number, &channels_last,
+                                     &padding, &red, &green, &blue, &antialias, &threads, &isa))
+        return nullptr;
+    const onewarp::InstructionSet* set = onewarp::instruction_set(isa);
+    if (!set) return PyErr_Format(PyExc_ValueError, "this machine has no instruction set %s", isa);
+    const onewarp::Request request = {at<const uint8_t>(data),
+                                      total,
+                                      at<const int64_t>(offsets),
+                                      at<const int32_t>(sizes),
+                                      count,
+                                      at<const float>(homography),
+                                      at<const float>(logit),
+                                      at<const float>(hue),
+                                      at<const float>(table),
+                                      at<const float>(colour),
+                                      at<const float>(erase),
+                                      erase_length,
+                                      at<void>(out),
+                                      height,
+                                      width,
+                                      static_cast<onewarp::Number>(number),
+                                      channels_last != 0,
+                                      static_cast<onewarp::Padding>(padding),
+                                      {red, green, blue},
+                                      antialias != 0,
+                                      threads};
+    onewarp::Refusal refusal;
+    Py_BEGIN_ALLOW_THREADS;
+    refusal = onewarp::warp(request, *set);
+    Py_END_ALLOW_THREADS;
+    if (*refusal.text) {
+        PyErr_SetString(PyExc_ValueError, refusal.text);
+        return nullptr;
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject* instruction_sets(PyObject*, PyObject*) {
+    PyObject* names = PyList_New(0);
+    for (const onewarp::InstructionSet& set : onewarp::instruction_sets()) {
+        if (!names || !set.here) continue;
+        PyObject* name = PyUnicode_FromString(set.name);
+        if (!name || PyList_Append(names, name)) Py_CLEAR(names);
+        Py_XDECREF(name);
+    }
+    return names;
+}
+
+PyMethodDef methods[] = {
+    {"warp", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(warp)), METH_VARARGS | METH_KEYWORDS,
+     "Warp a batch given by addresses; ValueError says why it cannot be done."},
+    {"instruction_sets", instruction_sets, METH_NOARGS, "The instruction sets that this machine has, best first."},
+    {nullptr, nullptr, 0, nullptr}};
+
+PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "_cpu", "The warp in C++.", 0, methods, nullptr, nullptr, nullptr, nullptr};
+
+}  // namespace
+
+PyMODINIT_FUNC PyInit__cpu() { return PyModuleDef_Init(&module); }

@@ -1,0 +1,109 @@
+"""The warp in C++: addresses for `cpu.cpp`, and buffers that are used again."""
+
+import os
+
+import torch
+from torch import Tensor
+
+from ...errors import WarpError
+from ..types import Packed
+from .buffers import Buffers
+from .outspec import OutSpec
+
+try:
+    from . import _cpu  # type: ignore[attr-defined]
+except ImportError as error:
+    raise ImportError(
+        f"the C++ extension of the warp was not built ({error}); install onewarp where a C++17 compiler (g++) is found"
+    ) from error
+
+NUMBERS = {torch.float32: 0, torch.bfloat16: 1, torch.uint8: 2}
+PADDINGS = {"reflection": 0, "border": 1, "zeros": 2}
+
+INSTRUCTION_SET = "ONEWARP_CPU"
+"""Environment variable: avx512, avx2 or portable, in place of the best that the machine has."""
+
+_buffers = Buffers()
+
+
+def detail() -> str:
+    """What the back end runs with.
+
+    >>> detail().split()[0] in instruction_sets()
+    True
+    """
+    return f"{os.environ.get(INSTRUCTION_SET) or instruction_sets()[0]} on {torch.get_num_threads()} threads"
+
+
+def instruction_sets() -> list[str]:
+    """The instruction sets that this machine has a kernel for, best first."""
+    names: list[str] = _cpu.instruction_sets()
+    return names
+
+
+def warp(
+    images: Tensor | Packed,
+    homography: Tensor,
+    logit: Tensor | None,
+    colour: Tensor,
+    out: OutSpec,
+    *,
+    hue: Tensor | None = None,
+    table: Tensor | None = None,
+    erase: Tensor | None = None,
+    isa: str | None = None,
+) -> Tensor:
+    """Warp and colour a batch; arguments as `onewarp.transforms.warp.warp`, checked there.
+
+    Runs on `torch.get_num_threads()` threads without the interpreter's lock. The result lies in a buffer of an
+    earlier one that nothing holds any more, where there is one.
+    """
+    count = len(images)
+    height, width = out.size
+    result = _buffers.empty((count, 3, height, width), out.dtype, out.memory_format)
+    data, offsets, sizes = _packed(images)
+    homography, colour = homography.contiguous(), colour.contiguous()
+    logit, hue, table, erase = (None if p is None else p.contiguous() for p in (logit, hue, table, erase))
+    try:
+        _cpu.warp(
+            data=data.data_ptr(),
+            total=data.numel(),
+            offsets=offsets.data_ptr(),
+            sizes=sizes.data_ptr(),
+            count=count,
+            homography=homography.data_ptr(),
+            logit=_address(logit),
+            hue=_address(hue),
+            table=_address(table),
+            colour=colour.data_ptr(),
+            erase=_address(erase),
+            erase_length=0 if erase is None else erase.shape[1],
+            out=result.data_ptr(),
+            height=height,
+            width=width,
+            number=NUMBERS[out.dtype],
+            channels_last=out.layout == "channels_last",
+            padding=PADDINGS[out.padding] if isinstance(out.padding, str) else PADDINGS["zeros"],
+            fill=out.fill,
+            antialias=out.antialias,
+            threads=torch.get_num_threads(),
+            isa=isa or os.environ.get(INSTRUCTION_SET),
+        )
+    except ValueError as error:
+        raise WarpError(str(error)) from None
+    return result
+
+
+def _address(parameter: Tensor | None) -> int:
+    """Where a parameter lies; 0 where there is none."""
+    return 0 if parameter is None else parameter.data_ptr()
+
+
+def _packed(images: Tensor | Packed) -> tuple[Tensor, Tensor, Tensor]:
+    """Data, offsets and sizes, contiguous; dense images are images of one size, one behind the other."""
+    if isinstance(images, Packed):
+        return images.data.contiguous(), images.offsets.contiguous(), images.sizes.contiguous()
+    count, height, width, _ = images.shape
+    offsets = torch.arange(count, dtype=torch.int64) * (height * width * 3)
+    sizes = torch.tensor([height, width], dtype=torch.int32).repeat(count, 1)
+    return images.contiguous(), offsets, sizes

@@ -1,0 +1,432 @@
+// The warp of rows of one image, written once over the vectors of cpu_portable.h, cpu_avx2.h and cpu_avx512.h and
+// compiled once for each, inside a namespace and under that instruction set's target. The mathematics is README.md's.
+//
+// A vector F holds L floats, I holds L integers, M the truth of L comparisons; each lane is one output pixel of a row.
+
+// Grey levels to 0..1. A little too large, so that white is never a rounding error less than one: its logit would show.
+constexpr float kLevel = 1.0000003f / 255;
+// Bilinear weights have 14 bits, the products of the 4 x 4 filter 13.
+constexpr float kOne2 = 16384, kOne4 = 8192;
+// Closer than this to black or white, logits magnify the rounding of 13 bit weights and float32 positions.
+constexpr float kSteep = 0.006f;
+
+// How many output rows ahead source rows are asked for, and how many cache lines of them for each vector of pixels.
+constexpr int kAhead = 12, kLinesPerVector = L / 4 + 1;
+
+ONEWARP_INLINE F setd(double x) { return set(static_cast<float>(x)); }
+
+// Constants of one image's geometry.
+struct Geometry {
+    const Image& image;
+    F a, b, d, e, g, k;  // The homography's entries that the Jacobian needs.
+    F width, height;
+    float x_last, y_last;  // The fast path reads windows that end before these.
+    F fill[3];
+    Padding padding;
+};
+
+inline Geometry geometry_of(const Request& request, const Image& image, bool antialias) {
+    const double* h = image.h;
+    Geometry G{image,      setd(h[0]), setd(h[1]),        setd(h[3]),         setd(h[4]),
+               setd(h[6]), setd(h[7]), setd(image.width), setd(image.height), 0,
+               0,          {},         request.padding};
+    const int reach = antialias ? 2 : 1;
+    G.x_last = static_cast<float>(image.width - reach);
+    G.y_last = static_cast<float>(image.height - reach);
+    for (int c = 0; c < 3; c++) G.fill[c] = set(request.fill[c]);
+    return G;
+}
+
+// What does not change along a row of output positions v: the numerators and w without their u terms.
+struct Row {
+    double v;
+    F x, y, w;
+};
+ONEWARP_INLINE Row row_at(const Image& image, double v) {
+    const double* h = image.h;
+    return {v, setd(h[1] * v + h[2]), setd(h[4] * v + h[5]), setd(h[7] * v + h[8])};
+}
+
+// Where the pixels of a vector look, and how far their footprints extend.
+struct Position {
+    F x, y, extent_x, extent_y;
+    M dead;  // No source: w is not positive.
+};
+
+ONEWARP_INLINE F extent(F along_u, F along_v, F du, F dv, F inverse_w) {
+    const F p = along_u * du, q = along_v * dv;
+    return min(root(fma(p, p, q * q)) * inverse_w, set(3));
+}
+
+// Positions where w is positive throughout and float32 has the bits for them.
+template <bool antialias>
+ONEWARP_INLINE Position positions(const Geometry& G, const Row& row, F u, F du, F dv) {
+    const F r = inverse(fma(G.g, u, row.w));
+    Position p;
+    p.x = fma(G.a, u, row.x) * r;
+    p.y = fma(G.d, u, row.y) * r;
+    if (antialias) {
+        p.extent_x = extent(fma(-p.x, G.g, G.a), fma(-p.x, G.k, G.b), du, dv, r);
+        p.extent_y = extent(fma(-p.y, G.g, G.d), fma(-p.y, G.k, G.e), du, dv, r);
+    }
+    p.dead = less(set(0), set(0));
+    return p;
+}
+
+// A coordinate that finds the same colour within the frame, or a few pixels outside of it.
+ONEWARP_INLINE double near(double x, double length, Padding padding) {
+    if (padding == Padding::reflection) {
+        x -= 2 * length * __builtin_floor(x / (2 * length));
+        x = x < length ? x : 2 * length - x;
+        return x < 0 ? 0 : x;
+    }
+    return x < -4 ? -4 : x > length + 4 ? length + 4 : x;
+}
+
+// The same in float64, lane by lane, and already brought near the frame: for tiles at the horizon, which are few.
+inline Position precise_positions(const Geometry& G, const Row& row, F u, F du, F dv) {
+    const double* h = G.image.h;
+    alignas(64) float us[L], dus[L], dvs[L], x[L], y[L], extent_x[L], extent_y[L], live[L];
+    store(us, u), store(dus, du), store(dvs, dv);
+    for (int i = 0; i < L; i++) {
+        const double w = h[6] * us[i] + h[7] * row.v + h[8], inverse_w = w > 0 ? 1 / w : 0;
+        live[i] = w > 0 ? 1.f : 0.f;
+        const double X = within_reach((h[0] * us[i] + h[1] * row.v + h[2]) * inverse_w);
+        const double Y = within_reach((h[3] * us[i] + h[4] * row.v + h[5]) * inverse_w);
+        const auto extent_of = [&](double along_u, double along_v) {
+            const double p = along_u * dus[i], q = along_v * dvs[i], s = __builtin_sqrt(p * p + q * q) * inverse_w;
+            return static_cast<float>(s < 3 ? s : 3);
+        };
+        extent_x[i] = extent_of(h[0] - X * h[6], h[1] - X * h[7]);
+        extent_y[i] = extent_of(h[3] - Y * h[6], h[4] - Y * h[7]);
+        x[i] = static_cast<float>(near(X, G.image.width, G.padding));
+        y[i] = static_cast<float>(near(Y, G.image.height, G.padding));
+    }
+    return {load(x), load(y), load(extent_x), load(extent_y), less(load(live), set(0.5f))};
+}
+
+// Weights of the four pixels about a position, for a footprint of this extent.
+ONEWARP_INLINE void taps(F fraction, F extent, F* w) {
+    const F t = max(extent - set(1), set(0)), s = min(extent, set(1)), f = fraction, g = set(1) - f;
+    const F r = fma(t * t, set(-0.046f), set(0.26f));
+    const F p = fma(s * s, set(0.067f), fma(t, set(0.14f), -r));
+    w[0] = g * fma(r, g * g, p);
+    w[3] = f * fma(r, f * f, p);
+    w[1] = fma(w[0], set(-2), g + w[3]);
+    w[2] = fma(w[3], set(-2), f + w[0]);
+}
+
+// Moves the taps that begin at pixel `start` into a window of four pixels inside the frame, whose first is returned:
+// each weight goes to the pixel that the padding puts in its pixel's place. `covered` is how much weight has one.
+ONEWARP_INLINE I fold(I start, int length, Padding padding, F* w, F& covered) {
+    const I begin = maxi(mini(start, seti(length - 4)), seti(0));
+    F folded[4] = {set(0), set(0), set(0), set(0)};
+    for (int j = 0; j < 4; j++) {
+        I index = start + seti(j);
+        if (padding == Padding::reflection) {
+            index = maxi(index, -1 - index);
+            index = mini(index, 2 * length - 1 - index);
+        } else if (padding == Padding::border) {
+            index = maxi(mini(index, seti(length - 1)), seti(0));
+        }
+        for (int i = 0; i < 4; i++) folded[i] = folded[i] + select(equali(index, begin + seti(i)), w[j], set(0));
+    }
+    for (int i = 0; i < 4; i++) w[i] = folded[i];
+    covered = (folded[0] + folded[1]) + (folded[2] + folded[3]);
+    return begin;
+}
+
+ONEWARP_INLINE F near(F x, F length, Padding padding) {
+    if (padding == Padding::reflection) {
+        const F period = length + length;
+        x = fma(-period, floor(x * inverse(period)), x);
+        return max(min(x, period - x), set(0));
+    }
+    return max(min(x, length + set(4)), set(-4));
+}
+
+// One sample anywhere: mirrored, clamped, on the padding or without a source. Needs an image of at least 4 x 4 pixels.
+template <bool antialias>
+inline void sample_anywhere(const Geometry& G, const Position& p, bool is_near, F* rgb) {
+    const Image& image = G.image;
+    F x = p.x, y = p.y;
+    if (!is_near) x = near(x, G.width, G.padding), y = near(y, G.height, G.padding);
+    x = x - set(0.5f), y = y - set(0.5f);
+    const F x0 = floor(x), y0 = floor(y), fx = x - x0, fy = y - y0, none = set(0);
+    F wx[4] = {none, set(1) - fx, fx, none}, wy[4] = {none, set(1) - fy, fy, none}, covered_x, covered_y;
+    if (antialias) taps(fx, p.extent_x, wx), taps(fy, p.extent_y, wy);
+    const I column = fold(truncate(x0) - seti(1), image.width, G.padding, wx, covered_x);
+    const I line = fold(truncate(y0) - seti(1), image.height, G.padding, wy, covered_y);
+    I sum[3];
+    const Weights4 w = weights4(wx, wy);
+    dot4<true>(image.pixels, image.stride, line * image.stride + column * 3, w, sum);
+    const F missing = (set(1) - covered_x * covered_y) * set(kOne4);
+    const F whole = inverse(real(total_weight(w)) + missing);
+    for (int c = 0; c < 3; c++) {
+        F value = real(sum[c]) * set(kLevel);
+        if (G.padding == Padding::colour) value = fma(missing, G.fill[c], value);
+        rgb[c] = select(p.dead, G.fill[c], value * whole);
+    }
+}
+
+// One sample of every lane, by the fastest way that serves them all.
+template <bool antialias>
+ONEWARP_INLINE void sample(const Geometry& G, const Row& row, F u, F du, F dv, bool precise, F* rgb) {
+    const Image& image = G.image;
+    const Position p = precise ? precise_positions(G, row, u, du, dv) : positions<antialias>(G, row, u, du, dv);
+    const F x = p.x - set(0.5f), y = p.y - set(0.5f), first = set(antialias ? 1 : 0);
+    const M inside =
+        both(both(less_equal(first, x), less(x, set(G.x_last))), both(less_equal(first, y), less(y, set(G.y_last))));
+    if (precise || !all(inside)) {
+        return sample_anywhere<antialias>(G, p, precise, rgb);
+    }
+    const I column = truncate(x), line = truncate(y);
+    const F fx = x - real(column), fy = y - real(line);
+    const I offset = line * image.stride + column * 3;
+    I sum[3];
+    F unit = set(kLevel / kOne2);
+    if (antialias) {
+        F wx[4], wy[4];
+        taps(fx, p.extent_x, wx), taps(fy, p.extent_y, wy);
+        const Weights4 w = weights4(wx, wy);
+        const uint8_t* window = image.pixels - image.stride - 3;
+        if (image.tight)
+            dot4<true>(window, image.stride, offset, w, sum);
+        else
+            dot4<false>(window, image.stride, offset, w, sum);
+        // Rounded weights do not sum to one; divided by their sum, a plain area stays plain.
+        unit = inverse(real(total_weight(w))) * set(kLevel);
+    } else {
+        if (image.tight)
+            dot2<true>(image.pixels, image.stride, offset, fx, fy, sum);
+        else
+            dot2<false>(image.pixels, image.stride, offset, fx, fy, sum);
+    }
+    for (int c = 0; c < 3; c++) rgb[c] = real(sum[c]) * unit;
+}
+
+// log2 on positive numbers, 2^x on [-126, 126]: minimax polynomials on one octave, to 9e-5 and 1e-4 of the value.
+ONEWARP_INLINE F log2(F x) {
+    F m, e;
+    split(x, m, e);
+    F y = fma(set(-0.08161576f), m, set(0.64514216f));
+    y = fma(y, m, set(-2.12067482f));
+    y = fma(y, m, set(4.07009064f));
+    return fma(y, m, set(-2.51285462f)) + e;
+}
+ONEWARP_INLINE F exp2(F x) {
+    x = min(max(x, set(-126)), set(126));
+    const F n = floor(x), f = x - n;
+    F y = fma(set(0.07920424f), f, set(0.22433839f));
+    y = fma(y, f, set(0.69645737f));
+    return scale(fma(y, f, set(0.99989297f)), n);
+}
+
+// One image's colour map, as far as it is there.
+struct Colour {
+    bool has_logit, logit_diagonal, colour_diagonal;
+    bool steep;  // Near black or white, rounding errors would come out of the logits as grey levels.
+    F logit[3][4], colour[3][4];
+    F turns;
+    const float *hue, *table;
+};
+ONEWARP_INLINE bool is_diagonal(const float* m) {
+    return m[1] == 0 && m[2] == 0 && m[4] == 0 && m[6] == 0 && m[8] == 0 && m[9] == 0;
+}
+ONEWARP_INLINE bool is_identity(const float* m) {
+    return is_diagonal(m) && m[0] == 1 && m[5] == 1 && m[10] == 1 && m[3] == 0 && m[7] == 0 && m[11] == 0;
+}
+
+inline Colour colour_of(const Request& request, const Image& image) {
+    Colour C{};
+    // Left out where it changes nothing, but for the numbers that it keeps from 0 and 1.
+    C.has_logit = image.logit && !is_identity(image.logit);
+    C.logit_diagonal = C.has_logit && is_diagonal(image.logit);
+    C.colour_diagonal = is_diagonal(image.colour);
+    C.steep = C.has_logit &&
+              !(C.logit_diagonal && image.logit[0] >= 0.75f && image.logit[5] >= 0.75f && image.logit[10] >= 0.75f);
+    const float unit = request.number == Number::uint8 ? 255.f : 1.f;
+    for (int c = 0; c < 3; c++)
+        for (int k = 0; k < 4; k++) {
+            // The kernel works with -log2 of the odds, whose offset is -b / ln 2.
+            if (C.has_logit) C.logit[c][k] = set(image.logit[4 * c + k] * (k == 3 ? -1.44269504f : 1.f));
+            C.colour[c][k] = set(image.colour[4 * c + k] * unit);
+        }
+    C.hue = image.hue;
+    if (image.hue) C.turns = set(*image.hue * 6);
+    C.table = image.table;
+    return C;
+}
+
+ONEWARP_INLINE void affine(const F (*m)[4], bool diagonal, F* rgb) {
+    const F r = rgb[0], g = rgb[1], b = rgb[2];
+    for (int c = 0; c < 3; c++)
+        rgb[c] = diagonal ? fma(m[c][c], rgb[c], m[c][3]) : fma(m[c][0], r, fma(m[c][1], g, fma(m[c][2], b, m[c][3])));
+}
+
+// sigmoid(M logit(x) + b) = 1 / (1 + 2^(M q - b / ln 2)) with q = log2((1 - x) / x).
+ONEWARP_INLINE void logit(const Colour& C, F* rgb) {
+    const F least = set(1e-7f);
+    for (int c = 0; c < 3; c++) rgb[c] = log2(max(set(1) - rgb[c], least) * rough_inverse(max(rgb[c], least)));
+    affine(C.logit, C.logit_diagonal, rgb);
+    for (int c = 0; c < 3; c++) rgb[c] = inverse(set(1) + exp2(rgb[c]));
+}
+
+ONEWARP_INLINE void turn_hue(const Colour& C, F* rgb) {
+    const F value = max(max(rgb[0], rgb[1]), rgb[2]), chroma = value - min(min(rgb[0], rgb[1]), rgb[2]);
+    const F per = set(1) / max(chroma, set(1e-20f));
+    const F green = fma(rgb[2] - rgb[0], per, set(2)), blue = fma(rgb[0] - rgb[1], per, set(4));
+    F sixth = select(less_equal(value, rgb[1]), green, blue);
+    sixth = select(less_equal(value, rgb[0]), (rgb[1] - rgb[2]) * per, sixth) + C.turns;
+    for (int c = 0; c < 3; c++) {
+        F k = sixth + set(5.f - 2.f * c);
+        k = fma(set(-6), floor(k * set(1.f / 6)), k);
+        rgb[c] = value - chroma * max(min(min(k, set(4) - k), set(1)), set(0));
+    }
+}
+
+ONEWARP_INLINE void look_up(const Colour& C, F* rgb) {
+    for (int c = 0; c < 3; c++) {
+        const F grey = min(max(rgb[c], set(0)), set(1)) * set(255);
+        const I index = mini(truncate(grey), seti(254));
+        const F low = gather(C.table, index), high = gather(C.table + 1, index);
+        rgb[c] = fma(grey - real(index), high - low, low);
+    }
+}
+
+ONEWARP_INLINE void recolour(const Colour& C, F* rgb) {
+    if (C.hue) turn_hue(C, rgb);
+    if (C.table) look_up(C, rgb);
+    affine(C.colour, C.colour_diagonal, rgb);
+}
+
+ONEWARP_INLINE void erase(const Request& request, const Image& image, int v, F u, F* rgb) {
+    const float* box = image.erase;
+    if (!(v + 0.5f >= box[1] && v + 0.5f < box[3])) return;
+    const float unit = request.number == Number::uint8 ? 255.f : 1.f;
+    const M hit = both(less_equal(set(box[0]), u), less(u, set(box[2])));
+    for (int c = 0; c < 3; c++) rgb[c] = select(hit, set(request.erase_length > 4 ? box[4 + c] * unit : 0.f), rgb[c]);
+}
+
+// The first `count` pixels of a vector to their place in row v from column u.
+template <class T>
+ONEWARP_INLINE void write(const Request& request, T* out, int64_t v, int64_t u, int count, const F* rgb) {
+    const int64_t plane = static_cast<int64_t>(request.height) * request.width, at = v * request.width + u;
+    if (!request.channels_last) {
+        for (int c = 0; c < 3; c++) put(out + c * plane + at, rgb[c], count);
+        return;
+    }
+    F mixed[3];
+    interleave(rgb, mixed);
+    for (int part = 0, left = 3 * count; left > 0; part++, left -= L)
+        put(out + 3 * at + part * L, mixed[part], left < L ? left : L);
+}
+
+ONEWARP_INLINE void write(const Request& request, const Image& image, int v, int u, int count, const F* rgb) {
+    if (request.number == Number::float32) write(request, reinterpret_cast<float*>(image.out), v, u, count, rgb);
+    if (request.number == Number::bfloat16) write(request, reinterpret_cast<uint16_t*>(image.out), v, u, count, rgb);
+    if (request.number == Number::uint8) write(request, image.out, v, u, count, rgb);
+}
+
+// The mean of the samples of every sub-pixel.
+template <bool antialias>
+ONEWARP_INLINE void divided(const Geometry& G, const Division& n, int v, F left, F* rgb) {
+    F total[3] = {set(0), set(0), set(0)};
+    const F du = set(1.f / n.u), dv = set(1.f / n.v);
+    for (int j = 0; j < n.v; j++) {
+        const Row row = row_at(G.image, v + (j + 0.5) / n.v);
+        for (int i = 0; i < n.u; i++) {
+            sample<antialias>(G, row, left + set((i + 0.5f) / n.u), du, dv, n.precise, rgb);
+            for (int c = 0; c < 3; c++) total[c] = total[c] + rgb[c];
+        }
+    }
+    for (int c = 0; c < 3; c++) rgb[c] = total[c] * set(1.f / (n.u * n.v));
+}
+
+// Does the logits of those lanes again, exactly, where `before` is close to black or white but is neither.
+inline void logit_exactly(const Request& request, const Image& image, const Division& n, int v, int u, int count,
+                          const F* before, F* rgb) {
+    alignas(64) float x[3][L], y[3][L];
+    for (int c = 0; c < 3; c++) store(x[c], before[c]), store(y[c], rgb[c]);
+    for (int i = 0; i < count; i++) {
+        bool close = false;
+        for (int c = 0; c < 3; c++) {
+            const float from_black = __builtin_fabsf(x[c][i]), from_white = __builtin_fabsf(1 - x[c][i]);
+            close |= (from_black < kSteep && from_black > 0) || (from_white < kSteep && from_white > 1e-6f);
+        }
+        if (!close) continue;
+        double exact[3];
+        exact_pixel(request, image, n, v, u + i, exact);
+        exact_logit(image.logit, exact);
+        for (int c = 0; c < 3; c++) y[c][i] = static_cast<float>(exact[c]);
+    }
+    for (int c = 0; c < 3; c++) rgb[c] = load(y[c]);
+}
+
+// The pixels of images that are smaller than the window.
+inline void sample_small(const Request& request, const Image& image, const Division& n, int v, int u, int count,
+                         F* rgb) {
+    alignas(64) float x[3][L] = {};
+    for (int i = 0; i < count; i++) {
+        double exact[3];
+        exact_pixel(request, image, n, v, u + i, exact);
+        for (int c = 0; c < 3; c++) x[c][i] = static_cast<float>(exact[c]);
+    }
+    for (int c = 0; c < 3; c++) rgb[c] = load(x[c]);
+}
+
+// Sets the prefetcher's goal to the last source row that output row v + kAhead can need.
+inline void look_ahead(const Request& request, const Image& image, int v) {
+    const double* h = image.h;
+    Prefetcher& fetch = *image.prefetcher;
+    const double ahead = (v + kAhead < request.height ? v + kAhead : request.height);
+    const double left_w = h[7] * ahead + h[8], right_w = left_w + h[6] * request.width;
+    const double left_y = h[4] * ahead + h[5], right_y = left_y + h[3] * request.width;
+    if (!(left_w > 0 && right_w > 0)) return;
+    const double left = left_y / left_w, right = right_y / right_w;
+    const double y = fetch.step > 0 ? (left > right ? left : right) + 3 : (left < right ? left : right) - 3;
+    const int last = image.height - 1;
+    const int goal = y < 0 ? 0 : y > last ? last : static_cast<int>(y);
+    if ((goal - fetch.goal) * fetch.step > 0) fetch.goal = goal;
+}
+
+// Columns u0 to u1 of rows v0 to v1, all divided alike.
+template <bool antialias>
+inline void rectangle(const Request& request, const Image& image, const Division& n, int v0, int v1, int u0, int u1) {
+    const Geometry G = geometry_of(request, image, antialias);
+    const Colour C = colour_of(request, image);
+    const bool small = image.width < 4 || image.height < 4;
+    for (int v = v0; v < v1; v++) {
+        const Row row = row_at(image, v + 0.5);
+        look_ahead(request, image, v);
+        for (int u = u0; u < u1; u += L) {
+            image.prefetcher->advance(kLinesPerVector);
+            const F left = lanes() + set(static_cast<float>(u));
+            const int count = u1 - u < L ? u1 - u : L;
+            F rgb[3];
+            if (small)
+                sample_small(request, image, n, v, u, count, rgb);
+            else if (n.u * n.v == 1)
+                sample<antialias>(G, row, left + set(0.5f), set(1), set(1), n.precise, rgb);
+            else
+                divided<antialias>(G, n, v, left, rgb);
+            const F sampled[3] = {rgb[0], rgb[1], rgb[2]};
+            // The filter's negative weights can leave 0..1.
+            if (antialias)
+                for (int c = 0; c < 3; c++) rgb[c] = min(max(rgb[c], set(0)), set(1));
+            if (C.has_logit) logit(C, rgb);
+            if (C.steep) logit_exactly(request, image, n, v, u, count, sampled, rgb);
+            recolour(C, rgb);
+            if (image.erase) erase(request, image, v, left + set(0.5f), rgb);
+            write(request, image, v, u, count, rgb);
+        }
+    }
+}
+
+inline void warp_rectangle(const Request& request, const Image& image, const Division& n, int v0, int v1, int u0,
+                           int u1) {
+    if (request.antialias && !image.copies)
+        rectangle<true>(request, image, n, v0, v1, u0, u1);
+    else
+        rectangle<false>(request, image, n, v0, v1, u0, u1);
+}

@@ -1,0 +1,102 @@
+// One pixel at a time, in plain C++: for machines without the instruction sets below, and to test against.
+// Included inside a namespace of its own; see cpu_kernel.h for what each function is for.
+
+constexpr int L = 1;
+using F = float;
+using I = int32_t;
+using M = bool;
+
+ONEWARP_INLINE F set(float x) { return x; }
+ONEWARP_INLINE I seti(int x) { return x; }
+ONEWARP_INLINE F lanes() { return 0; }
+ONEWARP_INLINE F load(const float* p) { return *p; }
+ONEWARP_INLINE void store(float* p, F x) { *p = x; }
+ONEWARP_INLINE void storei(int32_t* p, I x) { *p = x; }
+ONEWARP_INLINE F fma(F a, F b, F c) { return a * b + c; }
+ONEWARP_INLINE F min(F a, F b) { return a < b ? a : b; }
+ONEWARP_INLINE F max(F a, F b) { return a > b ? a : b; }
+ONEWARP_INLINE I mini(I a, I b) { return a < b ? a : b; }
+ONEWARP_INLINE I maxi(I a, I b) { return a > b ? a : b; }
+ONEWARP_INLINE F abs(F a) { return __builtin_fabsf(a); }
+ONEWARP_INLINE F floor(F a) { return __builtin_floorf(a); }
+ONEWARP_INLINE F root(F a) { return __builtin_sqrtf(a); }
+ONEWARP_INLINE F inverse(F a) { return 1 / a; }
+ONEWARP_INLINE F rough_inverse(F a) { return 1 / a; }
+ONEWARP_INLINE I truncate(F a) { return static_cast<I>(a); }
+ONEWARP_INLINE I round(F a) { return static_cast<I>(__builtin_rintf(a)); }
+ONEWARP_INLINE F real(I a) { return static_cast<F>(a); }
+ONEWARP_INLINE M less(F a, F b) { return a < b; }
+ONEWARP_INLINE M less_equal(F a, F b) { return a <= b; }
+ONEWARP_INLINE M equali(I a, I b) { return a == b; }
+ONEWARP_INLINE M both(M a, M b) { return a && b; }
+ONEWARP_INLINE bool all(M m) { return m; }
+ONEWARP_INLINE F select(M m, F a, F b) { return m ? a : b; }
+ONEWARP_INLINE I selecti(M m, I a, I b) { return m ? a : b; }
+ONEWARP_INLINE F gather(const float* table, I index) { return table[index]; }
+
+// x = mantissa * 2^exponent with mantissa in [1, 2), for positive normal x.
+ONEWARP_INLINE void split(F x, F& mantissa, F& exponent) {
+    uint32_t bits;
+    __builtin_memcpy(&bits, &x, 4);
+    exponent = static_cast<F>(static_cast<int>(bits >> 23) - 127);
+    bits = (bits & 0x7FFFFF) | 0x3F800000;
+    __builtin_memcpy(&mantissa, &bits, 4);
+}
+
+// x * 2^n for whole n in [-126, 126].
+ONEWARP_INLINE F scale(F x, F n) {
+    const uint32_t bits = static_cast<uint32_t>(static_cast<int>(n) + 127) << 23;
+    F power;
+    __builtin_memcpy(&power, &bits, 4);
+    return x * power;
+}
+
+// 14 bit weights: the products of x and y weights have 13 bits.
+struct Weights4 {
+    I x[4], y[4];
+};
+ONEWARP_INLINE Weights4 weights4(const F* x, const F* y) {
+    Weights4 w;
+    for (int k = 0; k < 4; k++) w.x[k] = round(x[k] * 16384.f), w.y[k] = round(y[k] * 16384.f);
+    return w;
+}
+
+ONEWARP_INLINE I product(I x, I y) { return (x * y + 0x4000) >> 15; }
+ONEWARP_INLINE I total_weight(const Weights4& w) {
+    I total = 0;
+    for (int j = 0; j < 4; j++)
+        for (int k = 0; k < 4; k++) total += product(w.x[k], w.y[j]);
+    return total;
+}
+
+template <bool>
+ONEWARP_INLINE void dot4(const uint8_t* pixels, int stride, I offset, const Weights4& w, I* rgb) {
+    rgb[0] = rgb[1] = rgb[2] = 0;
+    for (int j = 0; j < 4; j++) {
+        const uint8_t* row = pixels + offset + static_cast<int64_t>(j) * stride;
+        for (int k = 0; k < 4; k++) {
+            const I weight = product(w.x[k], w.y[j]);
+            for (int c = 0; c < 3; c++) rgb[c] += weight * row[3 * k + c];
+        }
+    }
+}
+
+template <bool>
+ONEWARP_INLINE void dot2(const uint8_t* pixels, int stride, I offset, F fx, F fy, I* rgb) {
+    const I w11 = round(fx * fy * 16384.f), w01 = round(fx * 16384.f) - w11, w10 = round(fy * 16384.f) - w11;
+    const I w00 = 16384 - w01 - w10 - w11;
+    const uint8_t *a = pixels + offset, *b = a + stride;
+    for (int c = 0; c < 3; c++) rgb[c] = w00 * a[c] + w01 * a[c + 3] + w10 * b[c] + w11 * b[c + 3];
+}
+
+// Three planes to L interleaved pixels.
+ONEWARP_INLINE void interleave(const F* rgb, F* out) { out[0] = rgb[0], out[1] = rgb[1], out[2] = rgb[2]; }
+
+// The first `count` lanes, as the output's numbers.
+ONEWARP_INLINE void put(float* p, F x, int) { *p = x; }
+ONEWARP_INLINE void put(uint16_t* p, F x, int) {
+    uint32_t bits;
+    __builtin_memcpy(&bits, &x, 4);
+    *p = x != x ? 0x7FC0 : static_cast<uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
+}
+ONEWARP_INLINE void put(uint8_t* p, F x, int) { *p = static_cast<uint8_t>(round(min(max(x, 0.f), 255.f))); }

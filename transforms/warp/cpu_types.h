@@ -1,0 +1,79 @@
+// What the kernels of all instruction sets share: the request, and one image of it.
+#pragma once
+
+#include <cstdint>
+
+// Vectors must stay in registers, so the whole of a kernel is one function.
+#define ONEWARP_INLINE inline __attribute__((always_inline))
+
+namespace onewarp {
+
+enum class Padding : int { reflection = 0, border = 1, colour = 2 };
+enum class Number : int { float32 = 0, bfloat16 = 1, uint8 = 2 };
+
+// One call: everything by address, nothing owned. Optional parameters are null where they are None.
+struct Request {
+    const uint8_t* data;     // [total]
+    int64_t total;           // bytes of data that may be read
+    const int64_t* offsets;  // [count] byte offsets into data
+    const int32_t* sizes;    // [count, 2] height, width
+    int64_t count;
+    const float* homography;  // [count, 3, 3]
+    const float* logit;       // [count, 3, 4]
+    const float* hue;         // [count]
+    const float* table;       // [count, 256]
+    const float* colour;      // [count, 3, 4]
+    const float* erase;       // [count, erase_length], 4 or 7 numbers
+    int erase_length;
+    void* out;  // [count, 3, height, width] or, channels last, [count, height, width, 3]
+    int height, width;
+    Number number;
+    bool channels_last;
+    Padding padding;
+    float fill[3];  // in 0..1
+    bool antialias;
+    int threads;
+};
+
+// Asks for the source's lines some rows before they are needed: a batch does not fit into the caches, and hardware does
+// not guess the slanted way of a warp. Lines are asked for a few at a time, between pixels, not to fill the queues.
+struct Prefetcher {
+    const uint8_t* pixels = nullptr;
+    int stride = 0, begin = 0, end = 0;  // Bytes of a row that the output can need.
+    int row = 0, goal = 0, step = 1;     // Rows before `row` have been asked for; `step` is the direction.
+    int at = 0;
+
+    void advance(int lines) {
+        for (; lines > 0 && row != goal; lines--) {
+            __builtin_prefetch(pixels + static_cast<int64_t>(row) * stride + at);
+            at += 64;
+            if (at >= end) at = begin, row += step;
+        }
+    }
+};
+
+// One image: where it lies, how it is sampled, and its colour map.
+struct Image {
+    const uint8_t* pixels;
+    int height, width, stride;
+    bool tight;  // Nothing readable follows the last row, so loads must not be wider than what is wanted.
+    double h[9];
+    bool copies;
+    const float *logit, *hue, *table, *colour, *erase;
+    uint8_t* out;
+    Prefetcher* prefetcher;
+};
+
+// Sides of the output tiles that share a division into sub-pixels, and its limits: see README.md.
+constexpr int kTile = 32;
+constexpr double kOneSample = 3.0, kSkew = 2.0, kSubpixel = 2.0, kMost = 8.0, kWhole = 1.0 / 1024;
+
+// How the pixels of a tile are sampled.
+struct Division {
+    int u = 1, v = 1;
+    // float32 would lose the position: w cancels, is not positive somewhere, or coordinates are huge.
+    bool precise = false;
+    bool operator==(const Division& o) const { return u == o.u && v == o.v && precise == o.precise; }
+};
+
+}  // namespace onewarp

@@ -1,0 +1,254 @@
+// The warp without Python: checks a request, shares its images out among threads, and calls the kernel of the best
+// instruction set that the machine has.
+#pragma once
+
+#include <atomic>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <system_error>
+#include <thread>
+#include <vector>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "cpu_exact.h"
+#include "cpu_types.h"
+
+namespace onewarp {
+
+namespace portable {
+#include "cpu_portable.h"
+#include "cpu_kernel.h"
+}  // namespace portable
+
+#if defined(__x86_64__)
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+namespace avx2 {
+#include "cpu_avx2.h"
+#include "cpu_kernel.h"
+}  // namespace avx2
+#pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")
+namespace avx512 {
+#include "cpu_avx512.h"
+#include "cpu_kernel.h"
+}  // namespace avx512
+#pragma GCC pop_options
+#endif
+
+using Kernel = void (*)(const Request&, const Image&, const Division&, int, int, int, int);
+
+struct InstructionSet {
+    const char* name;
+    Kernel kernel;
+    bool here;
+};
+
+// Best first.
+inline const std::vector<InstructionSet>& instruction_sets() {
+    static const std::vector<InstructionSet> all = {
+#if defined(__x86_64__)
+        {"avx512", avx512::warp_rectangle,
+         __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+             __builtin_cpu_supports("avx512vnni")},
+        {"avx2", avx2::warp_rectangle, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
+#endif
+        {"portable", portable::warp_rectangle, true}};
+    return all;
+}
+
+// The best instruction set there is, or the one of this name; null if it is not here.
+inline const InstructionSet* instruction_set(const char* name) {
+    for (const InstructionSet& set : instruction_sets())
+        if (set.here && (!name || !*name || !std::strcmp(name, set.name))) return &set;
+    return nullptr;
+}
+
+// Why a request cannot be served, or an empty message.
+struct Refusal {
+    char text[160] = "";
+};
+template <class... Values>
+Refusal refuse(const char* format, Values... values) {
+    Refusal refusal;
+    std::snprintf(refusal.text, sizeof refusal.text, format, values...);
+    return refusal;
+}
+
+inline Refusal check(const Request& q) {
+    if (q.count < 0 || q.total < 0) return refuse("count and total must not be negative");
+    if (q.height < 1 || q.width < 1)
+        return refuse("the output must have at least one pixel, but got %d x %d", q.height, q.width);
+    if (q.count && (!q.data || !q.offsets || !q.sizes || !q.homography || !q.colour || !q.out))
+        return refuse("images, homography, colour and output must be there");
+    if (q.erase && q.erase_length != 4 && q.erase_length != 7) return refuse("erase must have 4 or 7 numbers");
+    for (int64_t i = 0; i < q.count; i++) {
+        const int64_t height = q.sizes[2 * i], width = q.sizes[2 * i + 1], offset = q.offsets[i];
+        const long long row = i;
+        if (height < 1 || width < 1)
+            return refuse("image %lld must have at least one pixel, but got %d x %d", row, q.sizes[2 * i],
+                          q.sizes[2 * i + 1]);
+        // Within an image, bytes are counted in 32 bits.
+        if (height > INT32_MAX / 3 / width) return refuse("image %lld must be smaller than 2 GiB", row);
+        if (offset < 0 || offset > q.total || height * width * 3 > q.total - offset)
+            return refuse("image %lld must lie within the %lld bytes of data, but it begins at %lld", row,
+                          static_cast<long long>(q.total), static_cast<long long>(offset));
+        for (int k = 0; k < 9; k++)
+            if (!std::isfinite(q.homography[9 * i + k]))
+                return refuse("homography must be finite, but row %lld is not", row);
+    }
+    return {};
+}
+
+// The source position of (u, v), and w.
+struct Corner {
+    double x, y, w;
+};
+inline Corner project(const double* h, double u, double v) {
+    const double w = h[6] * u + h[7] * v + h[8];
+    return {(h[0] * u + h[1] * v + h[2]) / w, (h[3] * u + h[4] * v + h[5]) / w, w};
+}
+
+// Whether a homography carries pixel centres to pixel centres.
+inline bool moves_whole_pixels(const double* h, int height, int width) {
+    double sign[4];
+    for (int k = 0; k < 4; k++) sign[k] = std::nearbyint(h[k < 2 ? k : k + 1] / h[8]);
+    const double a = std::fabs(sign[0]), b = std::fabs(sign[1]), c = std::fabs(sign[2]), d = std::fabs(sign[3]);
+    if (!(a + b == 1 && c + d == 1 && a + c == 1 && b + d == 1)) return false;
+    double x0 = 0, y0 = 0;
+    for (int corner = 0; corner < 4; corner++) {
+        const double u = corner & 1 ? width - 1 : 0, v = corner & 2 ? height - 1 : 0;
+        const Corner p = project(h, u + 0.5, v + 0.5);
+        if (!(p.w > 0)) return false;
+        if (!corner) x0 = std::nearbyint(p.x - 0.5) + 0.5, y0 = std::nearbyint(p.y - 0.5) + 0.5;
+        const double off_x = std::fabs(p.x - x0 - sign[0] * u - sign[1] * v);
+        const double off_y = std::fabs(p.y - y0 - sign[2] * u - sign[3] * v);
+        if (!(off_x <= kWhole && off_y <= kWhole)) return false;
+    }
+    return true;
+}
+
+// How the pixels of the tile [u0, u1] x [v0, v1] are sampled.
+inline Division division(const Request& request, const Image& image, int u0, int u1, int v0, int v1) {
+    const double* h = image.h;
+    double side_u = 0, side_v = 0, skew = 0;
+    Division n;
+    for (int corner = 0; corner < 4; corner++) {
+        const double u = corner & 1 ? u1 : u0, v = corner & 2 ? v1 : v0;
+        const Corner p = project(h, u, v);
+        if (!(p.w > 0)) {
+            side_u = side_v = skew = INFINITY, n.precise = true;
+            continue;
+        }
+        const double xu = (h[0] - p.x * h[6]) / p.w, xv = (h[1] - p.x * h[7]) / p.w;
+        const double yu = (h[3] - p.y * h[6]) / p.w, yv = (h[4] - p.y * h[7]) / p.w;
+        side_u = std::fmax(side_u, std::hypot(xu, yu));
+        side_v = std::fmax(side_v, std::hypot(xv, yv));
+        skew = std::fmax(skew, std::fabs(xu * yu + xv * yv));
+        // Rounding errors are relative to the terms of a sum, not to the sum.
+        const double terms_x = std::fabs(h[0]) * u + std::fabs(h[1]) * v + std::fabs(h[2]);
+        const double terms_y = std::fabs(h[3]) * u + std::fabs(h[4]) * v + std::fabs(h[5]);
+        const double terms_w = std::fabs(h[6]) * u + std::fabs(h[7]) * v + std::fabs(h[8]);
+        if (!(std::fmax(std::fmax(terms_x, terms_y) / p.w, 128) * (terms_w / p.w) <= 8192)) n.precise = true;
+    }
+    if (!request.antialias || image.copies) return n;
+    if (side_u > kOneSample || side_v > kOneSample || skew > kSkew) {
+        n.u = static_cast<int>(std::fmin(std::fmax(std::ceil(side_u / kSubpixel), 1), kMost));
+        n.v = static_cast<int>(std::fmin(std::fmax(std::ceil(side_v / kSubpixel), 1), kMost));
+    }
+    return n;
+}
+
+inline Image image_at(const Request& request, int64_t i) {
+    Image image{};
+    image.pixels = request.data + request.offsets[i];
+    image.height = request.sizes[2 * i], image.width = request.sizes[2 * i + 1], image.stride = 3 * image.width;
+    const int64_t bytes = static_cast<int64_t>(image.height) * image.stride;
+    image.tight = request.total - request.offsets[i] - bytes < 4;
+    // Scaled so that w is of the order of one: its square has to fit into a float32.
+    const float* h = request.homography + 9 * i;
+    const double scale = std::fmax(std::fmax(std::fabs(h[6]), std::fabs(h[7])), std::fabs(h[8]));
+    for (int k = 0; k < 9; k++) image.h[k] = scale > 0 ? h[k] / scale : h[k];
+    image.copies = moves_whole_pixels(image.h, request.height, request.width);
+    const auto row = [i](const float* all, int64_t length) { return all ? all + i * length : nullptr; };
+    image.logit = row(request.logit, 12), image.hue = row(request.hue, 1), image.table = row(request.table, 256);
+    image.colour = row(request.colour, 12), image.erase = row(request.erase, request.erase_length);
+    const int64_t number = request.number == Number::float32 ? 4 : request.number == Number::bfloat16 ? 2 : 1;
+    image.out = static_cast<uint8_t*>(request.out) + i * 3 * request.height * request.width * number;
+    return image;
+}
+
+// The part of the source that the frame can need, and in which direction its rows come.
+inline Prefetcher prefetcher_of(const Request& request, const Image& image) {
+    double left = INFINITY, right = -INFINITY, top = INFINITY, bottom = -INFINITY;
+    for (int corner = 0; corner < 4; corner++) {
+        const Corner p = project(image.h, corner & 1 ? request.width : 0, corner & 2 ? request.height : 0);
+        if (!(p.w > 0)) return {};
+        left = std::fmin(left, p.x), right = std::fmax(right, p.x);
+        top = std::fmin(top, p.y), bottom = std::fmax(bottom, p.y);
+    }
+    Prefetcher fetch;
+    const double width = image.width, height = image.height;
+    fetch.pixels = image.pixels, fetch.stride = image.stride;
+    fetch.begin = 3 * static_cast<int>(std::fmin(std::fmax(left - 2, 0), width - 1));
+    fetch.end = 3 * static_cast<int>(std::fmin(std::fmax(right + 2, 1), width));
+    fetch.step = image.h[4] * image.h[8] - image.h[7] * image.h[5] < 0 ? -1 : 1;
+    fetch.row = static_cast<int>(std::fmin(std::fmax(fetch.step > 0 ? top : bottom, 0), height - 1));
+    fetch.goal = fetch.row, fetch.at = fetch.begin;
+    return fetch;
+}
+
+// One band of tiles: neighbours that are divided alike go to the kernel together.
+inline void warp_band(const Request& request, Kernel kernel, const Image& image, int v0, int v1) {
+    Division n;
+    int from = 0;
+    for (int u = 0; u < request.width; u += kTile) {
+        const int end = u + kTile < request.width ? u + kTile : request.width;
+        const Division here = division(request, image, u, end, v0, v1);
+        if (u && !(here == n)) kernel(request, image, n, v0, v1, from, u), from = u;
+        n = here;
+    }
+    kernel(request, image, n, v0, v1, from, request.width);
+}
+
+// Threads take images, or bands of them where there are few, until none is left.
+inline void work(const Request& request, Kernel kernel, std::atomic<int64_t>& next) {
+    const int64_t bands = (request.height + kTile - 1) / kTile,
+                  together = request.count < 4 * request.threads ? 1 : bands;
+    for (int64_t job; (job = next.fetch_add(together)) < request.count * bands;) {
+        Image image = image_at(request, job / bands);
+        Prefetcher prefetcher = prefetcher_of(request, image);
+        image.prefetcher = &prefetcher;
+        for (int64_t band = job % bands; band < job % bands + together; band++) {
+            const int v0 = static_cast<int>(band) * kTile;
+            warp_band(request, kernel, image, v0, v0 + kTile < request.height ? v0 + kTile : request.height);
+        }
+    }
+}
+
+inline Refusal warp(const Request& request, const InstructionSet& set) {
+    const Refusal refusal = check(request);
+    if (*refusal.text) return refusal;
+    std::atomic<int64_t> next{0};
+    std::vector<std::thread> helpers;
+    // Threads are made for each call: that takes microseconds, and nothing is left behind for a fork to break.
+    try {
+        for (int i = 1; i < request.threads && i < request.count * ((request.height + kTile - 1) / kTile); i++)
+            helpers.emplace_back(work, std::cref(request), set.kernel, std::ref(next));
+    } catch (const std::system_error&) {  // No more threads to be had: those that there are do the work.
+    } catch (const std::bad_alloc&) {
+    }
+    work(request, set.kernel, next);
+    for (std::thread& helper : helpers) helper.join();
+    return {};
+}
+
+}  // namespace onewarp
