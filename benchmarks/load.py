@@ -87,9 +87,9 @@ def open_end_to_end(photos: Photos, folder: Path, workers: int) -> Epochs:
 def epochs_of(loader: Loader) -> Epochs:
     """Epochs of our loader."""
 
-    def epoch() -> Iterator[int]:
+    def epoch() -> Iterator[Any]:
         for batch in loader:
-            yield len(batch[0])
+            yield batch[0]
 
     return epoch
 
@@ -102,9 +102,9 @@ def open_warp_alone(photos: Photos, folder: Path, workers: int) -> Epochs:
     starts = range(0, len(rows) - BATCH + 1, BATCH)
     plans = [fused.plan(sizes, np.arange(start, start + BATCH, dtype=np.uint64), split="train") for start in starts]
 
-    def epoch() -> Iterator[int]:
+    def epoch() -> Iterator[Any]:
         for start, plan in zip(starts, plans, strict=True):
-            yield len(fused.images(rows[start : start + BATCH], plan))
+            yield fused.images(rows[start : start + BATCH], plan)
 
     return epoch
 
@@ -162,21 +162,32 @@ def copies(rows: np.ndarray[Any, Any]) -> Epochs:
     np.copyto(held, rows)
     state = np.random.default_rng(0)
 
-    def epoch() -> Iterator[int]:
+    def epoch() -> Iterator[Any]:
         order = state.permutation(len(held))
         for start in range(0, len(held) - BATCH + 1, BATCH):
             for i, row in enumerate(order[start : start + BATCH]):
                 np.copyto(batch[i], held[row])
-            yield BATCH
+            yield batch
 
     return epoch
+
+
+def check(reader: str, batch: Any) -> None:
+    """Raise where a batch is not 64 whole rows, or 64 augmented photos."""
+    shape = tuple(batch.shape)
+    if "end to end" in reader or "warp" in reader:
+        right = shape == (BATCH, 3, SIZE, SIZE) and batch.dtype == torch.float32
+    else:
+        right = len(batch) == BATCH and np.prod(shape) == BATCH * SIDE * SIDE * 3 and batch.itemsize == 1
+    if not right:
+        raise click.ClickException(f"{reader} gives batches of {batch.dtype}{shape}")
 
 
 def rate(epoch: Epochs, seconds: float) -> tuple[float, float]:
     """Rows a second of an epoch, or of its first `seconds`: by the clock, and by processor time."""
     count, clock, cpu = 0, time.perf_counter(), time.process_time()
-    for rows in epoch():
-        count += rows
+    for batch in epoch():
+        count += len(batch)
         if time.perf_counter() - clock > seconds:
             break
     return count / (time.perf_counter() - clock), count / (time.process_time() - cpu)
@@ -202,6 +213,7 @@ def one(work: Path, reader: str, state: pagecache.State, workers: int, epochs: i
     copy = copies(photos.rows[:512])
     pagecache.put([path for path in folder.rglob("*") if path.is_file()] or photos.paths, state)
     epoch = READERS[reader].open(photos, folder, workers)
+    check(reader, next(epoch()))
     if state != "dropped":  # compiled code, worker processes, page tables
         rate(epoch, seconds)
     rate(copy, seconds)

@@ -224,19 +224,24 @@ class CacheRows:
         )
 
 
-def rows_of(source: Any, *, reading: Reading | None = None, checking: Checking | None = None) -> Rows:
-    """The rows of a cache (opened, or the path to one), or `source` itself if it is rows.
+def rows_of(
+    source: Any, *, reading: Reading | None = None, checking: Checking | None = None, warm: bool = False
+) -> Rows:
+    """The rows of a cache (opened, or the path to one), or `source` itself if it is rows; `warm`: read them once.
 
-    Raises UsageError for anything else, and where `reading` or `checking` are given for rows of no cache.
+    Raises UsageError for anything else, and where a setting of a cache is given for rows of none.
     """
     if isinstance(source, str | PathLike):
         source = Cache.open(source)
     if isinstance(source, Cache):
-        return CacheRows(source, reading=reading or "auto", checking=checking or "first")
+        source = CacheRows(source, reading=reading or "auto", checking=checking or "first")
+        reading = checking = None
+    if warm and isinstance(source, CacheRows):
+        source.warm_up()
     if not (hasattr(source, "read") and hasattr(source, "key_hashes")):
         raise UsageError(f"cache must be a Cache, the path to one, or rows, but got {type(source).__name__}")
-    if reading or checking:
-        raise UsageError(f"reading and checking are settings of a cache, but got {type(source).__name__}")
+    if reading or checking or (warm and not isinstance(source, CacheRows)):
+        raise UsageError(f"reading, checking and warm are settings of a cache, but got {type(source).__name__}")
     rows: Rows = source
     return rows
 

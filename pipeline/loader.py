@@ -29,7 +29,8 @@ class Loader:
     """An iterable of batches `(x, y)`, or `(x, y, keys)` with `keys=True`, over the rows of a split of a cache.
 
     `cache` is an opened cache, the path to one, or other rows (decoded from files, held in memory). `reading` and
-    `checking` say how a cache is read and when its checksums are compared: see `CacheRows`.
+    `checking` say how a cache is read and when its checksums are compared (see `CacheRows`), `warm` reads all of it
+    once beforehand.
 
     `x` is uint8 `[N, H, W, 3]`, or packed where sizes differ, without `batch_tfms`; with them (a list of transforms,
     or what `fuse` made of them) it is what they make, `[N, 3, h, w]`, at `size` where one is given: a size, or a
@@ -81,8 +82,9 @@ class Loader:
         size: Size | SizeOfEpoch | None = None,
         reading: Reading | None = None,
         checking: Checking | None = None,
+        warm: bool = False,
     ) -> None:
-        self.rows = rows_of(cache, reading=reading, checking=checking)
+        self.rows = rows_of(cache, reading=reading, checking=checking, warm=warm)
         self.split, self.batch_size, self.seed, self.shuffle, self.tail = split, batch_size, seed, shuffle, tail
         self.rank = _from_environment("RANK", 0) if rank is None else rank
         self.world_size = _from_environment("WORLD_SIZE", 1) if world_size is None else world_size

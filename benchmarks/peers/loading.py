@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 BATCH = 64
-Epochs = Callable[[], Iterator[int]]
-"""An epoch: the number of rows of each batch, once that batch is in memory."""
+Epochs = Callable[[], Iterator[Any]]
+"""An epoch: its batches, each a tensor or an array of 64 rows in memory."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ def open_npy(photos: Photos, folder: Path, workers: int) -> Epochs:
     rows, state = np.load(folder / "rows.npy", mmap_mode="r"), np.random.default_rng(0)
     batch = torch.empty((BATCH, *rows.shape[1:]), dtype=torch.uint8).numpy()
 
-    def epoch() -> Iterator[int]:
+    def epoch() -> Iterator[Any]:
         for some in _shuffled(len(rows), state):
             for i, row in enumerate(some):
                 np.copyto(batch[i], rows[row])
-            yield BATCH
+            yield batch
 
     return epoch
 
@@ -89,11 +89,11 @@ def open_arrow(photos: Photos, folder: Path, workers: int) -> Epochs:
     chunks = [np.frombuffer(c.buffers()[1], np.uint8).reshape(-1, length) for c in column.chunks]
     batch = torch.empty((BATCH, length), dtype=torch.uint8).numpy()
 
-    def epoch() -> Iterator[int]:
+    def epoch() -> Iterator[Any]:
         for some in _shuffled(len(column), state):
             for i, row in enumerate(some.tolist()):
                 np.copyto(batch[i], chunks[row // 128][row % 128])
-            yield BATCH
+            yield batch
 
     return epoch
 
@@ -114,12 +114,12 @@ def open_lmdb(photos: Photos, folder: Path, workers: int) -> Epochs:
     env, state = lmdb.open(str(folder), readonly=True, lock=False, readahead=False), np.random.default_rng(0)
     batch = torch.empty((BATCH, photos.rows[0].size), dtype=torch.uint8).numpy()
 
-    def epoch() -> Iterator[int]:
+    def epoch() -> Iterator[Any]:
         for some in _shuffled(len(photos.rows), state):
             with env.begin(buffers=True) as transaction:
                 for i, row in enumerate(some.tolist()):
                     np.copyto(batch[i], np.frombuffer(transaction.get(f"{row:08}".encode()), np.uint8))
-            yield BATCH
+            yield batch
 
     return epoch
 
@@ -149,21 +149,32 @@ def open_huggingface(photos: Photos, folder: Path, workers: int) -> Epochs:
     rows, state = datasets.load_from_disk(str(folder / "saved")).with_format("arrow"), np.random.default_rng(0)
     batch = torch.empty((BATCH, photos.rows[0].size), dtype=torch.uint8).numpy()
 
-    def epoch() -> Iterator[int]:
+    def epoch() -> Iterator[Any]:
         for some in _shuffled(len(rows), state):
             for i, value in enumerate(rows[some.tolist()]["pixels"]):
                 np.copyto(batch[i], np.frombuffer(value.as_buffer(), np.uint8))
-            yield BATCH
+            yield batch
 
     return epoch
 
 
 def open_huggingface_jpeg(photos: Photos, folder: Path, workers: int) -> Epochs:
-    """Images as the torch format decodes them, in a DataLoader."""
+    """Rows by lists of numbers, decoded by Pillow as `datasets` does, copied into one batch that is used again.
+
+    Its torch format in a DataLoader was half as fast.
+    """
     import datasets
 
-    rows = datasets.load_from_disk(str(folder / "saved")).with_format("torch")
-    return torch_loader(rows, workers, lambda batch: batch["image"])
+    rows, state = datasets.load_from_disk(str(folder / "saved")), np.random.default_rng(0)
+    batch = torch.empty((BATCH, *photos.rows.shape[1:]), dtype=torch.uint8).numpy()
+
+    def epoch() -> Iterator[Any]:
+        for some in _shuffled(len(rows), state):
+            for i, image in enumerate(rows[some.tolist()]["image"]):
+                np.copyto(batch[i], np.asarray(image.convert("RGB")))
+            yield batch
+
+    return epoch
 
 
 def torch_loader(rows: Any, workers: int, images: Callable[[Any], Any]) -> Epochs:
@@ -173,9 +184,9 @@ def torch_loader(rows: Any, workers: int, images: Callable[[Any], Any]) -> Epoch
         rows, BATCH, shuffle=True, drop_last=True, num_workers=processes, persistent_workers=processes > 0
     )
 
-    def epoch() -> Iterator[int]:
+    def epoch() -> Iterator[Any]:
         for batch in loader:
-            yield len(images(batch))
+            yield images(batch)
 
     return epoch
 
@@ -221,13 +232,13 @@ def _open_tars(folder: Path, workers: int, decoded: Callable[[bytes], torch.Tens
 
     shards = [str(path) for path in sorted(folder.glob("*.tar"))]
     rows = webdataset.WebDataset(shards, shardshuffle=len(shards), nodesplitter=None, empty_check=False)
-    rows = rows.shuffle(128).map(lambda sample: decoded(sample[name])).batched(BATCH, partial=False)
+    rows = rows.shuffle(128).map(lambda sample: (decoded(sample[name]),)).batched(BATCH, partial=False)
     processes = workers if workers > 1 else 0
     loader = webdataset.WebLoader(rows, batch_size=None, num_workers=processes, persistent_workers=processes > 0)
 
-    def epoch() -> Iterator[int]:
-        for batch in loader:
-            yield len(batch)
+    def epoch() -> Iterator[Any]:
+        for (batch,) in loader:
+            yield batch
 
     return epoch
 
@@ -283,9 +294,9 @@ def beton_loader(folder: Path, workers: int, images: list[Any]) -> Epochs:
         pipelines={"image": images, "label": [IntDecoder(), ToTensor()]},
     )
 
-    def epoch() -> Iterator[int]:
+    def epoch() -> Iterator[Any]:
         for batch, _ in loader:
-            yield len(batch)
+            yield batch
 
     return epoch
 
@@ -325,9 +336,9 @@ def fastai_loader(photos: Photos, workers: int, item_tfms: Any, batch_tfms: Any)
     processes = workers if workers > 1 else 0
     loaders = block.dataloaders(photos.files, bs=BATCH, num_workers=processes, device=torch.device("cpu"))
 
-    def epoch() -> Iterator[int]:
+    def epoch() -> Iterator[Any]:
         for x, _ in loaders.train:
-            yield len(x)
+            yield x
 
     return epoch
 

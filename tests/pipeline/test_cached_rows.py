@@ -252,6 +252,8 @@ def test_a_missing_part_is_an_error(tmp_path):
 def test_settings_are_those_of_a_cache(tmp_path):
     with pytest.raises(UsageError, match="settings of a cache"):
         Loader(MemoryRows(pictures()), checking="always")
+    with pytest.raises(UsageError, match="settings of a cache"):
+        Loader(MemoryRows(pictures()), warm=True)
     with pytest.raises(UsageError, match="cache must be a Cache"):
         Loader(5)
     with pytest.raises(CacheError, match="no-such"):
