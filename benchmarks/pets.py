@@ -8,7 +8,7 @@ run by run (a run that is in it is not done again), and prints a table of it.
 import json
 import statistics
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,9 @@ from ..pipeline import (
     get_image_files,
     using_attr,
 )
-from ..transforms import Resize, aug_transforms
 from ..trainers import Learner, error_rate, vision_learner
 from ..trainers.vision import BodyAndHead, chapter_head
+from ..transforms import Resize, aug_transforms
 
 MEAN, STD = (127 / 255,) * 3, (128 / 255,) * 3
 FEATURES = 1280
@@ -85,8 +85,9 @@ def loaders(photos: Path, size: int, variant: str, cache: Path | None, seed: int
         batch_tfms=augment or [Resize(size)],
     )
     dls = block.dataloaders(photos, bs=bs, cache=cache, seed=seed).normalize(MEAN, STD)
-    settings = {"antialias": variant != "not antialiased", "one_by_one": variant == "one at a time"}
-    train = dls.with_transforms(replace(dls.transforms, **settings))
+    train = dls.with_transforms(
+        replace(dls.transforms, antialias=variant != "not antialiased", one_by_one=variant == "one at a time")
+    )
     return replace(dls, train=train.train)  # all variants are measured on the same validation batches
 
 
@@ -101,18 +102,27 @@ def learner(dls: DataLoaders, seed: int) -> Learner:
     return learn
 
 
-def run(photos: Path, size: int, variant: str, seed: int, epochs: int, base_lr: float, cache: Path | None) -> Any:
+@dataclass(frozen=True)
+class Recipe:
+    """How each run is trained."""
+
+    size: int = 160
+    bs: int = 16
+    freeze_epochs: int = 3
+    epochs: int = 5
+    base_lr: float = 4e-3
+
+
+def run(photos: Path, variant: str, seed: int, recipe: Recipe, cache: Path | None) -> Any:
     """One training: its table, and what it was made with."""
-    dls = loaders(photos, size, variant, cache, seed)
+    dls = loaders(photos, recipe.size, variant, cache, seed, recipe.bs)
     learn = learner(dls, seed)
     torch.manual_seed(seed)
-    learn.fine_tune(epochs, base_lr)
+    learn.fine_tune(recipe.epochs, recipe.base_lr, recipe.freeze_epochs)
     return {
         "variant": variant,
         "seed": seed,
-        "size": size,
-        "epochs": epochs,
-        "base_lr": base_lr,
+        "recipe": asdict(recipe),
         "images": {"train": len(dls.train.rows.select("train")), "valid": len(dls.train.rows.select("valid"))},  # type: ignore[arg-type]
         "torch": torch.__version__,
         "table": learn.recorder.rows,
@@ -136,33 +146,26 @@ def table(runs: Sequence[Any]) -> str:
 @click.argument("photos", type=click.Path(path_type=Path))
 @click.argument("results", type=click.Path(path_type=Path))
 @click.option("--size", default=160, show_default=True)
-@click.option("--epochs", default=4, show_default=True)
+@click.option("--bs", default=16, show_default=True)
+@click.option("--freeze-epochs", default=3, show_default=True)
+@click.option("--epochs", default=5, show_default=True)
 @click.option("--base-lr", default=4e-3, show_default=True)
 @click.option("--seeds", default=3, show_default=True, help="How many.")
 @click.option("--variant", "variants", multiple=True, type=click.Choice([*VARIANTS]), help="All if not given.")
 @click.option("--cache", type=click.Path(path_type=Path), help="Keep the presized photos here.")
-def main(
-    photos: Path,
-    results: Path,
-    size: int,
-    epochs: int,
-    base_lr: float,
-    seeds: int,
-    variants: tuple[str, ...],
-    cache: Path | None,
-) -> None:
+def main(photos: Path, results: Path, seeds: int, variants: tuple[str, ...], cache: Path | None, **recipe: Any) -> None:
     """Fine-tune on PHOTOS, every variant with every seed; RESULTS is a JSON file that keeps all runs."""
     runs = json.loads(results.read_text()) if results.exists() else []
-    done = {(r["variant"], r["seed"], r["size"], r["epochs"], r["base_lr"]) for r in runs}
+    asked = Recipe(**recipe)
+    done = {(r["variant"], r["seed"]) for r in runs if r["recipe"] == asdict(asked)}
     for seed in range(seeds):
         for variant in variants or VARIANTS:
-            if (variant, seed, size, epochs, base_lr) in done:
-                continue
-            click.echo(f"{variant}, seed {seed}", err=True)
-            runs.append(run(photos, size, variant, seed, epochs, base_lr, cache))
-            results.parent.mkdir(parents=True, exist_ok=True)
-            results.write_text(json.dumps(runs, indent=1))
-    click.echo(table([r for r in runs if (r["size"], r["epochs"], r["base_lr"]) == (size, epochs, base_lr)]))
+            if (variant, seed) not in done:
+                click.echo(f"{variant}, seed {seed}", err=True)
+                runs.append(run(photos, variant, seed, asked, cache))
+                results.parent.mkdir(parents=True, exist_ok=True)
+                results.write_text(json.dumps(runs, indent=1))
+    click.echo(table([r for r in runs if r["recipe"] == asdict(asked)]))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -185,6 +185,24 @@ class Loader:
         job = self._job(rows, np.array([repeat]), np.ones(1, bool), epoch)
         x, y = self._lane.receive(*self._maker.make(job))[:2]
         return _first(x), _first(y)
+
+    def batch_at(self, positions: Sequence[int], epoch: int) -> Batch:
+        """The samples at these positions of an epoch's order, for those who share them out themselves.
+
+        Raises UsageError where the order is endless, and so has no positions.
+        """
+        if isinstance(self._order, Stream):
+            raise UsageError(f"batch_at must have an order with positions, but got {self._order}: iterate over it")
+        picks = self._order.at(np.asarray(positions, np.int64), self.seed, epoch)
+        job = self._job(self._numbers(picks.rows), picks.repeats, np.ones(len(picks.rows), bool), epoch)
+        return self._lane.receive(*self._maker.make(job))
+
+    @property
+    def total(self) -> int:
+        """Samples in an epoch over all ranks; raises TypeError where the order is endless."""
+        if self._order.size is None:
+            raise TypeError(f"A loader with endless indices has no total ({self._order})")
+        return self._order.size
 
     def __iter__(self) -> Iterator[Batch]:
         start, self._resume_at = self._resume_at, 0

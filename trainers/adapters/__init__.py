@@ -1,1 +1,22 @@
-"""Adapters: the same batches in other trainers."""
+"""Plugs for other trainers: the same batches, in the same order, resumable, each sample once over all processes."""
+
+from .accelerate import prepare
+from .fastai import as_fastai
+from .foreign import AlbumentationsTransform, FastaiTransform, TorchvisionTransform
+from .huggingface import trainer_parts
+from .lightning import data_module
+from .torch import Collate, Positions, as_dataloader, shared
+
+__all__ = [
+    "AlbumentationsTransform",
+    "Collate",
+    "FastaiTransform",
+    "Positions",
+    "TorchvisionTransform",
+    "as_dataloader",
+    "as_fastai",
+    "data_module",
+    "prepare",
+    "shared",
+    "trainer_parts",
+]

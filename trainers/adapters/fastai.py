@@ -1,0 +1,66 @@
+"""For fastai: our loaders under a real fastai `Learner`. (Its transforms in our pipeline: `foreign.py`.)
+
+```python
+learn = vision_learner(as_fastai(dls), resnet34, metrics=error_rate, normalize=False)
+learn.fine_tune(2)
+```
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from ...errors import MissingDependencyError
+from ...pipeline import DataLoaders, Loader
+
+
+class Batches:
+    """A loader as fastai's loop wants one: iterable, with a length, a batch size and a dataset to count."""
+
+    def __init__(self, loader: Loader, device: torch.device, wrap: Any) -> None:
+        self.loader, self.device, self._wrap = loader, device, wrap
+        self.bs = loader.batch_size
+        self.dataset = range(loader.total)
+        self.n = loader.total
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[Any]:
+        for x, y, *_ in self.loader:
+            image, target = self._wrap
+            yield image(x.to(self.device)), target(y.to(self.device))
+
+    def one_batch(self) -> Any:
+        """The first batch; the loader stands where it stood."""
+        state = self.loader.state_dict()
+        batch = next(iter(self))
+        self.loader.load_state_dict(state)
+        return batch
+
+    def to(self, device: Any) -> "Batches":
+        """Deliver on a device."""
+        self.device = torch.device(device)
+        return self
+
+
+def as_fastai(dls: DataLoaders, device: str | torch.device | None = None) -> Any:
+    """fastai `DataLoaders` of our batches, in our order, with `c` and `vocab`.
+
+    Raises `MissingDependencyError` where fastai is not installed.
+    """
+    try:
+        from fastai.data.core import DataLoaders as TheirLoaders
+        from fastai.losses import CrossEntropyLossFlat
+        from fastai.torch_core import TensorCategory as TheirCategory
+        from fastai.torch_core import TensorImage as TheirImage
+        from fastai.torch_core import default_device
+    except ImportError:
+        raise MissingDependencyError("as_fastai must have fastai, which is not installed: pip install fastai") from None
+    place = torch.device(device or default_device())
+    wrap = (TheirImage, TheirCategory)
+    theirs = TheirLoaders(*(Batches(loader, place, wrap) for loader in (dls.train, dls.valid)), device=place)
+    theirs.c, theirs.vocab = dls.c, dls.vocab
+    theirs.loss_func = CrossEntropyLossFlat()
+    return theirs
