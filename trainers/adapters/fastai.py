@@ -7,21 +7,33 @@ learn.fine_tune(2)
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from ...errors import MissingDependencyError
+from ...errors import MissingDependencyError, UsageError
 from ...pipeline import DataLoaders, Loader
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What fastai asks of a dataset: how many there are, and the loss."""
+
+    total: int
+    loss_func: Any = None
+
+    def __len__(self) -> int:
+        return self.total
 
 
 class Batches:
     """A loader as fastai's loop wants one: iterable, with a length, a batch size and a dataset to count."""
 
-    def __init__(self, loader: Loader, device: torch.device, wrap: Any) -> None:
+    def __init__(self, loader: Loader, device: torch.device, wrap: Any, loss: Any) -> None:
         self.loader, self.device, self._wrap = loader, device, wrap
         self.bs = loader.batch_size
-        self.dataset = range(loader.total)
+        self.dataset = Counted(loader.total, loss)
         self.n = loader.total
 
     def __len__(self) -> int:
@@ -38,6 +50,12 @@ class Batches:
         batch = next(iter(self))
         self.loader.load_state_dict(state)
         return batch
+
+    def new(self, shuffle: bool = False, drop_last: bool = False) -> "Batches":
+        """The same batches, as fastai asks for when it predicts: only where they are in a fixed order already."""
+        if self.loader.shuffle or shuffle or drop_last:
+            raise UsageError("predictions must be made on an unshuffled loader: give get_preds(dl=dls.valid)")
+        return self
 
     def to(self, device: Any) -> "Batches":
         """Deliver on a device."""
@@ -60,7 +78,7 @@ def as_fastai(dls: DataLoaders, device: str | torch.device | None = None) -> Any
         raise MissingDependencyError("as_fastai must have fastai, which is not installed: pip install fastai") from None
     place = torch.device(device or default_device())
     wrap = (TheirImage, TheirCategory)
-    theirs = TheirLoaders(*(Batches(loader, place, wrap) for loader in (dls.train, dls.valid)), device=place)
+    loss = CrossEntropyLossFlat()
+    theirs = TheirLoaders(*(Batches(loader, place, wrap, loss) for loader in (dls.train, dls.valid)), device=place)
     theirs.c, theirs.vocab = dls.c, dls.vocab
-    theirs.loss_func = CrossEntropyLossFlat()
     return theirs

@@ -7,11 +7,39 @@ trainer.fit(model, datamodule=data_module(dls), ckpt_path="last.ckpt")
 ```
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from ...errors import MissingDependencyError
 from ...pipeline import DataLoaders, Loader
 from .torch import shared
+
+
+class Batches:
+    """A loader whose epoch is Lightning's: Lightning may leave an epoch before its loader knows that it is over."""
+
+    def __init__(self, loader: Loader) -> None:
+        self.loader = loader
+        self.sampler = self  # on which Lightning calls set_epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go to an epoch, unless the loader stands in it already, having come from a checkpoint."""
+        if epoch != self.loader.epoch:
+            self.loader.set_epoch(epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the loader stands, for Lightning's checkpoints."""
+        return self.loader.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.loader.load_state_dict(state)
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.loader)
 
 
 def data_module(dls: DataLoaders) -> Any:
@@ -32,7 +60,6 @@ def data_module(dls: DataLoaders) -> Any:
         def __init__(self) -> None:
             super().__init__()
             self.dls = dls
-            self._resume: dict[str, Any] | None = None
 
         def setup(self, stage: str) -> None:
             """Take this process's share."""
@@ -40,24 +67,12 @@ def data_module(dls: DataLoaders) -> Any:
             device = trainer.strategy.root_device
             self.dls = shared(dls, trainer.global_rank, trainer.world_size, device=device)
 
-        def train_dataloader(self) -> Loader:
-            """The training batches of the current epoch, which is Lightning's."""
-            self.dls.train.set_epoch(self.trainer.current_epoch)
-            if self._resume is not None:
-                self.dls.train.load_state_dict(self._resume)
-                self._resume = None
-            return self.dls.train
+        def train_dataloader(self) -> Batches:
+            """The training batches."""
+            return Batches(self.dls.train)
 
         def val_dataloader(self) -> Loader:
             """The validation batches."""
             return self.dls.valid
-
-        def state_dict(self) -> dict[str, Any]:
-            """Where the training loader stands."""
-            return self.dls.train.state_dict()
-
-        def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-            """Go on from there."""
-            self._resume = state_dict
 
     return DataModule()
