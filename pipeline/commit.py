@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from ..errors import CacheError
 from ..transforms.draw import hash_keys
-from .durable import sweep, sync_folder, write_whole
+from .durable import ATTEMPT, sweep, sync_folder, write_whole
 from .footer import INDEX, MAPPED_INDEX, REJECTED_FILE, SUMMARY
 from .parts import Rejected
 from .recipe import FORMAT, Recipe, canonical, fingerprint
@@ -60,6 +60,7 @@ def commit(folder: Path, done: Sequence[Done], small: list[pa.Field], said: dict
     for path in set(folder.glob("part-*.parquet")) - {folder / name for name in names}:
         path.unlink()
     sweep(folder)
+    sweep(folder, ATTEMPT)
     sync_folder(folder)
 
 

@@ -1,7 +1,7 @@
 """Who does the work: threads, processes or a cluster, all through dask.distributed."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from typing import Any, TypeVar
@@ -34,28 +34,29 @@ class Crew:
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def map(self, function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[tuple[Job, Result | Exception]]:
+    def map(
+        self, function: Callable[[Job], Result], jobs: Callable[[], Job | None]
+    ) -> Iterator[tuple[Job, Result | Exception]]:
         """Each job with its result, or with the error that ended it, in the order in which they end.
 
-        Only so many jobs are handed out that every worker has the next one at hand, so memory does not grow with
-        their number.
+        `jobs` gives the next job, or None where there is none for now. Only so many are handed out that every worker
+        has the next one at hand, so memory does not grow with their number.
         """
-        waiting = iter(jobs)
         running: dict[Any, Job] = {}
         futures = _distributed().as_completed()
         for _ in range(2 * max(1, self._threads())):
-            self._hand_out(function, waiting, running, futures)
+            self._hand_out(function, jobs, running, futures)
         for future in futures:
             job = running.pop(future.key)
             error = future.exception()
             yield job, future.result() if error is None else error
             future.release()
-            self._hand_out(function, waiting, running, futures)
+            self._hand_out(function, jobs, running, futures)
 
     def _hand_out(
-        self, function: Callable[[Job], Any], jobs: Iterator[Job], running: dict[str, Job], futures: Any
+        self, function: Callable[[Job], Any], jobs: Callable[[], Job | None], running: dict[Any, Job], futures: Any
     ) -> None:
-        job = next(jobs, None)
+        job = jobs()
         if job is not None:
             future = self._client.submit(function, job, pure=False)
             running[future.key] = job
@@ -72,12 +73,14 @@ def _client(scheduler: str, workers: int) -> Iterator[Any]:
         "distributed.scheduler.allowed-failures": 0,  # a job that dies with its worker is looked into at once
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.target": False,
+        "distributed.worker.memory.pause": False,  # a paused worker has nothing to wait for: rows are on the disk
+        "distributed.deploy.lost-worker-timeout": "10 minutes",  # to start again; else the cluster gives it up
         "distributed.admin.tick.limit": "60s",
     }
     with import_module("dask").config.set(settings), ExitStack() as stack:
         if "://" in scheduler:
             try:
-                yield stack.enter_context(distributed.Client(scheduler, timeout="10s"))
+                yield stack.enter_context(distributed.Client(scheduler, timeout="5s"))
             except (OSError, TimeoutError) as error:
                 raise UsageError(f"no dask scheduler answers at {scheduler}: {error}") from error
             return
@@ -91,6 +94,11 @@ def _client(scheduler: str, workers: int) -> Iterator[Any]:
             silence_logs=50,
         )
         yield stack.enter_context(distributed.Client(stack.enter_context(cluster)))
+
+
+def died(error: Exception) -> bool:
+    """Whether a job ended because its worker did."""
+    return isinstance(error, _distributed().KilledWorker)
 
 
 def _distributed() -> Any:

@@ -10,6 +10,9 @@ from uuid import uuid4
 
 from ..errors import CacheError
 
+ATTEMPT = ".attempt-"
+"""How the records of attempts at a part begin; a finished cache has none."""
+
 ASIDE = ".writing-"
 """How files begin that are not finished; a run that was killed leaves them, the next one removes them."""
 
@@ -52,9 +55,9 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what runs that were killed have left unfinished."""
-    for path in folder.glob(f"{ASIDE}*"):
+def sweep(folder: Path, prefix: str = ASIDE) -> None:
+    """Remove what runs that were killed have left."""
+    for path in folder.glob(f"{prefix}*"):
         path.unlink(missing_ok=True)
 
 

@@ -4,10 +4,11 @@ import json
 import os
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +34,7 @@ class Rejected:
 
 @dataclass
 class PartWriter:
-    """Writes rows into an open file, a row group at a time.
+    """Writes rows into an open file, a row group at a time; a context that gives up what was not finished.
 
     `schema` is that of `part_schema`; `add` takes a row's small columns and the bytes of its pixels.
     """
@@ -55,6 +56,13 @@ class PartWriter:
             data_page_size=1 << 30,
             write_statistics=[name for name in self.schema.names if name != self._pixels],
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with suppress(OSError):  # closing writes a footer, for which there may be no room
+            self._writer.close()
 
     def add(self, row: Mapping[str, Any], data: bytes | memoryview) -> None:
         """One row."""

@@ -5,15 +5,21 @@ et al. 2001): a file that comes or goes moves the borders next to it and no othe
 of its source and settings alone, however many runs it took and whatever came between them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import CacheError
+import pyarrow as pa
+
 from ..transforms.draw import hash_key
-from .parts import Part, read_part
-from .work import Known
+from .earlier import Earlier
+from .recipe import FORMAT, Recipe, fingerprint
+from .schema import part_schema, pixels_field, small_fields
+from .seen import Seen
+from .sources import Item, Source
+from .targets import Labels
+from .work import Done, Job, Wanted, found_part
 
 _LEAST, _MOST, _MASK = 64, 256, 63  # images in a part: 64 at least, 127 on average, 256 at most
 
@@ -35,63 +41,80 @@ def borders(keys: Sequence[str]) -> list[tuple[int, int]]:
 
 
 @dataclass
-class Earlier:
-    """What earlier runs have left in a cache's folder: whole parts, listed in the index or not."""
+class Plan:
+    """All parts of a cache, and what each of them needs."""
 
-    parts: list[Part] = field(default_factory=list)
-    _listed: tuple[int, list[dict[str, Any]]] = (-1, [])
-    _places: dict[str, tuple[int, int]] = field(default_factory=dict)
-    _refusals: dict[str, tuple[int, int]] = field(default_factory=dict)
+    source: Source
+    folder: Path
+    recipe: Recipe
+    items: Sequence[Item]
+    labels: Labels | None
+    splits: Sequence[str | None] | None
+    earlier: Earlier
+    memory: Seen
+    found: list[Done] = field(default_factory=list)
 
-    def add(self, part: Part) -> None:
-        """One more part; its rows stand in front of those of the same key before it."""
-        number = len(self.parts)
-        self.parts.append(part)
-        for row, key in enumerate(part.rows.column("key").to_pylist()):
-            self._places[key] = (number, row)
-        for row, entry in enumerate(part.rejected):
-            self._refusals[entry.key] = (number, row)
+    def __post_init__(self) -> None:
+        sizing = self.recipe.sizing
+        fixed = None if sizing.square is None else 3 * sizing.size**2
+        self.small = small_fields(None if self.labels is None else self.labels.type, self.splits is not None)
+        vocab = None if self.labels is None else self.labels.vocab
+        self.schema = part_schema(pixels_field(self.recipe.encoding, fixed), self.small, vocab)
+        pixels = self.recipe.pixels()
+        self.said = {
+            "format": FORMAT,
+            "pixels": pixels,
+            "fingerprint": fingerprint(pixels),
+            "limits": self.recipe.limits(),
+            "vocab": vocab,
+        }
 
-    def known(self, key: str, limits: dict[str, Any]) -> Known | None:
-        """What is known of a file, as far as it holds under today's limits."""
-        if key in self._places:
-            number, place = self._places[key]
-            part = self.parts[number]
-            row = self._rows(number)[place]
-            if row["original_height"] * row["original_width"] > limits["max_pixels"]:
-                return None
-            return Known(row["sha256"], row, (str(part.path), row["offset"]))
-        if key in self._refusals:
-            number, place = self._refusals[key]
-            part = self.parts[number]
-            entry = part.rejected[place]
-            if entry.sha256 is not None and part.said["limits"] == limits:
-                return Known(entry.sha256, rejected=entry)
-        return None
+    def jobs(self) -> Iterator[Job]:
+        """The parts that have to be made or looked into; those that stay as they are go to `found`."""
+        for number, (begin, end) in enumerate(borders([item.key for item in self.items])):
+            wanted = tuple(self._wanted(i) for i in range(begin, end))
+            part = self.earlier.holding([one.key for one in wanted], self.recipe.limits())
+            if part is not None and not self._as_wanted(part.said, part.rows, wanted):
+                part = None
+            if part is not None and all(one.unchanged for one in wanted):
+                self.found.append(found_part(number, part))
+                continue
+            yield Job(
+                number,
+                str(self.folder),
+                self.source,
+                self.recipe,
+                self.schema,
+                wanted,
+                self.said,
+                kept=None if part is None else str(part.path),
+            )
 
-    def _rows(self, number: int) -> list[dict[str, Any]]:
-        """The rows of a part as mappings; files are asked for part by part."""
-        if self._listed[0] != number:
-            self._listed = (number, self.parts[number].rows.to_pylist())
-        return self._listed[1]
+    def _wanted(self, i: int) -> Wanted:
+        item = self.items[i]
+        known = self.earlier.known(item.key, self.recipe.limits())
+        remembered = self.memory.hash_of(item.key, item.stamp)
+        return Wanted(
+            item.key,
+            item.place,
+            None if item.stamp is None else item.stamp[0],
+            self._targets(i),
+            known,
+            unchanged=known is not None and known.sha256 == remembered,
+        )
 
-    def holding(self, keys: Sequence[str], limits: dict[str, Any]) -> Part | None:
-        """The part that holds just these files, rows and rejected ones together, and could hold them today."""
-        first = self._places.get(keys[0]) or self._refusals.get(keys[0])
-        if first is None:
-            return None
-        part = self.parts[first[0]]
-        held = {*part.rows.column("key").to_pylist(), *(entry.key for entry in part.rejected)}
-        settled = all(entry.sha256 is not None for entry in part.rejected)
-        return part if settled and held == set(keys) and part.said["limits"] == limits else None
+    def _targets(self, i: int) -> dict[str, Any]:
+        targets: dict[str, Any] = {} if self.labels is None else {"label": self.labels.values[i]}
+        return targets if self.splits is None else targets | {"split": self.splits[i]}
 
-
-def earlier_parts(folder: Path) -> Earlier:
-    """The whole parts in a folder, whether the index lists them or not."""
-    earlier = Earlier()
-    for path in sorted(folder.glob("part-*.parquet")):
-        try:
-            earlier.add(read_part(path))
-        except CacheError:  # cut off or damaged behind our back: made anew
-            continue
-    return earlier
+    def _as_wanted(self, said: dict[str, Any], rows: pa.Table, wanted: Sequence[Wanted]) -> bool:
+        """Whether a part has the columns, the vocabulary, the labels and the splits of today."""
+        columns = {field.name: field.type for field in self.small}
+        there = {field.name: field.type for field in rows.schema if field.name != "offset"}
+        if columns != there or {**said, "rejected": None} != {**self.said, "rejected": None}:
+            return False
+        today = {one.key: one.targets for one in wanted}
+        names = [name for name in ("label", "split") if name in columns]
+        return all(
+            today[row["key"]][name] == row[name] for row in rows.select(["key", *names]).to_pylist() for name in names
+        )

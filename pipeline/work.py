@@ -3,7 +3,8 @@
 Nothing is sent to the worker but names and numbers, and nothing comes back but the part's name and its small columns.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -16,11 +17,14 @@ from PIL import Image
 from ..errors import CacheError, DecodeError
 from ..transforms.decoding import decode_pixels
 from ..transforms.resizing import resize
-from .durable import disk_errors, written_aside
+from .durable import ATTEMPT, disk_errors, written_aside
 from .encodings import encode
 from .parts import Part, PartWriter, Rejected, checksum, read_part, row_bytes
+from .probing import Killer, find_killers
 from .recipe import Recipe
 from .sources import Source
+
+_CAREFUL = 2  # attempts that never ended, from which on a part's files are tried in a process of their own first
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class Wanted:
 class Job:
     """One part: `number` among the parts, the files that belong to it, and `kept`, the path of a part that holds them.
 
-    `killers` are the keys of files that have killed their worker.
+    `deaths` counts the workers that died of it: after the first, its files are tried in a process of their own before.
     """
 
     number: int
@@ -64,7 +68,7 @@ class Job:
     wanted: tuple[Wanted, ...]
     said: Mapping[str, Any]
     kept: str | None = None
-    killers: frozenset[str] = frozenset()
+    deaths: int = 0
 
 
 @dataclass
@@ -94,8 +98,10 @@ def make_part(job: Job) -> Done:
     with disk_errors(folder):
         if job.kept is not None and all(_still_holds(job, wanted) for wanted in job.wanted):
             return found_part(job.number, read_part(Path(job.kept)))
-        with written_aside(folder) as (file, commit):
-            done = _write(job, PartWriter(file, job.schema))
+        with _attempt(folder, job.number) as attempts, written_aside(folder) as (file, commit):
+            careful = job.deaths > 0 or attempts >= _CAREFUL
+            with PartWriter(file, job.schema) as writer:
+                done = _write(job, writer, _killers(job) if careful else {})
             commit(done.name)
     part = read_part(folder / done.name)
     return replace(done, rows=part.rows)
@@ -127,10 +133,28 @@ def _still_holds(job: Job, wanted: Wanted) -> bool:
         return False
 
 
-def _write(job: Job, writer: PartWriter) -> Done:
+@contextmanager
+def _attempt(folder: Path, number: int) -> Iterator[int]:
+    """How many attempts at a part have begun and never ended, because their process was killed.
+
+    A run that is stopped and started again is killed once at a part; a part that kills its process is found so even
+    where nobody is left to tell.
+    """
+    record = folder / f"{ATTEMPT}{number:05d}"
+    try:
+        attempts = int(record.read_text() or 0)
+    except (OSError, ValueError):
+        attempts = 0
+    record.write_text(str(attempts + 1))
+    yield attempts
+    record.unlink(missing_ok=True)
+
+
+def _write(job: Job, writer: PartWriter, killers: Mapping[str, Killer]) -> Done:
     done = Done(job.number, "", job.schema.empty_table(), [])
     for wanted in job.wanted:
-        made = _make(job, wanted)
+        killer = killers.get(wanted.key)
+        made = Rejected(wanted.key, killer.reason, wanted.size, killer.sha256) if killer else _make(job, wanted)
         if isinstance(made, Rejected):
             done.rejected.append(made)
         else:
@@ -143,10 +167,14 @@ def _write(job: Job, writer: PartWriter) -> Done:
     return done
 
 
+def _killers(job: Job) -> dict[str, Killer]:
+    """The files of a job that kill their worker, and how; those that are taken over are not decoded."""
+    files = [(wanted.key, wanted.place) for wanted in job.wanted if not wanted.unchanged]
+    return find_killers(job.source, job.recipe, files)
+
+
 def _make(job: Job, wanted: Wanted) -> _Row | Rejected:
     """The row of a file, taken over from an earlier run where that is possible."""
-    if wanted.key in job.killers:
-        return Rejected(wanted.key, "killed the process that decoded it", wanted.size)
     if wanted.unchanged and wanted.known is not None:
         taken = _take_over(wanted, wanted.known)
         if taken is not None:
