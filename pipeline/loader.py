@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 from ..transforms.plan import Size
+from ..transforms.warp.threads import share
 from .batch import Batch
 from .cache import Cache
 from .cached_rows import Checking, Reading, rows_of
@@ -220,7 +221,8 @@ class Loader:
     def _made(self, jobs: Iterator[Job]) -> Iterator[Batch]:
         """The batches of `jobs` in order, made by threads ahead of time; all threads end with the loop."""
         pending: deque[Future[Made]] = deque()
-        pool = ThreadPoolExecutor(self.threads, thread_name_prefix="onewarp-loader")
+        own = max(1, torch.get_num_threads() // self.threads)
+        pool = ThreadPoolExecutor(self.threads, "onewarp-loader", initializer=share, initargs=(own,))
         job, following = next(jobs, None), next(jobs, None)
         try:
             while job is not None:

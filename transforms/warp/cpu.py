@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ...errors import WarpError
 from ..types import Packed
+from . import threads
 from .buffers import Buffers
 from .outspec import OutSpec
 
@@ -23,7 +24,7 @@ PADDINGS = {"reflection": 0, "border": 1, "zeros": 2}
 INSTRUCTION_SET = "ONEWARP_CPU"
 """Environment variable: avx512, avx2 or portable, in place of the best that the machine has."""
 
-_buffers = Buffers()
+_buffers = Buffers(spare=max(4, 2 * (os.cpu_count() or 1)))  # as many as loaders keep in flight
 
 
 def detail() -> str:
@@ -32,7 +33,7 @@ def detail() -> str:
     >>> detail().split()[0] in instruction_sets()
     True
     """
-    return f"{os.environ.get(INSTRUCTION_SET) or instruction_sets()[0]} on {torch.get_num_threads()} threads"
+    return f"{os.environ.get(INSTRUCTION_SET) or instruction_sets()[0]} on {threads.count()} threads"
 
 
 def instruction_sets() -> list[str]:
@@ -55,7 +56,7 @@ def warp(
 ) -> Tensor:
     """Warp and colour a batch; arguments as `onewarp.transforms.warp.warp`, checked there.
 
-    Runs on `torch.get_num_threads()` threads without the interpreter's lock. The result lies in a buffer of an
+    Runs on `threads.count()` threads without the interpreter's lock. The result lies in a buffer of an
     earlier one that nothing holds any more, where there is one.
     """
     count = len(images)
@@ -86,7 +87,7 @@ def warp(
             padding=PADDINGS[out.padding] if isinstance(out.padding, str) else PADDINGS["zeros"],
             fill=out.fill,
             antialias=out.antialias,
-            threads=torch.get_num_threads(),
+            threads=threads.count(),
             isa=isa or os.environ.get(INSTRUCTION_SET),
         )
     except ValueError as error:
