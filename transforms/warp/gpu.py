@@ -10,7 +10,8 @@ from torch import Tensor
 from ...errors import WarpError
 from ..types import Packed
 from .footprint import TILE
-from .gpu_kernel import BORDER, COLOUR, INTERPRETED, REFLECTION, warp_kernel
+from .gpu_draws import draw_kernel
+from .gpu_kernel import BORDER, COLOUR, INTERPRETED, REFLECTION, colour_kernel, warp_kernel
 from .gpu_tiles import tiles_kernel
 from .outspec import OutSpec
 
@@ -22,6 +23,8 @@ WARPS = 4
 REGISTERS, MORE_REGISTERS = 128, 200
 """What a thread may use at most, and with the rarer stages: as few as go without spilling."""
 TILES_AT_ONCE = 64
+POINTS = 1024 if INTERPRETED.value else 512
+"""Pixels of a program that only recolours."""
 MOST_PROGRAMS = 65535
 """What CUDA allows along the second axis of a launch."""
 
@@ -125,6 +128,90 @@ def tile_words(images: Tensor | Packed, homography: Tensor, size: tuple[int, int
             enable_fp_fusion=True,
         )
     return words
+
+
+def recolour(
+    images: Tensor,
+    logit: Tensor | None,
+    colour: Tensor,
+    out: OutSpec,
+    *,
+    hue: Tensor | None = None,
+    table: Tensor | None = None,
+    erase: Tensor | None = None,
+) -> Tensor:
+    """A colour map of images `float32[N, 3, h, w]` in 0..1 that are not moved; arguments as `warp`, unchecked."""
+    rows, columns = out.size
+    result = torch.empty(images.shape, dtype=out.dtype, device=images.device, memory_format=out.memory_format)
+    if not len(images):
+        return result
+    with _on(images.device):
+        for first in range(0, len(images), MOST_PROGRAMS):
+            colour_kernel[(-(-rows * columns // POINTS), min(len(images) - first, MOST_PROGRAMS))](
+                images,
+                *images.stride(),
+                *(None if p is None else p.contiguous() for p in (logit, hue, table, colour, erase)),
+                result,
+                first,
+                rows,
+                columns,
+                *result.stride(),
+                antialias=out.antialias,
+                erase_columns=0 if erase is None else erase.shape[1],
+                block=POINTS,
+                num_warps=WARPS,
+                enable_fp_fusion=True,
+            )
+    return result
+
+
+def draw(
+    images: Tensor | Packed,
+    integers: Tensor,
+    floats: Tensor,
+    hashes: Tensor,
+    stream: Tensor,
+    segments: int,
+    size: tuple[int, int],
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """All parameters of a batch, by a program (see `gpu_draws.py`): the homographies, the tiles, and for each segment
+    the logits' maps, hues, tables, colour maps and rectangles.
+    """
+    device, count = floats.device, len(images)
+    homography = torch.empty(count, 3, 3, device=device)
+    logit, colour = (torch.empty(segments, count, 3, 4, device=device) for _ in range(2))
+    hue, table = torch.empty(segments, count, device=device), torch.empty(segments, count, 256, device=device)
+    erase = torch.empty(segments, count, 4, device=device)
+    source, (down, across) = _Source.of(images), (-(-n // TILE) for n in size)
+    words = torch.empty(count, down * across, dtype=torch.int32, device=device)
+    if count:
+        with _on(device):
+            draw_kernel[(count,)](
+                *source.arguments[1:],
+                source.total,
+                source.readable,
+                source.aligned,
+                hashes,
+                stream,
+                integers,
+                floats,
+                len(integers),
+                homography,
+                logit,
+                hue,
+                table,
+                colour,
+                erase,
+                words,
+                *size,
+                across,
+                down * across,
+                packed=source.packed,
+                block=TILES_AT_ONCE,
+                num_warps=1,
+                enable_fp_fusion=True,
+            )
+    return homography, words, logit, hue, table, colour, erase
 
 
 @dataclass(frozen=True)

@@ -336,7 +336,7 @@ def turned(turns, r, g, b):
 @triton.jit
 def looked_up(table, x):
     """The table of 256 entries at x in 0..1, linearly interpolated."""
-    level = tl.minimum(tl.maximum(x, 0.0), 1.0) * 255
+    level = limited(x) * 255
     below = tl.minimum(tl.floor(level), 254.0)
     p = table + below.to(tl.int32)
     low, high = tl.load(p), tl.load(p + 1)
@@ -351,6 +351,50 @@ def number(x, kind: tl.constexpr):
         return tl.minimum(tl.maximum(x, 0.0), 255.0).to(tl.int32).to(tl.uint8)
     else:  # noqa: RET505
         return x.to(kind)
+
+
+@triton.jit
+def limited(x):
+    """At least 0 and at most 1."""
+    return tl.minimum(tl.maximum(x, 0.0), 1.0)
+
+
+@triton.jit
+def settings(logit, hue, table, colour, image):
+    """An image's colour map, read once; of a stage that is left out, something that is not used."""
+    colours = affine_at(colour, image)
+    lights, turns, entries = colours, colours[0], colour
+    if logit is not None:
+        lights = affine_at(logit, image)
+    if hue is not None:
+        turns = tl.load(hue + image)
+    if table is not None:
+        entries = table + image * 256
+    return lights, turns, entries, colours
+
+
+@triton.jit
+def painted(r, g, b, lights, turns, entries, colours, logit, hue, table):
+    """The colour map; its stages are left out where their parameters are None."""
+    if logit is not None:
+        r, g, b = lit(lights, r, g, b)
+    if hue is not None:
+        r, g, b = turned(turns, r, g, b)
+    if table is not None:
+        r, g, b = looked_up(entries, r), looked_up(entries, g), looked_up(entries, b)
+    return mapped(colours, r, g, b)
+
+
+@triton.jit
+def erased(r, g, b, row, column, box, columns: tl.constexpr):
+    """The pixels whose centres lie in the rectangle replaced, by black or by the colour behind it."""
+    hit = (column + 0.5 >= tl.load(box)) & (column + 0.5 < tl.load(box + 2))
+    hit = hit & (row + 0.5 >= tl.load(box + 1)) & (row + 0.5 < tl.load(box + 3))
+    if columns == 7:
+        r, g = tl.where(hit, tl.load(box + 4), r), tl.where(hit, tl.load(box + 5), g)
+        return r, g, tl.where(hit, tl.load(box + 6), b)
+    else:  # noqa: RET505
+        return tl.where(hit, 0.0, r), tl.where(hit, 0.0, g), tl.where(hit, 0.0, b)
 
 
 @triton.jit(
@@ -402,15 +446,9 @@ def warp_kernel(
     word = tl.load(tiles + image * tl.num_programs(0) + tile)
     start, high, broad = placed(packed, offsets, sizes, height, width, image)
     h = homography_at(homography, image)
-    colours = affine_at(colour, image)
+    lights, turns, entries, colours = settings(logit, hue, table, colour, image)
     fill = (red, green, blue)
-    if logit is not None:
-        lights = affine_at(logit, image)
-    if hue is not None:
-        turns = tl.load(hue + image)
-    if erase is not None:
-        box = erase + image * erase_columns
-        box_left, box_top, box_right, box_bottom = tl.load(box), tl.load(box + 1), tl.load(box + 2), tl.load(box + 3)
+    box = erase if erase is None else erase + image * erase_columns
 
     hidden = (word & FILL) != 0
     count_u, count_v = word & 15, tl.where(hidden, 0, (word >> COUNT_V) & 15)
@@ -437,29 +475,13 @@ def warp_kernel(
                 r, g, b = r + dr, g + dg, b + db
         r, g, b = r * scale, g * scale, b * scale
         if antialias:
-            r = tl.minimum(tl.maximum(r, 0.0), 1.0)
-            g = tl.minimum(tl.maximum(g, 0.0), 1.0)
-            b = tl.minimum(tl.maximum(b, 0.0), 1.0)
+            r, g, b = limited(r), limited(g), limited(b)
         r = tl.where(hidden, fill[0] * (1 / 255), r)
         g = tl.where(hidden, fill[1] * (1 / 255), g)
         b = tl.where(hidden, fill[2] * (1 / 255), b)
-        if logit is not None:
-            r, g, b = lit(lights, r, g, b)
-        if hue is not None:
-            r, g, b = turned(turns, r, g, b)
-        if table is not None:
-            entries = table + image * 256
-            r, g, b = looked_up(entries, r), looked_up(entries, g), looked_up(entries, b)
-        r, g, b = mapped(colours, r, g, b)
+        r, g, b = painted(r, g, b, lights, turns, entries, colours, logit, hue, table)
         if erase is not None:
-            hit = (column + 0.5 >= box_left) & (column + 0.5 < box_right)
-            hit = hit & (row + 0.5 >= box_top) & (row + 0.5 < box_bottom)
-            if erase_columns == 7:
-                r = tl.where(hit, tl.load(box + 4), r)
-                g = tl.where(hit, tl.load(box + 5), g)
-                b = tl.where(hit, tl.load(box + 6), b)
-            else:
-                r, g, b = tl.where(hit, 0.0, r), tl.where(hit, 0.0, g), tl.where(hit, 0.0, b)
+            r, g, b = erased(r, g, b, row, column, box, erase_columns)
         if wide:
             row, column = row.to(tl.int64), column.to(tl.int64)
         p = target + image * stride_n + row * stride_v + column * stride_u
@@ -467,3 +489,54 @@ def warp_kernel(
         tl.store(p, number(r, kind), mask=kept)
         tl.store(p + stride_c, number(g, kind), mask=kept)
         tl.store(p + 2 * stride_c, number(b, kind), mask=kept)
+
+
+@triton.jit(
+    do_not_specialize=(
+        "source_n", "source_c", "source_v", "source_u", "first", "rows", "columns",
+        "stride_n", "stride_c", "stride_v", "stride_u",
+    ),
+    do_not_specialize_on_alignment=("source", "logit", "hue", "table", "colour", "erase", "target"),
+)  # fmt: skip
+def colour_kernel(
+    source,
+    source_n,
+    source_c,
+    source_v,
+    source_u,
+    logit,
+    hue,
+    table,
+    colour,
+    erase,
+    target,
+    first,
+    rows,
+    columns,
+    stride_n,
+    stride_c,
+    stride_v,
+    stride_u,
+    antialias: tl.constexpr,
+    erase_columns: tl.constexpr,
+    block: tl.constexpr,
+):
+    """A colour map without a warp: `block` pixels of one image; as a filter would, `antialias` limits them to 0..1."""
+    image = tl.program_id(1).to(tl.int64) + first
+    point = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
+    row, column = point // columns, point % columns
+    kept = row < rows
+    p = source + image * source_n + row * source_v + column * source_u
+    r, g = tl.load(p, mask=kept, other=0.0), tl.load(p + source_c, mask=kept, other=0.0)
+    b = tl.load(p + 2 * source_c, mask=kept, other=0.0)
+    if antialias:
+        r, g, b = limited(r), limited(g), limited(b)
+    lights, turns, entries, colours = settings(logit, hue, table, colour, image)
+    r, g, b = painted(r, g, b, lights, turns, entries, colours, logit, hue, table)
+    if erase is not None:
+        r, g, b = erased(r, g, b, row, column, erase + image * erase_columns, erase_columns)
+    p = target + image * stride_n + row * stride_v + column * stride_u
+    kind: tl.constexpr = target.dtype.element_ty
+    tl.store(p, number(r, kind), mask=kept)
+    tl.store(p + stride_c, number(g, kind), mask=kept)
+    tl.store(p + 2 * stride_c, number(b, kind), mask=kept)

@@ -16,16 +16,18 @@ from triton.compiler import ASTSource  # noqa: E402
 
 from onewarp.errors import WarpError  # noqa: E402
 from onewarp.transforms.warp import OutSpec, backends, gpu, warp  # noqa: E402
-from onewarp.transforms.warp.gpu_kernel import warp_kernel  # noqa: E402
+from onewarp.transforms.warp.gpu_draws import draw_kernel  # noqa: E402
+from onewarp.transforms.warp.gpu_kernel import colour_kernel, warp_kernel  # noqa: E402
 from onewarp.transforms.warp.gpu_tiles import tiles_kernel  # noqa: E402
 
 HERE = Path(__file__).parent
-FLOATS = ("homography", "logit", "hue", "table", "colour", "erase")
+FLOATS = ("source", "floats", "homography", "logit", "hue", "table", "colour", "erase")
 TYPES = {
     "data": "*u8",
     "offsets": "*i64",
     "sizes": "*i32",
-    "tiles": "*i32",
+    **dict.fromkeys(("tiles", "words", "integers"), "*i32"),
+    **dict.fromkeys(("keys", "stream"), "*i64"),
     "target": "*bf16",
     **dict.fromkeys(FLOATS, "*fp32"),
     **dict.fromkeys(("red", "green", "blue"), "fp32"),
@@ -88,8 +90,17 @@ def test_the_warp_compiles_for_gpus_without_spilling(capability, constants, most
 
 
 @ahead
-def test_the_tiles_compile_for_gpus_without_spilling(tmp_path):
-    used = resources(tiles_kernel, {**DENSE, "block": gpu.TILES_AT_ONCE}, 90, 1, tmp_path)
+@pytest.mark.parametrize(
+    ("kernel", "constants", "warps"),
+    [
+        (tiles_kernel, {**DENSE, "block": gpu.TILES_AT_ONCE}, 1),
+        (draw_kernel, {"packed": True, "block": gpu.TILES_AT_ONCE}, 1),
+        (colour_kernel, {"antialias": True, "erase_columns": 4, "block": gpu.POINTS}, gpu.WARPS),
+    ],
+    ids=["tiles", "draws", "colour"],
+)
+def test_the_other_kernels_compile_for_gpus_without_spilling(kernel, constants, warps, tmp_path):
+    used = resources(kernel, constants, 90, warps, tmp_path)
     assert used["REG"] <= 255
     assert used["STACK"] == used["LOCAL"] == 0
 

@@ -1,0 +1,214 @@
+"""Parameters drawn by Triton held to the host's: numbers to the bit, matrices to rounding."""
+
+import os
+
+import numpy as np
+import pytest
+import torch
+import triton
+import triton.language as tl
+
+from onewarp.transforms import aug_transforms, fuse, rand_augment, trivial_augment
+from onewarp.transforms.colour import (
+    Brightness,
+    Contrast,
+    Gamma,
+    Grayscale,
+    Hue,
+    Invert,
+    Normalize,
+    Posterize,
+    RandomErasing,
+    Saturation,
+    Solarize,
+)
+from onewarp.transforms.draw import hash_keys, philox, stream_key
+from onewarp.transforms.geometry import (
+    Affine,
+    Dihedral,
+    Flip,
+    Homography,
+    RandomResizedCrop,
+    Resize,
+    Rotate,
+    Warp,
+    Zoom,
+)
+from onewarp.transforms.on_device import DeviceFused
+from onewarp.transforms.plan import Stage
+from onewarp.transforms.program import NotInTable
+from onewarp.transforms.types import Packed, sizes_of
+from onewarp.transforms.warp.gpu_draws import numbers
+
+DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
+NORMALIZE = Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+@triton.jit
+def numbers_kernel(stream, keys, word, flags, of, target):
+    i = tl.program_id(0)
+    u, _ = numbers(stream, tl.load(keys + i), word, flags, of)
+    for k in tl.static_range(8):
+        tl.store(target + 8 * i + k, u[k])
+
+
+def test_uniform_numbers_are_the_hosts_to_the_bit():
+    keys = hash_keys([f"photo {i}.jpg" for i in range(16)] + [0, -1])
+    words = np.array([0x9ABCDEF0], np.uint32).view(np.int32)
+    target = torch.empty(len(keys), 8, device=DEVICE)
+    stream = torch.tensor(stream_key(7, 3), device=DEVICE)
+    hashes = torch.from_numpy(keys.view(np.int64)).to(DEVICE)
+    numbers_kernel[(len(keys),)](stream, hashes, int(words[0]), 0, 1, target)
+    counters = np.zeros((len(keys), 2, 4), np.uint32)
+    counters[..., 0], counters[..., 1] = (keys & 0xFFFFFFFF)[:, None], (keys >> np.uint64(32))[:, None]
+    counters[..., 2], counters[..., 3] = 0x9ABCDEF0, [[0, 1]]
+    expected = (philox(counters.reshape(-1, 4), stream_key(7, 3)) >> 8).astype(np.float64) * 2.0**-24
+    assert np.array_equal(target.cpu().double().numpy(), expected.reshape(-1, 8))
+
+
+RECIPES = {
+    "the ancestors' recipe": [*aug_transforms(size=224, min_scale=0.75), NORMALIZE],
+    "resized first": [Resize(200), *aug_transforms(size=160, max_warp=0.3, flip_vert=True), NORMALIZE],
+    "rectangles": [Resize((90, 160)), Flip(), Rotate(30, p=1.0), Zoom(1.2, 2.0, p=1.0), Warp(0.3, p=1.0)],
+    "affine": [Affine(20, (0.1, 0.2), (0.7, 1.4), (15.0, 10.0), p=0.8), Resize(96, method="pad")],
+    "dihedral": [Resize(64, method="squish"), Dihedral(p=0.9)],
+    "turned frames": [Dihedral(p=0.9), RandomResizedCrop((96, 64), ratio=(0.5, 2.0))],
+    "given": [
+        Resize(64),
+        Flip(draw=1),
+        Dihedral(draw=5),
+        Rotate(draw=12.5, p=0.5),
+        Zoom(draw=1.5, draw_x=0.25, p=1.0),
+        Warp(draw_x=0.1, draw_y=-0.2, p=1.0),
+        Brightness(draw=0.7),
+        Contrast(draw=1.4),
+        Saturation(draw=0.0),
+        Hue(draw=0.2),
+        Gamma(draw=2.0, p=1.0),
+    ],
+    "colours": [
+        Resize(32),
+        Brightness(0.5),
+        Saturation(0.6),
+        Contrast(0.4),
+        Brightness(0.2),
+        Hue(0.3),
+        Hue(0.1),
+        Gamma(2.0, p=0.8),
+        Grayscale(p=0.3),
+        NORMALIZE,
+        RandomErasing(p=0.7),
+    ],
+    "tables": [Resize(32), Solarize(0.6), Posterize((2, 6), p=0.8), Invert(), Gamma(1.4, p=1.0)],
+    "out of order": [Resize(32), Solarize(0.6, p=0.5), Brightness(0.3), Contrast(0.3), NORMALIZE],
+    "one for all": [Resize(32), Rotate(45, p=1.0, batch=True), Brightness(0.4, batch=True), Flip()],
+    "a given map": [Homography(((0.9, 0.1, 0.0), (0.0, 1.1, 0.1), (0.05, 0.0, 1.0)), 48)],
+    "rand_augment": [Resize(64), *rand_augment(2), NORMALIZE],
+    "trivial_augment": [Resize(64), *trivial_augment(), NORMALIZE],
+}
+
+
+def images_and_keys() -> tuple[Packed, list[str]]:
+    sizes = [(300, 400), (400, 300), (333, 500), (100, 120), (64, 65)] * 2
+    return Packed.of([np.zeros((h, w, 3), np.uint8) for h, w in sizes]), [f"{i}.jpg" for i in range(len(sizes))]
+
+
+def sent(packed: Packed) -> Packed:
+    return Packed(packed.data.to(DEVICE), packed.offsets.to(DEVICE), packed.sizes.to(DEVICE))
+
+
+def beside(found: torch.Tensor, expected) -> float:
+    """The largest difference, beside the largest number."""
+    expected = torch.as_tensor(np.array(expected))
+    return float((found.cpu().double() - expected).abs().max() / expected.abs().max().clamp(min=1))
+
+
+AT_REST = ("the ancestors' recipe", "affine", "turned frames", "out of order")
+
+
+@pytest.mark.parametrize(
+    ("name", "split"), [*((name, "train") for name in RECIPES), *((name, "valid") for name in AT_REST)]
+)
+def test_plans_are_the_hosts_to_rounding(name, split):
+    fused, (images, keys) = fuse(RECIPES[name]), images_and_keys()
+    host = fused.plan(sizes_of(images), keys, seed=5, epoch=2, split=split)
+    drawn = DeviceFused(fused, DEVICE, split)
+    device = drawn.plan(sent(images), drawn.hashes(keys, len(keys)), drawn.stream(5, 2))
+    assert device.size == host.size
+    # Where the corners of the output fall, in pixels of sources of up to 500: a few 1e-5 of the whole.
+    h, w = device.size
+    corners = torch.tensor([[0.0, 0, 1], [w, 0, 1], [0, h, 1], [w, h, 1]], dtype=torch.float64).T
+    there, here = (m @ corners for m in (torch.from_numpy(host.matrix), device.matrix.cpu().double()))
+    there, here = there[:, :2] / there[:, 2:], here[:, :2] / here[:, 2:]
+    assert (there - here).abs().max() < 1e-5 * 500
+    for i, step in enumerate(host.steps):
+        stages = drawn.program.segments[i].stages
+        assert set(step.colour) == set(stages)
+        if Stage.LOGIT in stages:
+            assert beside(device.logit[i], step.colour[Stage.LOGIT]) < 1e-5
+        if Stage.RGB in stages:
+            assert beside(device.colour[i], step.colour[Stage.RGB]) < 1e-5
+        if Stage.HUE in stages:
+            assert beside(device.hue[i], step.colour[Stage.HUE]) < 1e-6
+        if Stage.TABLE in stages:
+            assert beside(device.table[i], step.colour[Stage.TABLE]) < 1e-4
+        if Stage.ERASE in stages:
+            assert beside(device.erase[i], step.colour[Stage.ERASE] * np.array([w, h, w, h])) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["the ancestors' recipe", "out of order"])
+def test_images_come_out_as_on_the_host(name):
+    transforms = [Resize(24) if isinstance(t, RandomResizedCrop) else t for t in RECIPES[name]]
+    generator = np.random.default_rng(0)
+    images = Packed.of([generator.integers(0, 256, (h, w, 3), np.uint8) for h, w in ((40, 30), (25, 50))])
+    fused = fuse(transforms)
+    host = fused.images(images, fused.plan(sizes_of(images), ["a", "b"], seed=1, epoch=1, split="train"))
+    device = DeviceFused(fused, DEVICE, "train")(sent(images), keys=["a", "b"], seed=1, epoch=1)
+    assert (device.cpu() - host).abs().max() < 0.05  # of about 4.5 after normalisation: a grey level is 0.017
+
+
+def test_a_sample_is_drawn_alone_as_in_a_batch():
+    fused, (images, keys) = fuse(RECIPES["the ancestors' recipe"]), images_and_keys()
+    drawn = DeviceFused(fused, DEVICE, "train")
+    stream = drawn.stream(0, 9)
+    batch = drawn.plan(sent(images), drawn.hashes(keys, len(keys)), stream)
+    alone = drawn.plan(sent(Packed.of([images[4]])), drawn.hashes(keys[4], 1), stream)
+    assert torch.equal(batch.matrix[4], alone.matrix[0])
+    assert torch.equal(batch.logit[:, 4], alone.logit[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("transforms", "reason"),
+    [
+        ([Resize(8), Rotate(draw=lambda draw: 3.0)], "Rotate is decided on the host: its `draw` is a function"),
+        (
+            [Resize(8), Brightness(draw=[0.5, 0.6])],
+            "Brightness is decided on the host: its `draw` is a function or a list",
+        ),
+        ([Resize(8), lambda image: image, Rotate()], "more than one resampling, or has a barrier"),
+        ([Rotate(pad_mode="zeros"), Zoom(pad_mode="border"), Resize(8)], "more than one resampling"),
+        ([Dihedral()], "it may turn images that are not square"),
+        ([Resize(8), Normalize()], "no mean and deviation yet"),
+    ],
+)
+def test_what_the_host_has_to_decide_says_why(transforms, reason):
+    with pytest.raises(NotInTable, match=reason):
+        DeviceFused(fuse(transforms), DEVICE)
+
+
+@pytest.mark.skipif(DEVICE == "cpu", reason="needs a GPU: there are no graphs in the interpreter")
+def test_one_graph_serves_every_epoch():
+    fused = fuse([*aug_transforms(size=32, min_scale=0.75), NORMALIZE], dtype=torch.bfloat16)
+    drawn, images = (
+        DeviceFused(fused, DEVICE, "train"),
+        torch.randint(0, 256, (8, 60, 60, 3), dtype=torch.uint8, device=DEVICE),
+    )
+    hashes, stream = drawn.hashes(range(8), 8), drawn.stream(0, 0)
+    drawn.images(images, drawn.plan(images, hashes, stream))
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        x = drawn.images(images, drawn.plan(images, hashes, stream))
+    for epoch in range(3):
+        stream.copy_(drawn.stream(0, epoch))
+        graph.replay()
+        assert torch.equal(x, drawn(images, keys=range(8), epoch=epoch))
