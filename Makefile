@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
-SOURCES := pyproject.toml constraints.txt transforms/warp/cpu.cpp
+SOURCES := pyproject.toml constraints.txt $(wildcard transforms/warp/cpu*.cpp transforms/warp/cpu*.h)
 
 .PHONY: help demo test check lint types tests clean
 help:  ## what there is
