@@ -6,6 +6,8 @@ from .find import minimum, slide, steep, valley
 from .interpret import ClassificationInterpretation
 from .learner import Learner
 from .metrics import accuracy, accuracy_multi, dice, error_rate, f1, point_distance, roc_auc_multi, top_k
+from .serving import load_learner
+from .unet import unet_learner
 from .vision import vision_learner
 
 __all__ = [
@@ -20,12 +22,14 @@ __all__ = [
     "dice",
     "error_rate",
     "f1",
+    "load_learner",
     "minimum",
     "point_distance",
     "roc_auc_multi",
     "slide",
     "steep",
     "top_k",
+    "unet_learner",
     "valley",
     "vision_learner",
 ]
