@@ -32,6 +32,7 @@ from .selection import Selection
 Reading = Literal["auto", "map", "pread"]
 Checking = Literal["first", "always", "never"]
 
+_MOST_BYTES = 1 << 46  # half of the addresses that a process has
 _AT_ONCE = 1 << 20  # rows of the index that are looked through together
 
 
@@ -84,8 +85,7 @@ class CacheRows:
         self._label = _label_column(cache.index)
         # A page of these comes with the first row in it that is read.
         self._checked = np.zeros(0 if checking == "never" else len(cache), bool)
-        mapped = reading == "map" or (reading == "auto" and len(cache.parts) <= most_maps() // 2)
-        self._files = MappedFiles(cache.parts) if mapped else ReadFiles(cache.parts)
+        self._files = files_of(cache.parts, reading)
         self._cold = True  # until a batch came without a byte from the disk
 
     def __len__(self) -> int:
@@ -222,6 +222,16 @@ class CacheRows:
             row,
             key,
         )
+
+
+def files_of(parts: list[Path], reading: Reading) -> MappedFiles | ReadFiles:
+    """The parts, mapped or to be read; `auto` maps them while they are few enough and fit into the addresses."""
+    if reading == "map":
+        return MappedFiles(parts)
+    files = ReadFiles(parts)
+    if reading == "pread" or len(parts) > most_maps() // 2 or int(files.sizes.sum()) > _MOST_BYTES:
+        return files
+    return MappedFiles(parts)
 
 
 def rows_of(

@@ -12,8 +12,10 @@ from PIL import Image
 
 from onewarp.errors import CacheError, DamagedRowError, UsageError
 from onewarp.pipeline.buffers import Buffers
-from onewarp.pipeline.cached_rows import CacheRows
+from onewarp.pipeline.cached_rows import CacheRows, files_of
+from onewarp.pipeline.files import ReadFiles
 from onewarp.pipeline.loader import Loader
+from onewarp.pipeline.mapping import MappedFiles
 from onewarp.pipeline.rows import MemoryRows
 from onewarp.transforms.draw import hash_key
 from onewarp.transforms.types import Packed
@@ -247,6 +249,14 @@ def test_a_missing_part_is_an_error(tmp_path):
     cache.parts[1].unlink()
     with pytest.raises(CacheError, match=r"part-1\.bin is missing"):
         CacheRows(cache)
+
+
+def test_too_many_parts_are_read_and_not_mapped(tmp_path, monkeypatch):
+    parts = store(tmp_path, pictures()).parts
+    assert isinstance(files_of(parts, "auto"), MappedFiles)
+    monkeypatch.setattr("onewarp.pipeline.cached_rows.most_maps", lambda: 6)
+    assert isinstance(files_of(parts, "auto"), ReadFiles)
+    assert isinstance(files_of(parts, "map"), MappedFiles)
 
 
 def test_settings_are_those_of_a_cache(tmp_path):
