@@ -1,0 +1,118 @@
+"""How much of a training step is waiting for data: steps fed by the loader beside steps on one batch that stays.
+
+`python -m onewarp.benchmarks.waiting CACHE --model resnet50 --device cuda --out RESULTS.json`
+
+Both loops run the same steps, one after the other in turns; what the loader's loop takes longer is waiting. On a GPU
+the loops are timed by events on the stream, so that nothing is synchronised within them.
+"""
+
+import itertools
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from torch import Tensor, nn
+
+from ..pipeline.cache import Cache
+from ..pipeline.loader import Loader
+from ..transforms.augment import aug_transforms
+from ..transforms.colour import Normalize
+
+Batches = Iterator[Any]
+
+
+def step_of(model: nn.Module, device: torch.device) -> Callable[[Tensor, Tensor], None]:
+    """One training step in bfloat16 where the device is a GPU."""
+    optimiser = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+    on_gpu = device.type == "cuda"
+
+    def step(x: Tensor, y: Tensor) -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=on_gpu):
+            loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        optimiser.zero_grad()
+
+    return step
+
+
+def seconds(steps: int, batches: Batches, step: Callable[[Tensor, Tensor], None], device: torch.device) -> float:
+    """What `steps` steps take."""
+    if device.type != "cuda":
+        begin = time.perf_counter()
+        for x, y in itertools.islice(batches, steps):
+            step(x, y)
+        return time.perf_counter() - begin
+    first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+    first.record()
+    for x, y in itertools.islice(batches, steps):
+        step(x, y)
+    last.record()
+    last.synchronize()
+    return float(first.elapsed_time(last)) / 1e3
+
+
+def endless(loader: Loader) -> Batches:
+    """Epoch after epoch."""
+    while True:
+        yield from loader
+
+
+def measured(
+    cache: Path, model: nn.Module, device: torch.device, batch_size: int, size: int, steps: int, rounds: int
+) -> dict[str, Any]:
+    """Seconds a step with and without loading, and the share of waiting, for each round."""
+    tfms = [*aug_transforms(size=size, min_scale=0.75), Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))]
+    opened = Cache.open(cache)
+    loader = Loader(opened, batch_size=batch_size, batch_tfms=tfms, tail="drop", device=device, prefetch=4)
+    model.to(device).train()
+    step, fed = step_of(model, device), endless(loader)
+    kept = next(fed)
+    seconds(max(3, steps // 4), fed, step, device)  # compiled code, autotuning, checksums
+    found = []
+    for _ in range(rounds):
+        without = seconds(steps, itertools.repeat(kept), step, device) / steps
+        loaded = seconds(steps, fed, step, device) / steps
+        found.append({"step": without, "fed_step": loaded, "waiting": max(0.0, 1 - without / loaded)})
+    return {
+        "suite": "waiting",
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+        "torch": torch.__version__,
+        "rows": len(opened),
+        "batch_size": batch_size,
+        "size": size,
+        "waiting": statistics.median(one["waiting"] for one in found),
+        "rounds": found,
+    }
+
+
+@click.command()
+@click.argument("cache", type=click.Path(exists=True, path_type=Path))
+@click.option("--model", "name", default="resnet50", show_default=True, help="A model of timm.")
+@click.option("--device", default="cuda" if torch.cuda.is_available() else "cpu", show_default=True)
+@click.option("--batch-size", default=256, show_default=True)
+@click.option("--size", default=224, show_default=True)
+@click.option("--steps", default=100, show_default=True)
+@click.option("--rounds", default=5, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path))
+def main(
+    cache: Path, name: str, device: str, batch_size: int, size: int, steps: int, rounds: int, out: Path | None
+) -> None:
+    """Measure how long training on CACHE waits for data."""
+    import timm
+
+    model = timm.create_model(name, pretrained=False, num_classes=len(Cache.open(cache).vocab or ()) or 1)
+    found = measured(cache, model, torch.device(device), batch_size, size, steps, rounds)
+    text = json.dumps({"model": name, **found}, indent=1)
+    click.echo(text)
+    if out:
+        out.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
