@@ -232,15 +232,17 @@ def coloured(operation, flags, row, u, happens, m):
 @triton.jit
 def toned(operation, level, number):
     """What a table of an operation has for a whole grey level, in grey levels; `number` is its parameter."""
+    result = level
     if operation == GAMMA:
         share = tl.maximum(level, 1.0) * (1 / 255)
         power = 255 * tl.exp2(number * tl.log2(share))
-        return tl.where(level > 0, power, tl.where(number > 0, 0.0, 255.0))
-    elif operation == SOLARIZE:  # noqa: RET505 - as in gpu_tiles.py
-        return tl.where(level >= number, 255 - level, level)
+        result = tl.where(level > 0, power, tl.where(number > 0, 0.0, 255.0))
+    elif operation == SOLARIZE:
+        result = tl.where(level >= number, 255 - level, level)
     else:
         dropped = tl.minimum(tl.maximum(8 - number.to(tl.int32), 0), 8)
-        return ((level.to(tl.int32) >> dropped) << dropped).to(tl.float32)
+        result = ((level.to(tl.int32) >> dropped) << dropped).to(tl.float32)
+    return result
 
 
 @triton.jit

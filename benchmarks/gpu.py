@@ -1,0 +1,368 @@
+"""The warp on a GPU: first held to the reference on this very device, then measured beside its peers.
+
+Run by `on_gpu.sh`. A figure is the median of rounds that take all contenders in alternating order, each timed by
+device events; quartiles beside it. Nothing is measured unless every check holds, and a dry run writes no figure.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import bare
+
+MISSING = bare.reachable()
+
+from ..transforms.augment import aug_transforms, fuse  # noqa: E402
+from ..transforms.colour import Brightness, Contrast, Normalize  # noqa: E402
+from ..transforms.geometry import Affine, Flip, RandomResizedCrop  # noqa: E402
+from ..transforms.on_device import DeviceFused, DevicePlan  # noqa: E402
+from ..transforms.types import Packed, sizes_of  # noqa: E402
+from ..transforms.warp import OutSpec, backends, gpu, reference, warp  # noqa: E402
+from .peers.gpu import MEAN, PEERS, STD  # noqa: E402
+
+PADDINGS: tuple[Any, ...] = ("reflection", "border", "zeros", (0.2, 0.4, 0.6))
+ROUNDS, AIM = 21, 2e-3
+"""How often each contender is timed, and for how many seconds at least."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The sizes of a run: everything, or as little as shows that it would run."""
+
+    device: torch.device
+    dry: bool
+    source: int
+    size: int
+    small: int
+    large: int
+
+
+@dataclass(frozen=True)
+class Check:
+    """A back end beside the reference: the largest and the mean difference, in the images' units."""
+
+    name: str
+    largest: float
+    mean: float
+    bound: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the largest is within its bound, and the mean within 1e-3 and half the bound's excess over 1/255."""
+        return self.largest <= self.bound and self.mean <= 1e-3 + max(0.0, self.bound - 1 / 255) / 2
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Something to time: a call, for how many images, and what it is in words."""
+
+    name: str
+    images: int
+    call: Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Microseconds of one call: median and quartiles."""
+
+    name: str
+    images: int
+    median: float
+    lower: float
+    upper: float
+
+    @property
+    def rate(self) -> float:
+        """Images a second, at the median."""
+        return self.images / self.median * 1e6
+
+
+def homographies(count: int, source: tuple[int, int], size: tuple[int, int], seed: int) -> Tensor:
+    """Turned, scaled by e^-1 to e^1 along each axis, tilted, about the middle: `float32[N, 3, 3]`."""
+    draw = torch.randn(5, count, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    c, s = (3 * draw[0]).cos(), (3 * draw[0]).sin()
+    x, y = (0.5 * draw[1]).clamp(-1, 1).exp(), (0.5 * draw[2]).clamp(-1, 1).exp()
+    middle = torch.zeros(count, 3, 3, dtype=torch.float64)
+    middle[:, 0, 0], middle[:, 0, 1], middle[:, 1, 0], middle[:, 1, 1] = c * x, s * y, -s * x, c * y
+    middle[:, 2, 0], middle[:, 2, 1], middle[:, 2, 2] = 1e-3 * draw[3], 1e-3 * draw[4], 1
+    back, forth = torch.eye(3, dtype=torch.float64), torch.eye(3, dtype=torch.float64)
+    back[0, 2], back[1, 2], forth[0, 2], forth[1, 2] = -size[1] / 2, -size[0] / 2, source[1] / 2, source[0] / 2
+    return (forth @ middle @ back).float()
+
+
+def moved(images: Tensor | Packed, device: torch.device) -> Tensor | Packed:
+    """Images on a device."""
+    if isinstance(images, Packed):
+        return Packed(images.data.to(device), images.offsets.to(device), images.sizes.to(device))
+    return images.to(device)
+
+
+def compared(name: str, backend: Any, images: Tensor | Packed, homography: Tensor, spec: OutSpec) -> Check:
+    """A back end beside the reference in float64, both where the images are."""
+    colour = torch.eye(3, 4, device=homography.device).repeat(len(images), 1, 1)
+    exact = OutSpec(spec.size, torch.float64, padding=spec.padding, antialias=spec.antialias)
+    expected = reference.warp(images, homography, None, colour, exact)
+    found = warp(images, homography, None, colour, spec, backend=backend).double()
+    found = found / 255 if spec.dtype == torch.uint8 else found
+    row = torch.arange(spec.size[0], device=found.device)[:, None] + 0.5
+    column = torch.arange(spec.size[1], device=found.device) + 0.5
+    h = homography[:, 2, :, None, None]
+    seen = (h[:, 0] * column + h[:, 1] * row + h[:, 2] > 0.05)[:, None].expand_as(found)
+    off = (found - expected).abs()[seen]
+    rounding = {torch.float32: 0.0, torch.uint8: 0.5 / 255, torch.bfloat16: 2**-8 if found.is_cuda else 2**-7}
+    return Check(name, float(off.max()), float(off.mean()), 1 / 255 + rounding[spec.dtype])
+
+
+def checks(setting: Setting) -> Iterator[Check]:
+    """Every back end that there is, over sizes, paddings, filters and number formats."""
+    sizes = [(37, 53), (1, 1), (5, 2)] if setting.dry else [(37, 53), (1, 1), (5, 2), (513, 301), (64, 512), (460, 460)]
+    draw = torch.Generator().manual_seed(0)
+    images = [torch.randint(0, 256, (h, w, 3), generator=draw, dtype=torch.uint8) for h, w in sizes]
+    size = (33, 20) if setting.dry else (225, 223)
+    homography = torch.cat([homographies(1, (x.shape[0], x.shape[1]), size, i) for i, x in enumerate(images)])
+    for name, state in backends().items():
+        if name == "reference" or not state.available:
+            continue
+        device = setting.device if name == "gpu" else torch.device("cpu")
+        packed, there = moved(Packed.of(images), device), homography.to(device)
+        for padding in PADDINGS:
+            for antialias in (True, False):
+                spec = OutSpec(size, padding=padding, antialias=antialias)
+                yield compared(f"{name}, packed, {padding}, antialias={antialias}", name, packed, there, spec)
+        for dtype in (torch.uint8, torch.bfloat16):
+            spec = OutSpec(size, dtype, "channels_last")
+            dense = moved(images[0][None], device)
+            yield compared(f"{name}, dense, {dtype}, channels last", name, dense, there[:1], spec)
+    yield planned(setting)
+
+
+def planned(setting: Setting) -> Check:
+    """Where the corners of the output fall by the device's parameters and the host's, over the size of the source."""
+    fused, size = fuse(recipe(setting)), setting.source
+    images = torch.zeros(setting.small, size, size, 3, dtype=torch.uint8)
+    host = torch.from_numpy(fused.plan(sizes_of(images), range(len(images)), 1, 2, "train").matrix)
+    drawn = DeviceFused(fused, setting.device, "train")
+    device = drawn.plan(images.to(setting.device), drawn.hashes(None, len(images)), drawn.stream(1, 2))
+    corners = torch.tensor([[0.0, 0, 1], [setting.size, 0, 1], [0, setting.size, 1]], dtype=torch.float64).T
+    there, here = host @ corners, device.matrix.cpu().double() @ corners
+    off = (there[:, :2] / there[:, 2:] - here[:, :2] / here[:, 2:]).abs() / size
+    return Check("parameters drawn on the device", float(off.max()), float(off.mean()), 1e-5)
+
+
+def recipe(setting: Setting) -> list[Any]:
+    """What everyone is asked to do."""
+    return [*aug_transforms(size=setting.size, min_scale=0.75), Normalize(MEAN, STD)]
+
+
+def triton_augments(setting: Setting) -> list[Any]:
+    """The operations that triton-augment has: no perspective, a crop without a resize, no filter."""
+    share = (setting.size / setting.source) ** 2
+    crop = RandomResizedCrop(setting.size, min_scale=share, max_scale=share, ratio=(1.0, 1.0))
+    return [
+        Affine(10.0, scale=(1.0, 1.1), pad_mode="zeros"),
+        crop,
+        Flip(pad_mode="zeros"),
+        Brightness(),
+        Contrast(),
+        Normalize(MEAN, STD),
+    ]
+
+
+class Ours:
+    """An augmentation of a batch with everything that a graph needs kept."""
+
+    def __init__(self, setting: Setting, transforms: list[Any], images: Tensor, antialias: bool = True) -> None:
+        fused = fuse(transforms, dtype=torch.bfloat16, antialias=antialias)
+        self.drawn, self.images = DeviceFused(fused, setting.device, "train"), images
+        self.hashes, self.stream = self.drawn.hashes(None, len(images)), self.drawn.stream(0, 0)
+        self.known: DevicePlan = self.plan()
+
+    def plan(self) -> DevicePlan:
+        """The first launch."""
+        return self.drawn.plan(self.images, self.hashes, self.stream)
+
+    def warp(self) -> Tensor:
+        """The second alone, with parameters that are known."""
+        return self.drawn.images(self.images, self.known)
+
+    def whole(self) -> Tensor:
+        """Both."""
+        return self.drawn.images(self.images, self.plan())
+
+
+def captured(setting: Setting, call: Callable[[], Any]) -> Callable[[], Any]:
+    """The call as a CUDA graph; itself where there is no GPU."""
+    call()
+    if setting.dry:
+        return call
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        call()
+    return graph.replay
+
+
+def contenders(setting: Setting, skipped: dict[str, str]) -> Iterator[Contender]:
+    """All that is timed; why a peer is not goes to `skipped`."""
+    draw = torch.Generator().manual_seed(1)
+    shape = (setting.large, setting.source, setting.source, 3)
+    batch = torch.randint(0, 256, shape, generator=draw, dtype=torch.uint8).to(setting.device)
+    few = batch[: setting.small]
+    whole = Ours(setting, recipe(setting), few)
+    yield Contender("onewarp: whole call, graph", len(few), captured(setting, whole.whole))
+    yield Contender("onewarp: whole call, launched", len(few), whole.whole)
+    for antialias in (True, False):
+        name = "antialiased" if antialias else "plain"
+        ours = Ours(setting, recipe(setting), batch, antialias)
+        yield Contender(f"onewarp: {name}, warp alone", len(batch), captured(setting, ours.warp))
+        yield Contender(f"onewarp: {name}, whole call", len(batch), captured(setting, ours.whole))
+    common = Ours(setting, triton_augments(setting), batch, antialias=False)
+    yield Contender("onewarp: operations of triton-augment", len(batch), captured(setting, common.whole))
+    planar = batch.permute(0, 3, 1, 2).contiguous()
+    for name, make in PEERS.items():
+        try:
+            peer = make(setting.size, setting.device)
+            peer(planar)
+        except Exception as error:  # a peer that is missing or does not run here is no reason to stop
+            skipped[name] = f"{type(error).__name__}: {str(error)[:200]}"
+            continue
+        yield Contender(name, len(batch), lambda peer=peer: peer(planar))  # type: ignore[misc]
+
+
+def once(call: Callable[[], Any], repeats: int) -> float:
+    """Microseconds of one of `repeats` calls in a row, by the device's clock."""
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+    begin.record()
+    for _ in range(repeats):
+        call()
+    end.record()
+    end.synchronize()
+    return float(begin.elapsed_time(end)) * 1000 / repeats
+
+
+def measured(everyone: list[Contender]) -> list[Figure]:
+    """All contenders, round by round in alternating order."""
+    repeats = {}
+    for contender in everyone:
+        once(contender.call, 3)  # warm-up
+        repeats[contender.name] = max(1, int(AIM * 1e6 / once(contender.call, 3)))
+    times: dict[str, list[float]] = {contender.name: [] for contender in everyone}
+    for number in range(ROUNDS):
+        for contender in everyone if number % 2 else reversed(everyone):
+            times[contender.name].append(once(contender.call, repeats[contender.name]))
+    found = []
+    for contender in everyone:
+        lower, median, upper = statistics.quantiles(times[contender.name], n=4)
+        found.append(Figure(contender.name, contender.images, median, lower, upper))
+    return found
+
+
+def tuned(setting: Setting) -> list[dict[str, Any]]:
+    """The warp alone, antialiased and plain, over ways to divide it among threads."""
+    shape = (setting.large, setting.source, setting.source, 3)
+    batch = torch.randint(0, 256, shape, dtype=torch.uint8).to(setting.device)
+    kept, found = (gpu.CHUNK, gpu.PATCH, gpu.WARPS, gpu.REGISTERS), []
+    ways = [(c, p, w, r) for c in (128, 256, 512) for p in (8, 16, 32) for w in (4, 8) for r in (80, 96, 128, 168)]
+    ways = [way for way in ways if way[0] >= 32 * way[2]]
+    for antialias in (True, False):
+        ours = Ours(setting, recipe(setting), batch, antialias)
+        for way in ways[:1] if setting.dry else ways:
+            if not setting.dry:
+                gpu.CHUNK, gpu.PATCH, gpu.WARPS, gpu.REGISTERS = way
+            call = captured(setting, ours.warp)
+            row: dict[str, Any] = {"antialias": antialias, "chunk": way[0], "patch": way[1], "warps": way[2]}
+            row["registers"] = way[3]
+            if not setting.dry:
+                row["microseconds"] = statistics.median(once(call, 5) for _ in range(5))
+            found.append(row)
+    gpu.CHUNK, gpu.PATCH, gpu.WARPS, gpu.REGISTERS = kept
+    return found if setting.dry else sorted(found, key=lambda row: (row["antialias"], row["microseconds"]))
+
+
+def machine(setting: Setting) -> dict[str, Any]:
+    """Where and with what this was run."""
+    git = ["git", "-C", str(bare.ROOT), "describe", "--always", "--dirty"]
+    try:
+        commit = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        commit = "unknown"
+    device = torch.cuda.get_device_name(setting.device) if setting.device.type == "cuda" else "none: interpreted"
+    return {
+        "machine": platform.machine(),
+        "device": device,
+        "torch": torch.__version__,
+        "back ends": {name: state.detail for name, state in backends().items()},
+        "commit": commit,
+        "not installed": MISSING,
+    }
+
+
+def table(figures: list[Figure], skipped: dict[str, str]) -> str:
+    """The figures as Markdown; the ratio is of images a second, to the antialiased whole call."""
+    ours = next(figure.rate for figure in figures if figure.name == "onewarp: antialiased, whole call")
+    lines = ["| | images | microseconds (quartiles) | images/s | of ours |", "|---|--:|--:|--:|--:|"]
+    for f in figures:
+        span = f"{f.median:.1f} ({f.lower:.1f} to {f.upper:.1f})"
+        lines.append(f"| {f.name} | {f.images} | {span} | {f.rate:,.0f} | {f.rate / ours:.4f} |")
+    lines += ["", *(f"Not measured: {name} ({reason})." for name, reason in skipped.items())]
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Check, measure, write; 1 where a check does not hold."""
+    parser = argparse.ArgumentParser(prog="on_gpu.sh", description=__doc__)
+    parser.add_argument("--out", type=Path, default=bare.ROOT / "benchmarks" / "results", help="where to write")
+    parser.add_argument("--dry", action="store_true", help="without a GPU: everything but the figures")
+    parser.add_argument("--tune", action="store_true", help="also measure ways to divide the warp among threads")
+    options = parser.parse_args(arguments)
+    if not options.dry and not torch.cuda.is_available():
+        print(
+            "on_gpu.sh needs a GPU that torch can see; --dry --out FOLDER goes as far as one can without",
+            file=sys.stderr,
+        )
+        return 2
+    device = torch.device("cpu" if options.dry else "cuda")
+    sizes = (48, 24, 2, 3) if options.dry else (460, 224, 64, 256)
+    setting = Setting(device, options.dry, *sizes)
+    seen = []
+    for check in checks(setting):
+        seen.append(check)
+        print(
+            f"{'ok ' if check.holds else 'BAD'} {check.name}: {check.largest:.2e} of {check.bound:.2e}", file=sys.stderr
+        )
+    report: dict[str, Any] = {"machine": machine(setting), "checks": [{**asdict(c), "holds": c.holds} for c in seen]}
+    if not all(check.holds for check in seen):
+        print(json.dumps(report, indent=1))
+        return 1
+    skipped: dict[str, str] = {}
+    everyone = list(contenders(setting, skipped))
+    options.out.mkdir(parents=True, exist_ok=True)
+    if options.tune:
+        report["tuning"] = tuned(setting)
+    report |= {"contenders": [c.name for c in everyone], "skipped": skipped}
+    name = "dry" if options.dry else f"gpu--{platform.machine()}--{report['machine']['device'].replace(' ', '-')}"
+    if options.dry:
+        for contender in everyone:
+            contender.call()
+    else:
+        figures = measured(everyone)
+        report["figures"] = [{**asdict(f), "images_per_second": f.rate} for f in figures]
+        text = table(figures, skipped)
+        (options.out / f"{name}.md").write_text(text)
+        print(text)
+    (options.out / f"{name}.json").write_text(json.dumps(report, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
