@@ -1,6 +1,7 @@
 """Operations that are neither homographies nor colour maps, from kornia: barriers between two warps."""
 
 import warnings
+from threading import Lock
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +12,8 @@ from ..errors import UsageError
 from .draw import Draw
 from .transform import Params, RandTransform, Split
 from .types import TensorImage
+
+_GENERATOR = Lock()  # kornia draws from torch's global generator, which all threads share
 
 
 class Kornia(RandTransform):
@@ -53,7 +56,7 @@ class Kornia(RandTransform):
             return x
         batch = x.plain() if x.ndim == 4 else x.plain()[None]
         whole = batch.float() / 255 if batch.dtype == torch.uint8 else batch
-        with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
+        with _GENERATOR, torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
             done = torch.cat([self._one(image[None], int(s)) for image, s in zip(whole, params["seed"], strict=True)])
         if batch.dtype == torch.uint8:
             done = (done.clamp(0, 1) * 255).round().to(torch.uint8)

@@ -7,6 +7,7 @@ from onewarp.pipeline.loader import Loader
 from onewarp.pipeline.progressive import augmentations
 from onewarp.pipeline.rows import MemoryRows, Targets
 from onewarp.transforms.augment import aug_transforms, fuse
+from onewarp.transforms.barrier import Kornia
 from onewarp.transforms.colour import Brightness
 from onewarp.transforms.geometry import Flip, Resize
 
@@ -60,6 +61,13 @@ def test_a_size_needs_a_transform_with_a_size(batch_tfms, message):
 def test_what_is_no_transform_is_refused():
     with pytest.raises(UsageError, match="batch_tfms must be"):
         Loader(photos(), batch_tfms=3)
+
+
+def test_threads_do_not_share_the_draws_of_a_barrier():
+    noise = Kornia("RandomGaussianNoise", {"std": 0.3})
+    rows = photos(24)
+    one, many = (Loader(rows, batch_size=2, batch_tfms=[Resize(16), noise], threads=n) for n in (1, 4))
+    assert all(torch.equal(a[0], b[0]) for a, b in zip(one, many, strict=True))
 
 
 class Located(MemoryRows):
