@@ -29,6 +29,8 @@ class Learner(Predictor):
 
     `metrics` is one or several functions of predictions and targets; `groups` gives lists of parameters from the
     input to the head; `accumulate` batches make one step of the optimiser; `precision` is "no", "fp16" or "bf16".
+    With `train_bn=False` the normalising layers of frozen groups stand still, their statistics too: for data so small
+    that its batches say less about them than the pretraining did.
     """
 
     def __init__(
@@ -135,6 +137,8 @@ class Learner(Predictor):
     def _train(self, network: nn.Module, opt: Any, callbacks: Sequence[Callback]) -> None:
         run = self.run
         network.train()
+        if not self.train_bn:
+            optimiser.rest_norms(network)
         for batch in self._batches(run.step):
             run.batch = self._parts(batch)
             run.setting = run.schedule(run.position)

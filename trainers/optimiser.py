@@ -68,6 +68,13 @@ def freeze_to(model: nn.Module, groups: Groups, number: int, train_bn: bool = Tr
             parameter.requires_grad_(index >= first or id(parameter) in norms)
 
 
+def rest_norms(network: nn.Module) -> None:
+    """Let the frozen normalising layers use the statistics that they have, and not move them."""
+    for module in network.modules():
+        if isinstance(module, NORMS) and not any(p.requires_grad for p in module.parameters(recurse=False)):
+            module.eval()
+
+
 def default_groups(model: nn.Module) -> list[list[nn.Parameter]]:
     """The head (the last child that has parameters) apart, and the body before it in two halves.
 

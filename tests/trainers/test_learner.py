@@ -76,6 +76,18 @@ def test_norms_of_a_frozen_body_stay_trainable(data, model):
     assert all(p.requires_grad for p in model.parameters())
 
 
+def test_without_train_bn_the_norms_of_a_frozen_body_stand_still(data, model):
+    learn = Learner(data, model, table=False, train_bn=False)
+    learn.freeze()
+    assert not model[0][1].weight.requires_grad
+    still = {name: value.clone() for name, value in model[:2].state_dict().items()}
+    learn.fit(1, 1e-2)
+    assert all(torch.equal(value, still[name]) for name, value in model[:2].state_dict().items())
+    learn.unfreeze()
+    learn.fit(1, 1e-2)
+    assert not torch.equal(model[0][1].running_mean, still["0.1.running_mean"])
+
+
 def test_norms_and_biases_do_not_decay(data, model):
     decays = {id(p): g["weight_decay"] for g in Learner(data, model).opt.param_groups for p in g["params"]}
     assert {name: decays[id(p)] for name, p in model.named_parameters()} == {
