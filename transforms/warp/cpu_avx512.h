@@ -28,6 +28,7 @@ ONEWARP_INLINE F inverse(F a) {
     const F r = _mm512_rcp14_ps(a);
     return r * _mm512_fnmadd_ps(a, r, set(2));
 }
+ONEWARP_INLINE F good_inverse(F a) { return _mm512_rcp14_ps(a); }
 ONEWARP_INLINE I truncate(F a) { return ints(_mm512_cvttps_epi32(a)); }
 ONEWARP_INLINE I round(F a) { return ints(_mm512_cvtps_epi32(a)); }
 ONEWARP_INLINE F real(I a) { return _mm512_cvtepi32_ps(bits(a)); }
@@ -54,26 +55,45 @@ struct Weights4 {
 ONEWARP_INLINE __m512i beside(I a, I b) {
     return _mm512_mask_blend_epi16(0xAAAAAAAA, bits(a), _mm512_slli_epi32(bits(b), 16));
 }
+ONEWARP_INLINE __m512i twice(I a) {
+    const __m512i low = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13));
+    return _mm512_shuffle_epi8(bits(a), low);
+}
+// For weights of which the inner two follow from the outer two: linear, and their second differences. In x they are
+// made of integers that sum to one exactly, and row 1 takes what the other rows leave of them, so that all together sum
+// to one exactly, and a plain area stays plain.
+ONEWARP_INLINE Weights4 exact_weights4(F fx, F first_x, F last_x, F fy, F first_y, F last_y) {
+    const F one = set(8192), two = set(16384);
+    const I f = round(fx * one), a = round(first_x * one), b = round(last_x * one);
+    const __m512i x01 = beside(a, 8192 - f + b - a - a), x23 = beside(f + a - b - b, b);
+    const __m512i double01 = _mm512_add_epi16(x01, x01), double23 = _mm512_add_epi16(x23, x23);
+    const __m512i y0 = twice(round(first_y * two)), y3 = twice(round(last_y * two));
+    const __m512i y2 = twice(round(fma(last_y, set(-2), fy + first_y) * two));
+    Weights4 w;
+    w.w01[0] = _mm512_mulhrs_epi16(double01, y0), w.w23[0] = _mm512_mulhrs_epi16(double23, y0);
+    w.w01[2] = _mm512_mulhrs_epi16(double01, y2), w.w23[2] = _mm512_mulhrs_epi16(double23, y2);
+    w.w01[3] = _mm512_mulhrs_epi16(double01, y3), w.w23[3] = _mm512_mulhrs_epi16(double23, y3);
+    w.w01[1] = _mm512_sub_epi16(_mm512_sub_epi16(x01, w.w01[0]), _mm512_add_epi16(w.w01[2], w.w01[3]));
+    w.w23[1] = _mm512_sub_epi16(_mm512_sub_epi16(x23, w.w23[0]), _mm512_add_epi16(w.w23[2], w.w23[3]));
+    return w;
+}
 ONEWARP_INLINE Weights4 weights4(const F* x, const F* y) {
     const F one = set(16384);
     const __m512i x01 = beside(round(x[0] * one), round(x[1] * one)),
                   x23 = beside(round(x[2] * one), round(x[3] * one));
     Weights4 w;
     for (int j = 0; j < 4; j++) {
-        const I q = round(y[j] * one);
-        const __m512i both_y = beside(q, q);
+        const __m512i both_y = twice(round(y[j] * one));
         w.w01[j] = _mm512_mulhrs_epi16(x01, both_y);
         w.w23[j] = _mm512_mulhrs_epi16(x23, both_y);
     }
     return w;
 }
 ONEWARP_INLINE I total_weight(const Weights4& w) {
-    __m512i total = _mm512_setzero_si512(), ones = _mm512_set1_epi16(1);
-    for (int j = 0; j < 4; j++) {
-        total = _mm512_dpwssd_epi32(total, w.w01[j], ones);
-        total = _mm512_dpwssd_epi32(total, w.w23[j], ones);
-    }
-    return ints(total);
+    const __m512i ones = _mm512_set1_epi16(1);
+    __m512i pair[4];
+    for (int j = 0; j < 4; j++) pair[j] = _mm512_dpwssd_epi32(_mm512_madd_epi16(w.w01[j], ones), w.w23[j], ones);
+    return ints(_mm512_add_epi32(_mm512_add_epi32(pair[0], pair[1]), _mm512_add_epi32(pair[2], pair[3])));
 }
 
 template <bool tight>
@@ -116,10 +136,7 @@ ONEWARP_INLINE __m512i dot4_of(const uint8_t* pixels, int stride, const int32_t*
 }
 
 template <bool tight>
-ONEWARP_INLINE void dot4(const uint8_t* pixels, int stride, I offset, const Weights4& w, I* rgb) {
-    alignas(64) int32_t o[L];
-    _mm512_store_si512(o, bits(offset));
-    asm volatile("" : "+m"(o));  // Loads are cheap; the compiler would shuffle each number out of the vector.
+ONEWARP_INLINE void dot4(const uint8_t* pixels, int stride, const int32_t* o, const Weights4& w, I* rgb) {
     const __m512i a[4] = {dot4_of<0, tight>(pixels, stride, o, w), dot4_of<1, tight>(pixels, stride, o, w),
                           dot4_of<2, tight>(pixels, stride, o, w), dot4_of<3, tight>(pixels, stride, o, w)};
     planes(a, rgb);
@@ -151,17 +168,20 @@ ONEWARP_INLINE __m512i dot2_of(const uint8_t* pixels, int stride, const int32_t*
     return _mm512_dpwssd_epi32(sum, _mm512_shuffle_epi8(square, second), _mm512_shuffle_epi32(lower, spread));
 }
 
-template <bool tight>
-ONEWARP_INLINE void dot2(const uint8_t* pixels, int stride, I offset, F fx, F fy, I* rgb) {
+struct Weights2 {
+    __m512i upper, lower;
+};
+ONEWARP_INLINE Weights2 weights2(F fx, F fy) {
     const F one = set(16384);
     const I w11 = round(fx * fy * one), w01 = round(fx * one) - w11, w10 = round(fy * one) - w11;
-    const __m512i upper = beside(16384 - w01 - w10 - w11, w01), lower = beside(w10, w11);
-    alignas(64) int32_t o[L];
-    _mm512_store_si512(o, bits(offset));
-    asm volatile("" : "+m"(o));  // Loads are cheap; the compiler would shuffle each number out of the vector.
+    return {beside(16384 - w01 - w10 - w11, w01), beside(w10, w11)};
+}
+
+template <bool tight>
+ONEWARP_INLINE void dot2(const uint8_t* pixels, int stride, const int32_t* o, const Weights2& w, I* rgb) {
     const __m512i a[4] = {
-        dot2_of<0, tight>(pixels, stride, o, upper, lower), dot2_of<1, tight>(pixels, stride, o, upper, lower),
-        dot2_of<2, tight>(pixels, stride, o, upper, lower), dot2_of<3, tight>(pixels, stride, o, upper, lower)};
+        dot2_of<0, tight>(pixels, stride, o, w.upper, w.lower), dot2_of<1, tight>(pixels, stride, o, w.upper, w.lower),
+        dot2_of<2, tight>(pixels, stride, o, w.upper, w.lower), dot2_of<3, tight>(pixels, stride, o, w.upper, w.lower)};
     planes(a, rgb);
 }
 

@@ -12,6 +12,8 @@ constexpr float kSteep = 0.006f;
 
 // How many output rows ahead source rows are asked for, and how many cache lines of them for each vector of pixels.
 constexpr int kAhead = 12, kLinesPerVector = L / 4 + 1;
+// How many vectors of a row are worked on side by side.
+constexpr int kTogether = 64 / L;
 
 ONEWARP_INLINE F setd(double x) { return set(static_cast<float>(x)); }
 
@@ -105,15 +107,18 @@ inline Position precise_positions(const Geometry& G, const Row& row, F u, F du, 
     return {load(x), load(y), load(extent_x), load(extent_y), less(load(live), set(0.5f))};
 }
 
-// Weights of the four pixels about a position, for a footprint of this extent.
-ONEWARP_INLINE void taps(F fraction, F extent, F* w) {
+// Weights of the outer two of the four pixels about a position, for a footprint of this extent.
+ONEWARP_INLINE void outer_taps(F fraction, F extent, F& first, F& last) {
     const F t = max(extent - set(1), set(0)), s = min(extent, set(1)), f = fraction, g = set(1) - f;
     const F r = fma(t * t, set(-0.046f), set(0.26f));
     const F p = fma(s * s, set(0.067f), fma(t, set(0.14f), -r));
-    w[0] = g * fma(r, g * g, p);
-    w[3] = f * fma(r, f * f, p);
-    w[1] = fma(w[0], set(-2), g + w[3]);
-    w[2] = fma(w[3], set(-2), f + w[0]);
+    first = g * fma(r, g * g, p);
+    last = f * fma(r, f * f, p);
+}
+ONEWARP_INLINE void taps(F fraction, F extent, F* w) {
+    outer_taps(fraction, extent, w[0], w[3]);
+    w[1] = fma(w[0], set(-2), set(1) - fraction + w[3]);
+    w[2] = fma(w[3], set(-2), fraction + w[0]);
 }
 
 // Moves the taps that begin at pixel `start` into a window of four pixels inside the frame, whose first is returned:
@@ -158,8 +163,10 @@ inline void sample_anywhere(const Geometry& G, const Position& p, bool is_near, 
     const I column = fold(truncate(x0) - seti(1), image.width, G.padding, wx, covered_x);
     const I line = fold(truncate(y0) - seti(1), image.height, G.padding, wy, covered_y);
     I sum[3];
-    const Weights4 w = weights4(wx, wy);
-    dot4<true>(image.pixels, image.stride, line * image.stride + column * 3, w, sum);
+    const Weights4 w = weights4(wx, wy);  // Rounded, and of padding there may be less than one of them.
+    alignas(64) int32_t offset[L];
+    storei(offset, line * image.stride + column * 3);
+    dot4<true>(image.pixels, image.stride, offset, w, sum);
     const F missing = (set(1) - covered_x * covered_y) * set(kOne4);
     const F whole = inverse(real(total_weight(w)) + missing);
     for (int c = 0; c < 3; c++) {
@@ -169,43 +176,63 @@ inline void sample_anywhere(const Geometry& G, const Position& p, bool is_near, 
     }
 }
 
-// One sample of every lane, by the fastest way that serves them all.
+// A vector of pixels on its way: where its windows begin and their weights, or, where those would reach outside of the
+// image, the samples themselves.
+template <class Weights>
+struct Prepared {
+    alignas(64) int32_t offset[L];
+    Weights weights;
+    bool inside;
+    F rgb[3];
+};
+
 template <bool antialias>
-ONEWARP_INLINE void sample(const Geometry& G, const Row& row, F u, F du, F dv, bool precise, F* rgb) {
+using Window = Prepared<std::conditional_t<antialias, Weights4, Weights2>>;
+
+template <bool antialias>
+ONEWARP_INLINE void prepare(const Geometry& G, const Row& row, F u, F du, F dv, bool precise, Window<antialias>& out) {
     const Image& image = G.image;
     const Position p = precise ? precise_positions(G, row, u, du, dv) : positions<antialias>(G, row, u, du, dv);
     const F x = p.x - set(0.5f), y = p.y - set(0.5f), first = set(antialias ? 1 : 0);
-    const M inside =
-        both(both(less_equal(first, x), less(x, set(G.x_last))), both(less_equal(first, y), less(y, set(G.y_last))));
-    if (precise || !all(inside)) {
-        return sample_anywhere<antialias>(G, p, precise, rgb);
-    }
+    const M in_x = both(less_equal(first, x), less(x, set(G.x_last)));
+    const M in_y = both(less_equal(first, y), less(y, set(G.y_last)));
+    out.inside = !precise && all(both(in_x, in_y));
+    if (!out.inside) return sample_anywhere<antialias>(G, p, precise, out.rgb);
     const I column = truncate(x), line = truncate(y);
     const F fx = x - real(column), fy = y - real(line);
-    const I offset = line * image.stride + column * 3;
-    I sum[3];
-    F unit = set(kLevel / kOne2);
-    if (antialias) {
-        F wx[4], wy[4];
-        taps(fx, p.extent_x, wx), taps(fy, p.extent_y, wy);
-        const Weights4 w = weights4(wx, wy);
-        const uint8_t* window = image.pixels - image.stride - 3;
-        if (image.tight)
-            dot4<true>(window, image.stride, offset, w, sum);
-        else
-            dot4<false>(window, image.stride, offset, w, sum);
-        // Rounded weights do not sum to one; divided by their sum, a plain area stays plain.
-        unit = inverse(real(total_weight(w))) * set(kLevel);
+    storei(out.offset, line * image.stride + column * 3);
+    if constexpr (antialias) {
+        F first_x, last_x, first_y, last_y;
+        outer_taps(fx, p.extent_x, first_x, last_x), outer_taps(fy, p.extent_y, first_y, last_y);
+        out.weights = exact_weights4(fx, first_x, last_x, fy, first_y, last_y);
     } else {
-        if (image.tight)
-            dot2<true>(image.pixels, image.stride, offset, fx, fy, sum);
-        else
-            dot2<false>(image.pixels, image.stride, offset, fx, fy, sum);
+        out.weights = weights2(fx, fy);
     }
-    for (int c = 0; c < 3; c++) rgb[c] = real(sum[c]) * unit;
 }
 
-// log2 on positive numbers, 2^x on [-126, 126]: minimax polynomials on one octave, to 9e-5 and 1e-4 of the value.
+template <bool antialias>
+ONEWARP_INLINE void weigh(const Image& image, const Window<antialias>& window, F* rgb) {
+    if (!window.inside) {
+        for (int c = 0; c < 3; c++) rgb[c] = window.rgb[c];
+        return;
+    }
+    I sum[3];
+    if constexpr (antialias) {
+        const uint8_t* corner = image.pixels - image.stride - 3;
+        if (image.tight)
+            dot4<true>(corner, image.stride, window.offset, window.weights, sum);
+        else
+            dot4<false>(corner, image.stride, window.offset, window.weights, sum);
+    } else {
+        if (image.tight)
+            dot2<true>(image.pixels, image.stride, window.offset, window.weights, sum);
+        else
+            dot2<false>(image.pixels, image.stride, window.offset, window.weights, sum);
+    }
+    for (int c = 0; c < 3; c++) rgb[c] = real(sum[c]) * set(kLevel / (antialias ? kOne4 : kOne2));
+}
+
+// log2 on positive numbers, and 2^x: minimax polynomials on one octave, to 9e-5 and to 1e-4 of the value.
 ONEWARP_INLINE F log2(F x) {
     F m, e;
     split(x, m, e);
@@ -215,7 +242,6 @@ ONEWARP_INLINE F log2(F x) {
     return fma(y, m, set(-2.51285462f)) + e;
 }
 ONEWARP_INLINE F exp2(F x) {
-    x = min(max(x, set(-126)), set(126));
     const F n = floor(x), f = x - n;
     F y = fma(set(0.07920424f), f, set(0.22433839f));
     y = fma(y, f, set(0.69645737f));
@@ -269,7 +295,7 @@ ONEWARP_INLINE void logit(const Colour& C, F* rgb) {
     const F least = set(1e-7f);
     for (int c = 0; c < 3; c++) rgb[c] = log2(max(set(1) - rgb[c], least) * rough_inverse(max(rgb[c], least)));
     affine(C.logit, C.logit_diagonal, rgb);
-    for (int c = 0; c < 3; c++) rgb[c] = inverse(set(1) + exp2(rgb[c]));
+    for (int c = 0; c < 3; c++) rgb[c] = good_inverse(set(1) + exp2(rgb[c]));
 }
 
 ONEWARP_INLINE void turn_hue(const Colour& C, F* rgb) {
@@ -328,21 +354,6 @@ ONEWARP_INLINE void write(const Request& request, const Image& image, int v, int
     if (request.number == Number::uint8) write(request, image.out, v, u, count, rgb);
 }
 
-// The mean of the samples of every sub-pixel.
-template <bool antialias>
-ONEWARP_INLINE void divided(const Geometry& G, const Division& n, int v, F left, F* rgb) {
-    F total[3] = {set(0), set(0), set(0)};
-    const F du = set(1.f / n.u), dv = set(1.f / n.v);
-    for (int j = 0; j < n.v; j++) {
-        const Row row = row_at(G.image, v + (j + 0.5) / n.v);
-        for (int i = 0; i < n.u; i++) {
-            sample<antialias>(G, row, left + set((i + 0.5f) / n.u), du, dv, n.precise, rgb);
-            for (int c = 0; c < 3; c++) total[c] = total[c] + rgb[c];
-        }
-    }
-    for (int c = 0; c < 3; c++) rgb[c] = total[c] * set(1.f / (n.u * n.v));
-}
-
 // Does the logits of those lanes again, exactly, where `before` is close to black or white but is neither.
 inline void logit_exactly(const Request& request, const Image& image, const Division& n, int v, int u, int count,
                           const F* before, F* rgb) {
@@ -375,6 +386,22 @@ inline void sample_small(const Request& request, const Image& image, const Divis
     for (int c = 0; c < 3; c++) rgb[c] = load(x[c]);
 }
 
+// The colour map, what is erased, and the way out, of `count` pixels of row v from column u.
+template <bool antialias>
+ONEWARP_INLINE void finish(const Request& request, const Image& image, const Colour& C, const Division& n, int v, int u,
+                           int count, F* rgb) {
+    if (C.has_logit) {
+        const F sampled[3] = {rgb[0], rgb[1], rgb[2]};
+        logit(C, rgb);
+        if (C.steep) logit_exactly(request, image, n, v, u, count, sampled, rgb);
+    } else if (antialias) {  // The filter's negative weights can leave 0..1, which logits never see.
+        for (int c = 0; c < 3; c++) rgb[c] = min(max(rgb[c], set(0)), set(1));
+    }
+    recolour(C, rgb);
+    if (image.erase) erase(request, image, v, lanes() + set(u + 0.5f), rgb);
+    write(request, image, v, u, count, rgb);
+}
+
 // Sets the prefetcher's goal to the last source row that output row v + kAhead can need.
 inline void look_ahead(const Request& request, const Image& image, int v) {
     const double* h = image.h;
@@ -390,6 +417,34 @@ inline void look_ahead(const Request& request, const Image& image, int v) {
     if ((goal - fetch.goal) * fetch.step > 0) fetch.goal = goal;
 }
 
+// The samples of `vectors` vectors of pixels of row v from column u, without their colour. Each step is done for all of
+// them before the next: no vector waits for its own last result.
+template <bool antialias>
+ONEWARP_INLINE void sample_row(const Geometry& G, const Division& n, const Row& middle, int v, int u, int vectors,
+                               F (*rgb)[3]) {
+    Window<antialias> windows[kTogether];
+    const F du = set(1.f / n.u), dv = set(1.f / n.v), samples = set(1.f / (n.u * n.v));
+    const bool whole = n.u * n.v == 1;
+    for (int j = 0; j < n.v; j++) {
+        const Row row = whole ? middle : row_at(G.image, v + (j + 0.5) / n.v);
+        for (int i = 0; i < n.u; i++) {
+            const F left = lanes() + set(u + (i + 0.5f) / n.u);
+            for (int k = 0; k < vectors; k++) {
+                G.image.prefetcher->advance(kLinesPerVector);
+                prepare<antialias>(G, row, left + set(static_cast<float>(k * L)), du, dv, n.precise, windows[k]);
+            }
+            for (int k = 0; k < vectors; k++) {
+                F sample[3];
+                weigh<antialias>(G.image, windows[k], sample);
+                for (int c = 0; c < 3; c++) rgb[k][c] = i + j ? rgb[k][c] + sample[c] : sample[c];
+            }
+        }
+    }
+    if (!whole)
+        for (int k = 0; k < vectors; k++)
+            for (int c = 0; c < 3; c++) rgb[k][c] = rgb[k][c] * samples;
+}
+
 // Columns u0 to u1 of rows v0 to v1, all divided alike.
 template <bool antialias>
 inline void rectangle(const Request& request, const Image& image, const Division& n, int v0, int v1, int u0, int u1) {
@@ -399,26 +454,16 @@ inline void rectangle(const Request& request, const Image& image, const Division
     for (int v = v0; v < v1; v++) {
         const Row row = row_at(image, v + 0.5);
         look_ahead(request, image, v);
-        for (int u = u0; u < u1; u += L) {
-            image.prefetcher->advance(kLinesPerVector);
-            const F left = lanes() + set(static_cast<float>(u));
-            const int count = u1 - u < L ? u1 - u : L;
-            F rgb[3];
-            if (small)
-                sample_small(request, image, n, v, u, count, rgb);
-            else if (n.u * n.v == 1)
-                sample<antialias>(G, row, left + set(0.5f), set(1), set(1), n.precise, rgb);
-            else
-                divided<antialias>(G, n, v, left, rgb);
-            const F sampled[3] = {rgb[0], rgb[1], rgb[2]};
-            // The filter's negative weights can leave 0..1.
-            if (antialias)
-                for (int c = 0; c < 3; c++) rgb[c] = min(max(rgb[c], set(0)), set(1));
-            if (C.has_logit) logit(C, rgb);
-            if (C.steep) logit_exactly(request, image, n, v, u, count, sampled, rgb);
-            recolour(C, rgb);
-            if (image.erase) erase(request, image, v, left + set(0.5f), rgb);
-            write(request, image, v, u, count, rgb);
+        for (int left = u0; left < u1; left += kTogether * L) {
+            F together[kTogether][3];
+            const int right = left + kTogether * L < u1 ? left + kTogether * L : u1;
+            if (!small) sample_row<antialias>(G, n, row, v, left, (right - left + L - 1) / L, together);
+            for (int u = left; u < right; u += L) {
+                F* rgb = together[(u - left) / L];
+                const int count = right - u < L ? right - u : L;
+                if (small) sample_small(request, image, n, v, u, count, rgb);
+                finish<antialias>(request, image, C, n, v, u, count, rgb);
+            }
         }
     }
 }

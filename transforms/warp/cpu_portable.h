@@ -22,6 +22,7 @@ ONEWARP_INLINE F floor(F a) { return __builtin_floorf(a); }
 ONEWARP_INLINE F root(F a) { return __builtin_sqrtf(a); }
 ONEWARP_INLINE F inverse(F a) { return 1 / a; }
 ONEWARP_INLINE F rough_inverse(F a) { return 1 / a; }
+ONEWARP_INLINE F good_inverse(F a) { return 1 / a; }
 ONEWARP_INLINE I truncate(F a) { return static_cast<I>(a); }
 ONEWARP_INLINE I round(F a) { return static_cast<I>(__builtin_rintf(a)); }
 ONEWARP_INLINE F real(I a) { return static_cast<F>(a); }
@@ -43,50 +44,73 @@ ONEWARP_INLINE void split(F x, F& mantissa, F& exponent) {
     __builtin_memcpy(&mantissa, &bits, 4);
 }
 
-// x * 2^n for whole n in [-126, 126].
+// x * 2^n for whole n; those beyond [-126, 126] count as these.
 ONEWARP_INLINE F scale(F x, F n) {
-    const uint32_t bits = static_cast<uint32_t>(static_cast<int>(n) + 127) << 23;
+    const uint32_t bits = static_cast<uint32_t>(static_cast<int>(min(max(n, -126.f), 126.f)) + 127) << 23;
     F power;
     __builtin_memcpy(&power, &bits, 4);
     return x * power;
 }
 
-// 14 bit weights: the products of x and y weights have 13 bits.
+// The 13 bit weights of 4 x 4 pixels, w[row][column].
 struct Weights4 {
-    I x[4], y[4];
+    I w[4][4];
 };
 ONEWARP_INLINE Weights4 weights4(const F* x, const F* y) {
     Weights4 w;
-    for (int k = 0; k < 4; k++) w.x[k] = round(x[k] * 16384.f), w.y[k] = round(y[k] * 16384.f);
+    for (int j = 0; j < 4; j++)
+        for (int k = 0; k < 4; k++) w.w[j][k] = (round(x[k] * 16384.f) * round(y[j] * 16384.f) + 0x4000) >> 15;
     return w;
 }
-
-ONEWARP_INLINE I product(I x, I y) { return (x * y + 0x4000) >> 15; }
 ONEWARP_INLINE I total_weight(const Weights4& w) {
     I total = 0;
     for (int j = 0; j < 4; j++)
-        for (int k = 0; k < 4; k++) total += product(w.x[k], w.y[j]);
+        for (int k = 0; k < 4; k++) total += w.w[j][k];
     return total;
+}
+// For weights of which the inner two follow from the outer two: linear, and their second differences. In x they are
+// made of integers that sum to one exactly, and row 1 takes what the other rows leave of them, so that all together sum
+// to one exactly, and a plain area stays plain.
+ONEWARP_INLINE Weights4 exact_weights4(F fx, F first_x, F last_x, F fy, F first_y, F last_y) {
+    const I f = round(fx * 8192.f), a = round(first_x * 8192.f), b = round(last_x * 8192.f);
+    const I x[4] = {a, 8192 - f + b - a - a, f + a - b - b, b};
+    const I y[4] = {round(first_y * 16384.f), 0, round((fy + first_y - 2 * last_y) * 16384.f), round(last_y * 16384.f)};
+    Weights4 w;
+    for (int k = 0; k < 4; k++) {
+        w.w[1][k] = x[k];
+        for (int j = 0; j < 4; j++) {
+            if (j == 1) continue;
+            w.w[j][k] = (2 * x[k] * y[j] + 0x4000) >> 15;
+            w.w[1][k] -= w.w[j][k];
+        }
+    }
+    return w;
 }
 
 template <bool>
-ONEWARP_INLINE void dot4(const uint8_t* pixels, int stride, I offset, const Weights4& w, I* rgb) {
+ONEWARP_INLINE void dot4(const uint8_t* pixels, int stride, const int32_t* offset, const Weights4& w, I* rgb) {
     rgb[0] = rgb[1] = rgb[2] = 0;
     for (int j = 0; j < 4; j++) {
-        const uint8_t* row = pixels + offset + static_cast<int64_t>(j) * stride;
+        const uint8_t* row = pixels + *offset + static_cast<int64_t>(j) * stride;
         for (int k = 0; k < 4; k++) {
-            const I weight = product(w.x[k], w.y[j]);
-            for (int c = 0; c < 3; c++) rgb[c] += weight * row[3 * k + c];
+            for (int c = 0; c < 3; c++) rgb[c] += w.w[j][k] * row[3 * k + c];
         }
     }
 }
 
-template <bool>
-ONEWARP_INLINE void dot2(const uint8_t* pixels, int stride, I offset, F fx, F fy, I* rgb) {
+struct Weights2 {
+    I upper[2], lower[2];
+};
+ONEWARP_INLINE Weights2 weights2(F fx, F fy) {
     const I w11 = round(fx * fy * 16384.f), w01 = round(fx * 16384.f) - w11, w10 = round(fy * 16384.f) - w11;
-    const I w00 = 16384 - w01 - w10 - w11;
-    const uint8_t *a = pixels + offset, *b = a + stride;
-    for (int c = 0; c < 3; c++) rgb[c] = w00 * a[c] + w01 * a[c + 3] + w10 * b[c] + w11 * b[c + 3];
+    return {{16384 - w01 - w10 - w11, w01}, {w10, w11}};
+}
+
+template <bool>
+ONEWARP_INLINE void dot2(const uint8_t* pixels, int stride, const int32_t* offset, const Weights2& w, I* rgb) {
+    const uint8_t *a = pixels + *offset, *b = a + stride;
+    for (int c = 0; c < 3; c++)
+        rgb[c] = w.upper[0] * a[c] + w.upper[1] * a[c + 3] + w.lower[0] * b[c] + w.lower[1] * b[c + 3];
 }
 
 // Three planes to L interleaved pixels.
