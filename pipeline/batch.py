@@ -1,6 +1,6 @@
 """What a loader delivers: a tuple of plain tensors that remembers where its pixels came from."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
 import torch
@@ -21,21 +21,28 @@ class Batch(tuple[Any, ...]):
     """
 
     matrix: Tensor | None
-    keys: Sequence[str] | None
     valid: Tensor | None
+    _keys: Sequence[str] | Callable[[], Sequence[str]] | None
 
     def __new__(
         cls,
         values: Iterable[Any],
         *,
         matrix: Tensor | None = None,
-        keys: Sequence[str] | None = None,
+        keys: Sequence[str] | Callable[[], Sequence[str]] | None = None,
         valid: Tensor | None = None,
     ) -> Self:
-        """Make a tuple of `values` with these attributes."""
+        """Make a tuple of `values` with these attributes; `keys` may be a function, called when they are read."""
         self = super().__new__(cls, values)
-        self.matrix, self.keys, self.valid = matrix, keys, valid
+        self.matrix, self._keys, self.valid = matrix, keys, valid
         return self
+
+    @property
+    def keys(self) -> Sequence[str] | None:
+        """The names of the samples."""
+        if callable(self._keys):
+            self._keys = self._keys()
+        return self._keys
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuilt, (tuple(self), self.matrix, self.keys, self.valid)
@@ -51,7 +58,7 @@ class Batch(tuple[Any, ...]):
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch with its tensors on `device`."""
         moved = [_moved(value, device) for value in self]
-        return Batch(moved, matrix=self.matrix, keys=self.keys, valid=self.valid)
+        return Batch(moved, matrix=self.matrix, keys=self._keys, valid=self.valid)
 
 
 def _moved(value: Any, device: torch.device | str) -> Any:

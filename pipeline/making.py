@@ -110,11 +110,11 @@ class Maker:
         y = self.lane.send(collate(targets))
         if augmentation is not None and augmentation.mixes and self.split == "train":
             x, y = self.lane.warp(lambda: augmentation.mix(x, y, job.hashes, self.seed, job.epoch))
-        keys = self.rows.keys(job.rows)
+        keys = self.rows.keys(job.rows) if self.with_keys else None
         return Batch(
-            (x, y, keys) if self.with_keys else (x, y),
+            (x, y) if keys is None else (x, y, keys),
             matrix=torch.from_numpy(matrix),
-            keys=keys,
+            keys=keys or (lambda: self.rows.keys(job.rows)),
             valid=torch.from_numpy(job.valid),
         )
 
