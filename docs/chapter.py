@@ -4,7 +4,8 @@
 # Chapter 5 of *Deep Learning for Coders*, cell by cell, on 489 photos of the Oxford-IIIT Pet data set (37 breeds), on a
 # CPU. This page is executed: `python docs/execute.py docs/chapter.py PHOTOS` writes it, figures and all. The chapter
 # has 7,390 photos, a GPU, and a ResNet whose weights come from the network; here the weights are EfficientNet-Lite0's,
-# which install from the package registry, and the figures are those of the small set.
+# which install from the package registry, and the figures are those of the small set. Photos: the Oxford-IIIT Pet
+# data set, CC BY-SA 4.0.
 #
 # ## From files to labels
 

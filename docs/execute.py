@@ -1,6 +1,6 @@
 """Execute a page: the cells of a script (`# %%`, `# %% [markdown]`) become Markdown, with their output and figures.
 
-`python docs/execute.py docs/chapter.py PHOTOS` writes `docs/chapter.md` and `docs/figures/chapter-N.png`.
+`python docs/execute.py docs/chapter.py PHOTOS` writes `docs/chapter.md` and `docs/figures/chapter-*`.
 """
 
 import ast
@@ -45,7 +45,8 @@ def run(code: str, names: dict[str, Any], figures: Path, stem: str) -> list[str]
     found = [f"```text\n{printed.getvalue().rstrip()}\n```"] if printed.getvalue().strip() else []
     for index, figure in enumerate(value if isinstance(value, tuple | list) else [value]):
         if isinstance(figure, Figure):
-            name = f"{stem}-{index}.png"
+            photos = len(figure.axes[0].images) > 0 and figure.axes[0].images[0].get_array().ndim == 3
+            name = f"{stem}-{index}.{'jpg' if photos else 'png'}"
             figure.savefig(figures / name, dpi=DPI)
             found.append(f"![figure](figures/{name})")
         elif figure is value and value is not None:

@@ -50,7 +50,7 @@ def grid(
     columns = columns or max(1, min(len(images), math.ceil(math.sqrt(max(len(images), 1)))))
     rows = max(1, math.ceil(len(images) / columns))
     lines = max((title.count("\n") + 1 for title in titles if title), default=0)
-    size = figsize or (columns * cell, rows * (cell + 0.19 * lines))
+    size = figsize or (columns * cell, rows * (cell + 0.06 + 0.19 * lines))
     figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02))
     for index, axes in enumerate(np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).flat):
         axes.axis("off")
