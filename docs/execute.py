@@ -30,7 +30,8 @@ def main(script: Path, photos: Path) -> None:
         else:
             page.append(f"```python\n{text.strip()}\n```")
             page += run(text.strip(), names, figures, f"{script.stem}-{len(page)}")
-        script.with_suffix(".md").write_text("\n\n".join(page) + "\n")
+        text = "\n\n".join(page) + "\n"
+        script.with_suffix(".md").write_text(text.replace(str(photos), "pets/images"))  # not this machine's path
 
 
 def run(code: str, names: dict[str, Any], figures: Path, stem: str) -> list[str]:
