@@ -453,6 +453,8 @@ def warp_kernel(
     hidden = (word & FILL) != 0
     count_u, count_v = word & 15, tl.where(hidden, 0, (word >> COUNT_V) & 15)
     count_u = tl.maximum(count_u, 1)
+    if not antialias:  # one sample, however large the footprint
+        count_u, count_v = tl.minimum(count_u, 1), tl.minimum(count_v, 1)
     side_u, side_v = 1.0 / count_u, 1.0 / tl.maximum(count_v, 1)
     soft = tl.where((word & COPY) != 0, 0.0, 1.0)
     scale = side_u * side_v * (1 / 255)

@@ -109,7 +109,7 @@ RECIPES = {
 
 
 def images_and_keys() -> tuple[Packed, list[str]]:
-    sizes = [(300, 400), (400, 300), (333, 500), (100, 120), (64, 65)] * 2
+    sizes = [(300, 400), (400, 300), (333, 500), (100, 120), (64, 65), (64, 64)]
     return Packed.of([np.zeros((h, w, 3), np.uint8) for h, w in sizes]), [f"{i}.jpg" for i in range(len(sizes))]
 
 

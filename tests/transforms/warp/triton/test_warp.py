@@ -108,6 +108,11 @@ def test_footprints_that_are_divided(rows):
     agree(*both(noise(1, 120, 140, 3), homography, OutSpec((33, 20))))
 
 
+def test_without_a_filter_a_large_footprint_is_one_sample():
+    homography = torch.tensor([[[4.0, 0.3, 1], [-0.2, 4.1, 2], [0.001, 0, 1]]])
+    agree(*both(noise(1, 120, 140, 3), homography, OutSpec((33, 20), antialias=False)))
+
+
 def test_tiles_are_done_as_the_reference_would():
     images = noise(40, 50, 60, 3)
     homography = homographies(40, (50, 60), (70, 100), seed=8, tilt=0.01)
@@ -121,12 +126,13 @@ def test_tiles_are_done_as_the_reference_would():
     assert torch.equal(copies.all(1), moves_whole_pixels(homography, (70, 100)))
 
 
-@pytest.mark.parametrize("padding", ["reflection", (0.2, 0.4, 0.6)])
-def test_where_w_vanishes_and_beyond(padding):
-    tilted = torch.tensor([[[3.0, 0, 5], [0.5, 2, -3], [-0.03, 0.01, 1.1]], [[1, 0, 0], [0, 1, 0], [0, 0, -1]]])
-    v, u = torch.meshgrid(torch.arange(9.0), torch.arange(60.0), indexing="ij")
-    found, expected = both(noise(2, 30, 40, 3), tilted, OutSpec((9, 60), padding=padding))
-    w = -0.03 * (u + 0.5) + 0.01 * (v + 0.5) + 1.1
+@pytest.mark.parametrize(("padding", "antialias"), [("reflection", False), ((0.2, 0.4, 0.6), True)])
+def test_where_w_vanishes_and_beyond(padding, antialias):
+    tilted = torch.tensor([[[1.5, 0, 5], [0.5, 2, -3], [-0.07, 0.01, 1.1]], [[1, 0, 0], [0, 1, 0], [0, 0, -1]]])
+    v, u = torch.meshgrid(torch.arange(9.0), torch.arange(24.0), indexing="ij")
+    spec = OutSpec((9, 24), padding=padding, antialias=antialias)
+    found, expected = both(noise(2, 30, 40, 3), tilted, spec)
+    w = -0.07 * (u + 0.5) + 0.01 * (v + 0.5) + 1.1
     agree(found[:1, :, w > 0.05], expected[:1, :, w > 0.05])  # below, sub-pixels of one pixel fall on both sides
     fill = torch.tensor((0.0, 0, 0) if isinstance(padding, str) else padding).reshape(3, 1)
     assert (found[0][:, w < -0.05] - fill).abs().max() < 1e-6
