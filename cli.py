@@ -24,6 +24,7 @@ COMMANDS = {
     "fetch": ("pipeline", "Download a data set, check it, unpack it."),
     "train": ("trainers", "Train on a cache: a model, and a report."),
     "predict": ("trainers", "What photos show, according to a trained model."),
+    "bench": ("benchmarks", "Measurements beside peers: augment, quality, presize, load, train."),
     "demo": ("trainers", "The main job, end to end, with a report to look at."),
 }
 """By name: the package whose `commands.py` holds it, and what it does."""

@@ -1,0 +1,38 @@
+"""Real photos as squares in memory: what every contender of a benchmark is given."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from ..pipeline.items import get_image_files
+from ..transforms.decoding import decode_pixels
+from ..transforms.resizing import Sizing, resize
+
+PETS = Path(__file__).resolve().parents[2] / "shared" / "data" / "pets" / "images"
+"""Where photos are looked for if no folder is named: `shared/` beside the repository."""
+
+
+def squares(folder: Path, count: int, side: int) -> NDArray[np.uint8]:
+    """`uint8[count, side, side, 3]`: the middle of photos of `folder`, evenly chosen; fewer photos come again.
+
+    Raises `UsageError` where there are none.
+    """
+    files = [path for path in get_image_files(folder)] if folder.is_dir() else []
+    if not files:
+        raise UsageError(f"photos must lie in a folder, but {folder} has none; name one that has with --photos")
+    chosen = files[:: max(1, len(files) // count)][:count]
+    sizing = Sizing(side, "crop", enlarge=True)
+    rows = np.stack([np.asarray(resize(decode_pixels(path, side), sizing)[0]) for path in chosen])
+    return np.ascontiguousarray(rows[np.arange(count) % len(rows)])
+
+
+def padded(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The same rows in memory that is aligned to pages, as a mapped cache is."""
+    buffer = np.zeros(rows.size + 4096, np.uint8)
+    start = -buffer.ctypes.data % 4096
+    there: NDArray[Any] = buffer[start : start + rows.size].reshape(rows.shape)
+    there[:] = rows
+    return there

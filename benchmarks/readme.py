@@ -1,0 +1,125 @@
+"""The tables of the READMEs, from the results: `python -m onewarp.benchmarks.readme` writes them.
+
+A test holds the pages to what this makes of the JSON, so no figure in them is typed.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError
+from . import augment, quality, results
+
+ROOT = Path(__file__).resolve().parents[1]
+HEADLINE = (augment.FUSED, augment.ALONE)
+"""The pair that the project exists for comes first."""
+ELSEWHERE = (augment.DRAWING,)
+"""Rows that are no way to augment."""
+
+
+def between(page: str, name: str, body: str) -> str:
+    """The page with `body` between the marks `<!-- name: begin -->` and `<!-- name: end -->`."""
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+    head, found, rest = page.partition(begin)
+    _, closed, tail = rest.partition(end)
+    if not found or not closed:
+        raise UsageError(f"the page must have the marks {begin.strip()} and {end}, but has not: put them in")
+    return head + begin + body + end + tail
+
+
+def speed_table(found: Mapping[str, Any], fidelity: Sequence[Any]) -> str:
+    """Markdown: images a second on one core and on all, how many times faster the fused warp is, and PSNR."""
+    rows = found["rows"]
+    most = max((row["threads"] for row in rows), default=1)
+    settings = [f"{side} -> {quality.SIZE}" for side in quality.SIDES]
+    head = ["way", "images/s, one core", "fused is faster by", f"images/s, {most} cores"]
+    head += [f"PSNR, {setting.replace('->', 'to')}" for setting in settings]
+    lines = [f"| {' | '.join(head)} |", "|---|" + "--:|" * (len(head) - 1)]
+    base = augment.rate(rows, augment.FUSED)
+    for name in ordered(rows):
+        one, many = augment.rate(rows, name), augment.rate(rows, name, most)
+        times = f"{base / one:,.1f} x" if base and one and name != augment.FUSED else ""
+        cells = [bold(name), said(one, rows, name), times, "" if most == 1 else said(many, rows, name)]
+        for setting in settings:
+            level = quality.level(fidelity, name, setting)
+            cells.append("" if level is None else f"{level:.1f} dB")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def ordered(rows: Sequence[Any]) -> list[str]:
+    """Names of rows: the headline, then by speed, then what was not measured."""
+    names = dict.fromkeys(row["name"] for row in rows)
+    rest = [name for name in names if name not in (*HEADLINE, *ELSEWHERE)]
+    return [*(n for n in HEADLINE if n in names), *sorted(rest, key=lambda n: -(augment.rate(rows, n) or 0))]
+
+
+def bold(name: str) -> str:
+    """The headline stands out."""
+    return f"**{name}**" if name in HEADLINE else name
+
+
+def said(rate: float | None, rows: Sequence[Any], name: str) -> str:
+    """A rate, or why there is none."""
+    if rate is not None:
+        return f"{rate:,.0f}"
+    return next(str(row["status"]) for row in rows if row["name"] == name)
+
+
+def quality_table(found: Mapping[str, Any]) -> str:
+    """Markdown: mean and least PSNR of each contender for each setting."""
+    settings = list(dict.fromkeys(row["setting"] for row in found["rows"]))
+    lines = [f"| way | {' | '.join(settings)} |", "|---|" + "--:|" * len(settings)]
+    for name in dict.fromkeys(row["name"] for row in found["rows"]):
+        cells = []
+        for setting in settings:
+            row = results.measured(found["rows"], name=name, setting=setting)
+            cells.append("" if row is None else f"{row['psnr']['mean']:.1f} ({row['psnr']['least']:.1f})")
+        absent = {row["status"] for row in found["rows"] if row["name"] == name} - {"measured"}
+        lines.append(f"| {name}{''.join(f', {status}' for status in absent)} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def asked_table(found: Sequence[Mapping[str, Any]]) -> str:
+    """Markdown: what was asked beside what was measured, losses too."""
+    lines = ["| measure | asked, at least | measured | |", "|---|--:|--:|---|"]
+    for result in found:
+        for one in result["asked"]:
+            holds = "" if one["holds"] else "**missed**"
+            lines.append(f"| {one['measure']} | {one['asked']:,} | {one['got']:,} | {holds} |")
+    return "\n".join(lines) + "\n"
+
+
+def caption(found: Mapping[str, Any]) -> str:
+    """What a table was measured on."""
+    machine, settings = found["machine"], found["settings"]
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    told = ", ".join(f"{name} {value}" for name, value in settings.items())
+    return f"\n{machine['processor']}, {machine['cores']} cores; commit {found['commit']}; {told}; {versions}.\n"
+
+
+def pages(folder: Path = results.RESULTS) -> dict[Path, str]:
+    """The pages as they have to be."""
+    speed, fidelity = results.read("augment", folder=folder), results.read("quality", folder=folder)
+    rows = fidelity[0]["rows"] if fidelity else []
+    main, method = ROOT / "README.md", ROOT / "benchmarks" / "README.md"
+    front = "".join(speed_table(one, rows) + caption(one) for one in speed)
+    levels = "".join(quality_table(one) + caption(one) for one in fidelity)
+    asked = asked_table([*speed, *fidelity]) if speed or fidelity else ""
+    detail = between(method.read_text(encoding="utf-8"), "quality", levels)
+    return {
+        main: between(main.read_text(encoding="utf-8"), "table", front),
+        method: between(detail, "asked", asked),
+    }
+
+
+def main() -> int:
+    """Write the pages."""
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""Timing: every contender in every round, each round in another order, after a warm-up."""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..pipeline.progress import Reporter
+
+SLOW = 0.6
+"""Contenders whose call takes longer than so many seconds are in every other round."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Seconds of one call in one round: by the clock, and of the process's processor time.
+
+    Others on the machine disturb processor time less: it is the measure for one core.
+    """
+
+    clock: float
+    cpu: float
+
+
+def timed(call: Callable[[], Any], seconds: float) -> Turn:
+    """The mean call of as many as fill `seconds`, at least one."""
+    calls, clock, cpu = 0, time.perf_counter(), time.process_time()
+    while not calls or time.perf_counter() - clock < seconds:
+        call()
+        calls += 1
+    return Turn((time.perf_counter() - clock) / calls, (time.process_time() - cpu) / calls)
+
+
+def in_rounds(
+    contenders: Mapping[str, Callable[[], Any]], rounds: int, seconds: float, progress: Reporter, seed: int = 0
+) -> dict[str, list[Turn]]:
+    """Turns of every contender over the rounds, in an order that differs from round to round."""
+    slow = {name for name, call in contenders.items() if timed(call, 0).clock > SLOW}
+    turns: dict[str, list[Turn]] = {name: [] for name in contenders}
+    order, draws = list(contenders), random.Random(seed)
+    for i in range(rounds):
+        draws.shuffle(order)
+        for name in order:
+            if i % 2 == 0 or name not in slow:
+                turns[name].append(timed(contenders[name], seconds))
+            progress.advance(1)
+    return turns
+
+
+def quartiles(values: list[float]) -> list[float]:
+    """Lower quartile, median, upper quartile."""
+    return [round(float(q), 2) for q in np.quantile(values, [0.25, 0.5, 0.75])]
