@@ -46,7 +46,8 @@ def resampled(batch: Tensor, matrix: Any, size: tuple[int, int]) -> Tensor:
     y, x = torch.meshgrid(y, x, indexing="ij")
     places = torch.stack([x, y, torch.ones_like(x)], -1).reshape(1, -1, 3) @ normalised.transpose(1, 2)
     grid = (places[..., :2] / places[..., 2:]).reshape(count, *size, 2)
-    return F.grid_sample(batch, grid, padding_mode="reflection", align_corners=False)
+    found: Tensor = F.grid_sample(batch, grid, padding_mode="reflection", align_corners=False)
+    return found
 
 
 def affine(batch: Tensor, maps: Any) -> Tensor:
@@ -56,4 +57,5 @@ def affine(batch: Tensor, maps: Any) -> Tensor:
     shift = maps[..., 3, None, None]
     if torch.equal(torch.diag_embed(diagonal), maps[..., :3]):
         return torch.addcmul(shift, batch, diagonal[..., None, None])
-    return torch.einsum("nij,njhw->nihw", maps[..., :3], batch) + shift
+    mixed: Tensor = torch.einsum("nij,njhw->nihw", maps[..., :3], batch) + shift
+    return mixed

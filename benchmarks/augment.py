@@ -51,8 +51,8 @@ def recipe() -> list[Transform]:
     return [*sorted(found, key=lambda t: not isinstance(t, Geometric)), Normalize(MEAN, STD)]
 
 
-def prepare(rows: Any, threads: int) -> tuple[Job, Gate, dict[str, Contender], dict[str, str]]:
-    """The job, its gate, all contenders that can run here, and why others cannot."""
+def prepare(rows: Any, threads: int) -> tuple[Gate, dict[str, Contender], dict[str, str]]:
+    """The gate, all contenders that can run here, and why others cannot."""
     fused, singly = fuse(recipe()), fuse(recipe(), one_by_one=True)
     sizes, keys = np.full((len(rows), 2), rows.shape[1]), np.arange(len(rows), dtype=np.uint64)
     plan, steps = (f.plan(sizes, keys, SEED, split="train") for f in (fused, singly))
@@ -68,7 +68,7 @@ def prepare(rows: Any, threads: int) -> tuple[Job, Gate, dict[str, Contender], d
             missing[name] = "not installed"
         else:
             found[name] = Contender(peer.make(job), None if peer.own_draws else ROUNDED)
-    return job, gate, found, missing
+    return gate, found, missing
 
 
 def ours(fused: Fused, job: Job, missing: dict[str, str]) -> Iterator[tuple[str, Contender]]:
@@ -136,13 +136,15 @@ def held(gate: Gate, contenders: dict[str, Contender], images: int) -> Iterator[
 
 def compare(rows: Any, threads: int, rounds: int, seconds: float, progress: Reporter) -> list[dict[str, Any]]:
     """Rows for one number of threads; who fails the gate is not timed."""
-    job, gate, contenders, missing = prepare(rows, threads)
+    gate, contenders, missing = prepare(rows, threads)
     verdicts = dict(held(gate, contenders, len(rows)))
     passed = {name: contenders[name].call for name, verdict in verdicts.items() if verdict["status"] == "measured"}
     turns = in_rounds(passed, rounds, seconds, progress)
     found = []
     for name, verdict in verdicts.items():
-        speed = {"images_per_second": speeds(turns[name], len(rows)), "rounds": len(turns[name])} if name in turns else {}
+        speed = (
+            {"images_per_second": speeds(turns[name], len(rows)), "rounds": len(turns[name])} if name in turns else {}
+        )
         found.append({"name": name, "threads": threads, **verdict, **speed})
     for name, reason in missing.items():
         status = reason if reason in results.STATUSES else "failed"

@@ -1,7 +1,12 @@
 """The command `onewarp bench`: it measures, writes JSON and a picture, and prints a table."""
 
+import importlib
 import json
-from collections.abc import Sequence
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -87,17 +92,18 @@ def speeds(found: Any) -> list[tuple[str, str, float | None]]:
 @PHOTOS
 @OUT
 @JSON
-@click.option("--device", type=click.Choice(["cpu"]), default="cpu", show_default=True)
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Of our warp.")
 @click.option("--count", default=24, show_default=True, help="Photos.")
 def bench_quality(device: str, photos: Path, out: Path | None, as_json: bool, count: int) -> None:
     """PSNR of each chain of operations beside the spline through the photo, under the chain's own map."""
     with reporter(3 * count, "quality", quiet=as_json) as progress:
-        found = quality.measure(photos, count, progress)
+        found = quality.measure(photos, count, progress, device)
     told: list[tuple[str, str, float | None]] = []
+    first = f"{quality.SIDES[0]} -> {quality.SIZE}"
     for row in found["rows"]:
         level = row["psnr"] if row["status"] == "measured" else None
         words = row["reason"] if level is None else f"{level['mean']:.2f} (at least {level['least']:.2f})"
-        bar = level["mean"] if level and row["setting"] == "460 -> 224" else None
+        bar = level["mean"] if level and row["setting"] == first else None
         told.append((f"{row['name']}, {row.get('setting', '')}", words, bar))
     tell(found, out, as_json, told, "dB")
 
@@ -132,27 +138,84 @@ def tell(
     console.print(asked)
 
 
-@bench.command(name="presize", context_settings={"ignore_unknown_options": True, "help_option_names": []})
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def bench_presize(arguments: tuple[str, ...]) -> None:
-    """Decoding and resizing; arguments as of `python -m onewarp.benchmarks.presize`."""
-    from . import presize
+@bench.command(name="presize")
+@PHOTOS
+@OUT
+@JSON
+@click.option("--size", default=460, show_default=True)
+@click.option("--rounds", default=7, show_default=True)
+@click.option("--limit", default=48, show_default=True, help="Photos at most.")
+@click.option("--simd", help="The Python of an environment with pillow-simd.")
+def bench_presize(
+    photos: Path, out: Path | None, as_json: bool, size: int, rounds: int, limit: int, simd: str | None
+) -> None:
+    """Decoding and resizing, one core."""
+    with kept(out, "presize") as path:
+        arguments = [str(photos), "--size", str(size), "--rounds", str(rounds), "--limit", str(limit)]
+        delegated("presize", [*arguments, "--out", str(path), *(["--simd", simd] if simd else [])], as_json, path)
 
-    presize.main(list(arguments), standalone_mode=False)
 
-
-@bench.command(name="load", context_settings={"ignore_unknown_options": True, "help_option_names": []})
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def bench_load(arguments: tuple[str, ...]) -> None:
-    """Loading; arguments as of `python -m onewarp.benchmarks.load`: run PHOTOS WORK --out RESULTS.json."""
-    from . import load
-
-    load.main(list(arguments), standalone_mode=False)
+@bench.command(name="load")
+@PHOTOS
+@OUT
+@JSON
+@click.option("--work", type=click.Path(path_type=Path), help="Keep the written formats here, and find them again.")
+@click.option("--rows", default=1536, show_default=True)
+@click.option("--rounds", default=3, show_default=True)
+@click.option("--workers", multiple=True, type=int, default=(1,), show_default=True)
+def bench_load(
+    photos: Path,
+    out: Path | None,
+    as_json: bool,
+    work: Path | None,
+    rows: int,
+    rounds: int,
+    workers: tuple[int, ...],
+) -> None:
+    """Reading rows, and from rows to augmented batches."""
+    with kept(out, "load") as path, tempfile.TemporaryDirectory() as folder:
+        arguments = ["run", str(photos), str(work or folder), "--rows", str(rows), "--rounds", str(rounds)]
+        for several in workers:
+            arguments += ["--workers", str(several)]
+        delegated("load", [*arguments, "--out", str(path)], as_json, path)
 
 
 @bench.command(name="train")
-def bench_train() -> None:
+@OUT
+@JSON
+def bench_train(out: Path | None, as_json: bool) -> None:
     """The Learner beside fastai's, step by step; exit 1 where they part."""
     from . import train
 
-    raise SystemExit(train.main())
+    found = train.parity()
+    text = json.dumps({**asdict(found), "holds": found.holds}, indent=1)
+    if out is not None:
+        with kept(out, "train") as path:
+            path.write_text(text + "\n")
+    if as_json:
+        click.echo(text)
+    else:
+        table = Table("largest difference", "", title="the Learner beside fastai's")
+        for name, value in asdict(found).items():
+            table.add_row(name, f"{value:.2e}" if isinstance(value, float) else str(value))
+        Console().print(table)
+    if not found.holds:
+        raise SystemExit(1)
+
+
+@contextmanager
+def kept(out: Path | None, suite: str) -> Iterator[Path]:
+    """The file for a suite's JSON: in `out`, or one that goes again."""
+    with tempfile.TemporaryDirectory() as folder:
+        there = Path(folder) if out is None else out
+        there.mkdir(parents=True, exist_ok=True)
+        yield there / f"{results.slug(results.about(suite, 'cpu', {}))}.json"
+
+
+def delegated(suite: str, arguments: list[str], as_json: bool, path: Path) -> None:
+    """Run a suite's own command, which says on stdout or stderr what it finds; with `as_json` stdout has only JSON."""
+    command: click.Command = importlib.import_module(f".{suite}", __package__).main
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        command.main(arguments, standalone_mode=False)
+    if as_json:
+        click.echo(path.read_text().rstrip())

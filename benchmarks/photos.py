@@ -20,7 +20,7 @@ def squares(folder: Path, count: int, side: int) -> NDArray[np.uint8]:
 
     Raises `UsageError` where there are none.
     """
-    files = [path for path in get_image_files(folder)] if folder.is_dir() else []
+    files = get_image_files(folder) if folder.is_dir() else []
     if not files:
         raise UsageError(f"photos must lie in a folder, but {folder} has none; name one that has with --photos")
     chosen = files[:: max(1, len(files) // count)][:count]

@@ -39,31 +39,29 @@ def drawn(count: int, side: int, seed: int = SEED) -> list[Chain]:
     place = draw(seed, 0, keys, "crop", 3)
     box = np.rint(np.sqrt(place.uniform(0, MIN_SCALE, 1)) * side).astype(int)
     x, y = (np.floor(place.uniform(i) * (side - box + 1)).astype(int) for i in (1, 2))
-    return [
-        Chain(tuple(m[i] for m in moved), (int(x[i]), int(y[i]), int(box[i])), SIZE) for i in range(count)
-    ]
+    return [Chain(tuple(m[i] for m in moved), (int(x[i]), int(y[i]), int(box[i])), SIZE) for i in range(count)]
 
 
-def warped(image: NDArray[np.uint8], matrix: Array, size: tuple[int, int], **how: Any) -> Any:
-    """One image through the warp, colours as they are: `[1, 3, h, w]`."""
-    same = torch.eye(3, 4)[None]
-    h = torch.from_numpy(matrix[None]).float()
-    return warp(torch.from_numpy(image)[None], h, None, same, OutSpec(size, **how))
+def warped(image: NDArray[np.uint8], matrix: Array, size: int, device: str, **how: Any) -> Any:
+    """One image through the warp, colours as they are: `[1, 3, h, w]` on the host."""
+    rows, same = torch.from_numpy(image)[None].to(device), torch.eye(3, 4, device=device)[None]
+    h = torch.from_numpy(matrix[None]).float().to(device)
+    return warp(rows, h, None, same, OutSpec((size, size), **how)).cpu()
 
 
-def fused(image: NDArray[np.uint8], chain: Chain, antialias: bool) -> Rendered:
+def fused(image: NDArray[np.uint8], chain: Chain, device: str, antialias: bool) -> Rendered:
     """One warp of the product."""
     found = chain.maps(image.shape[0])
-    done = warped(image, maps.whole(found), (chain.size, chain.size), antialias=antialias)
+    done = warped(image, maps.whole(found), chain.size, device, antialias=antialias)
     return interleaved(done) * 255, found
 
 
-def one_at_a_time(image: NDArray[np.uint8], chain: Chain) -> Rendered:
+def one_at_a_time(image: NDArray[np.uint8], chain: Chain, device: str) -> Rendered:
     """The same kernel for every operation, bytes in between."""
     found, done = chain.maps(image.shape[0]), image
     for i, matrix in enumerate(found):
         side = chain.size if i == len(found) - 1 else image.shape[0]
-        moved = warped(done, matrix, (side, side), dtype=torch.uint8, layout="channels_last")
+        moved = warped(done, matrix, side, device, dtype=torch.uint8, layout="channels_last")
         done = moved[0].permute(1, 2, 0).contiguous().numpy()
     return done.astype(np.float64), found
 
@@ -77,23 +75,21 @@ def one_at_a_time_in_torch(image: NDArray[np.uint8], chain: Chain) -> Rendered:
     return interleaved(batch), found
 
 
-OURS: dict[str, Render] = {
-    FUSED: partial(fused, antialias=True),
-    PLAIN: partial(fused, antialias=False),
-    ALONE: one_at_a_time,
-    TORCH: one_at_a_time_in_torch,
-}
-
-
-def contenders() -> tuple[dict[str, Render], dict[str, str]]:
-    """Everyone who is installed, and who is not."""
-    found = {**OURS, **{name: peer.render for name, peer in PEERS.items() if find_spec(peer.package)}}
+def contenders(device: str) -> tuple[dict[str, Render], dict[str, str]]:
+    """Everyone who is installed, and who is not; our warp runs on `device`, all else on the CPU."""
+    ours: dict[str, Render] = {
+        FUSED: partial(fused, device=device, antialias=True),
+        PLAIN: partial(fused, device=device, antialias=False),
+        ALONE: partial(one_at_a_time, device=device),
+        TORCH: one_at_a_time_in_torch,
+    }
+    found = {**ours, **{name: peer.render for name, peer in PEERS.items() if find_spec(peer.package)}}
     return found, {name: "not installed" for name in PEERS if name not in found}
 
 
-def chains(rows: NDArray[np.uint8], progress: Reporter | None = None) -> list[dict[str, Any]]:
+def chains(rows: NDArray[np.uint8], progress: Reporter | None = None, device: str = "cpu") -> list[dict[str, Any]]:
     """Rows for photos of one side, `uint8[N, S, S, 3]`, rendered at 224."""
-    side, (renders, missing) = rows.shape[1], contenders()
+    side, (renders, missing) = rows.shape[1], contenders(device)
     found: dict[str, list[float]] = {name: [] for name in renders}
     failed: dict[str, str] = {}
     for image, chain in zip(rows, drawn(len(rows), side), strict=True):
@@ -152,12 +148,12 @@ def supersampled(image: NDArray[np.uint8], matrix: Array, size: int, samples: in
     return np.moveaxis(maps.box_means(found[0].numpy(), samples), 0, -1)
 
 
-def reductions(rows: NDArray[np.uint8], progress: Reporter | None = None) -> list[dict[str, Any]]:
+def reductions(rows: NDArray[np.uint8], progress: Reporter | None = None, device: str = "cpu") -> list[dict[str, Any]]:
     """Rows for strong reductions, beside 8 x 8 bilinear samples."""
     ways: dict[str, Callable[[NDArray[np.uint8], Array, int], Array]] = {
-        FUSED: lambda image, m, size: interleaved(warped(image, m, (size, size))) * 255,
+        FUSED: lambda image, m, size: interleaved(warped(image, m, size, device)) * 255,
         BILINEAR: supersampled,
-        PLAIN: lambda image, m, size: interleaved(warped(image, m, (size, size), antialias=False)) * 255,
+        PLAIN: lambda image, m, size: interleaved(warped(image, m, size, device, antialias=False)) * 255,
     }
     each: dict[tuple[str, str], list[float]] = {}
     for image in rows:
@@ -183,10 +179,13 @@ def asked(rows: Sequence[Any]) -> list[dict[str, Any]]:
     if own is not None:
         found.append(results.asked("460 -> 224, antialiased, dB", 51.0, own))
         singly = [n for n in (ALONE, TORCH, *PEERS) if n not in ("fastai: fused", "cv2: composed")]
-        for names, least in ((["fastai: fused"], 4.0), (singly, 9.0)):
-            for name in names:
-                if (other := level(rows, name, "460 -> 224")) is not None:
-                    found.append(results.asked(f"460 -> 224, over {name}, dB", least, own - other))
+        peers = [("fastai: fused", 4.0), *((name, 9.0) for name in singly)]
+        levels = [(name, least, level(rows, name, "460 -> 224")) for name, least in peers]
+        found += [
+            results.asked(f"460 -> 224, over {name}, dB", least, own - other)
+            for name, least, other in levels
+            if other is not None
+        ]
     if (close := level(rows, FUSED, "256 -> 224")) is not None:
         found.append(results.asked("256 -> 224, antialiased, dB", 46.0, close))
     for setting in shrinks(SIDES[0]):
@@ -196,11 +195,11 @@ def asked(rows: Sequence[Any]) -> list[dict[str, Any]]:
     return found
 
 
-def measure(folder: Path, count: int, progress: Reporter | None = None) -> dict[str, Any]:
+def measure(folder: Path, count: int, progress: Reporter | None = None, device: str = "cpu") -> dict[str, Any]:
     """The result of the suite on `count` photos of a folder."""
     rows = []
     for side in SIDES:
-        rows += chains(photos.squares(folder, count, side), progress)
-    rows += reductions(photos.squares(folder, count, SIDES[0]), progress)
+        rows += chains(photos.squares(folder, count, side), progress, device)
+    rows += reductions(photos.squares(folder, count, SIDES[0]), progress, device)
     settings = {"photos": count, "sides": list(SIDES), "size": SIZE, "seed": SEED, "samples": 8}
-    return {**results.about("quality", "cpu", settings), "rows": rows, "asked": asked(rows)}
+    return {**results.about("quality", device, settings), "rows": rows, "asked": asked(rows)}

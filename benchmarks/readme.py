@@ -64,7 +64,7 @@ def said(rate: float | None, rows: Sequence[Any], name: str) -> str:
     """A rate, or why there is none."""
     if rate is not None:
         return f"{rate:,.0f}"
-    return next(str(row["status"]) for row in rows if row["name"] == name)
+    return next((str(r["status"]) for r in rows if r["name"] == name and r["status"] != "measured"), "")
 
 
 def quality_table(found: Mapping[str, Any]) -> str:

@@ -58,9 +58,7 @@ def fastai_fused(job: Job) -> Callable[[], Any]:
     from fastai.vision.all import IntToFloatTensor, Normalize, Pipeline, TensorImage, aug_transforms
 
     normalise = Normalize.from_stats(MEAN, STD, cuda=False)
-    pipeline = Pipeline(
-        [IntToFloatTensor(), *aug_transforms(size=SIZE, min_scale=MIN_SCALE), normalise], split_idx=0
-    )
+    pipeline = Pipeline([IntToFloatTensor(), *aug_transforms(size=SIZE, min_scale=MIN_SCALE), normalise], split_idx=0)
     return partial(pipeline, TensorImage(job.collated))
 
 
@@ -194,9 +192,7 @@ def cv2_composed(job: Job) -> Callable[[], Any]:
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
     def warp(i: int) -> None:
-        found = cv2.warpPerspective(
-            job.rows[i], matrices[i], (SIZE, SIZE), flags=flags, borderMode=cv2.BORDER_REFLECT
-        )
+        found = cv2.warpPerspective(job.rows[i], matrices[i], (SIZE, SIZE), flags=flags, borderMode=cv2.BORDER_REFLECT)
         cv2.split(cv2.LUT(found, tables[i]), list(out[i]))
 
     return job.each(warp, lambda _: out)
@@ -211,8 +207,6 @@ def colour_tables(plan: Plan) -> NDArray[np.float32]:
     z = np.log(x / (1 - x)) * logit[diagonal][:, None] + logit[:, None, :, 3]
     tables = colour[diagonal][:, None] / (1 + np.exp(-z)) + colour[:, None, :, 3]
     return np.ascontiguousarray(tables[:, None], np.float32)
-
-
 
 
 PEERS: dict[str, Peer] = {

@@ -69,7 +69,7 @@ def _coefficients(matrix: Array) -> torch.Tensor:
 
 
 def fastai_fused(image: NDArray[np.uint8], chain: Chain) -> Rendered:
-    """`affine_coord` of the product with the perspective as its coordinate transform, then the crop's own resampling."""
+    """`affine_coord` of the product, the perspective its coordinate transform, then the crop's own resampling."""
     from fastai.vision.augment import TensorImage, apply_perspective
 
     tilt, *rest = chain.operations
@@ -125,8 +125,8 @@ def torchvision_alone(image: NDArray[np.uint8], chain: Chain) -> Rendered:
 def albumentations_alone(image: NDArray[np.uint8], chain: Chain) -> Rendered:
     """Its functions `hflip`, `perspective` and `resize` on bytes."""
     import cv2
-    from albumentations.augmentations.geometric import functional as a
     from albucore import hflip
+    from albumentations.augmentations.geometric import functional as a
 
     side, found = image.shape[0], chain.maps(image.shape[0])
     done = image
