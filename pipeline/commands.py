@@ -59,7 +59,9 @@ TRANSFORMS = click.option(
 @click.option("--enlarge", is_flag=True, help="Make the short side exactly SIZE.")
 @click.option("--image-column", help="The column of a table with paths or bytes.")
 @click.option("--key-column", help="The column of a table with a unique name for each image.")
-@click.option("--quality", default=1.0, show_default=True, help="Decode JPEG at this multiple of SIZE at least.")
+@click.option(
+    "--quality", default=Decoding.quality, show_default=True, help="Decode JPEG at this multiple of SIZE at least."
+)
 @click.option("--background", default="255,255,255", show_default=True, help="R,G,B behind transparent pixels.")
 @click.option("--truncated", type=click.Choice(["refuse", "accept"]), default="refuse", show_default=True)
 @click.option("--max-pixels", default=Decoding.max_pixels, show_default=True, help="Refuse larger images.")

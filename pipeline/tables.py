@@ -92,12 +92,12 @@ class TableSource:
 
     def _items(self, number: int) -> list[Item]:
         path, image = self.tables[number], self._column(number)
-        kind = _kind(_schema(path).field(image).type)
+        kind = "path" if path.lower().endswith(".csv") else _kind(_schema(path).field(image).type)
         if not kind:
             raise SourceError(
                 f"image column {image!r} of {path} must hold paths or bytes, but is {_schema(path).field(image).type}"
             )
-        columns = _columns_beside(path, image)
+        columns = _columns_beside(path, image, self.key)
         paths = _paths(path, image, kind)
         keys = self._keys(number, columns, paths)
         places = self._places(number, kind, paths)
@@ -133,7 +133,7 @@ class TableSource:
 
 def _kind(column: pa.DataType) -> str | None:
     """What a column of this type can hold of images: a path, bytes, a structure with bytes, or nothing."""
-    if pa.types.is_string(column) or pa.types.is_large_string(column):
+    if pa.types.is_string(column) or pa.types.is_large_string(column) or pa.types.is_null(column):  # no rows
         return "path"
     if pa.types.is_binary(column) or pa.types.is_large_binary(column) or pa.types.is_fixed_size_binary(column):
         return "bytes"
@@ -148,11 +148,15 @@ def _schema(path: str) -> pa.Schema:
         raise SourceError(f"table {path} cannot be read: {str(error).splitlines()[0]}") from error
 
 
-def _columns_beside(path: str, image: str) -> pa.Table:
+def _csv(path: str, *text: str | None) -> pa.Table:
+    """A CSV file, in which the columns `text` are no numbers, whatever they look like."""
+    return pc.read_csv(path, convert_options=pc.ConvertOptions(column_types={n: pa.string() for n in text if n}))
+
+
+def _columns_beside(path: str, image: str, *text: str | None) -> pa.Table:
     """Every column but the images, with the names of classes in place of their numbers."""
     if path.lower().endswith(".csv"):
-        table = pc.read_csv(path)
-        return table.drop_columns([image])
+        return _csv(path, *text).drop_columns([image])
     schema = _schema(path)
     table = pq.read_table(path, columns=[name for name in schema.names if name != image], partitioning=None)
     for name, names in _classes(schema).items():
@@ -172,13 +176,14 @@ def _classes(schema: pa.Schema) -> dict[str, list[str]]:
 def _paths(path: str, image: str, kind: str) -> list[Any]:
     """The paths in the column of images, None where there are none."""
     if path.lower().endswith(".csv"):
-        return list(pc.read_csv(path).column(image).to_pylist())
+        return list(_csv(path, image).column(image).to_pylist())
     if kind == "path":
         return list(pq.read_table(path, columns=[image], partitioning=None).column(image).to_pylist())
     count = pq.read_metadata(path).num_rows
     if kind == "bytes" or "path" not in {field.name for field in _schema(path).field(image).type}:
         return [None] * count
-    column = pq.read_table(path, columns=[f"{image}.path"], partitioning=None).column(image)
+    with pq.ParquetFile(path) as file:  # of the structure, the paths alone
+        column = file.read(columns=[f"{image}.path"]).column(image)
     return [value and value["path"] for value in column.to_pylist()]
 
 

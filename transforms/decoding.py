@@ -40,7 +40,7 @@ class Decoding:
     or accepted with what there is of it. `max_pixels`, `max_bytes` and `max_seconds` bound what one file may cost.
     """
 
-    quality: float = 1.0
+    quality: float = 2.0
     background: tuple[int, int, int] = (255, 255, 255)
     truncated: Literal["refuse", "accept"] = "refuse"
     max_pixels: int = 178_956_970  # as Pillow
@@ -119,7 +119,7 @@ def upright_size(source: str | os.PathLike[str] | Buffer) -> tuple[int, int]:
     """Height and width of the upright picture, from the header of a file or of its bytes. Raises as `decode`."""
     decoding = Decoding()
     try:
-        image = _open(_Deadline(_bytes_of(source, decoding), decoding.max_seconds))
+        image = _open(io.BytesIO(_bytes_of(source, decoding)))
         turned = swaps_axes(_orientation(image)) and image.format != "TIFF"  # of which Pillow tells the upright size
     except (DecodeError, UsageError):
         raise
@@ -145,8 +145,7 @@ def _bytes_of(source: str | os.PathLike[str] | Buffer, decoding: Decoding) -> Bu
 
 
 def _decode(data: Buffer, target: int | None, decoding: Decoding) -> Decoded:
-    stream = _Deadline(data, decoding.max_seconds)
-    image = _open(stream)
+    image = _open(io.BytesIO(data))
     width, height = image.size
     if width * height > decoding.max_pixels:
         raise DecodeError(
@@ -157,7 +156,7 @@ def _decode(data: Buffer, target: int | None, decoding: Decoding) -> Decoded:
         picture = _decode_jpeg(data, image, target, decoding)
         if picture is not None:
             return picture
-    return _decode_pillow(image, decoding)
+    return _decode_pillow(_open(_Deadline(data, decoding.max_seconds)), decoding)
 
 
 def _open(stream: io.BytesIO) -> ImageFile.ImageFile:

@@ -95,7 +95,8 @@ def _resample(pixels: Pixels, region: tuple[int, int, float, float], size: tuple
     part = pixels[top : top + int(np.ceil(tall)), left : left + int(np.ceil(wide))]
     if size[0] == tall and size[1] == wide:
         return part
-    channels_last = torch.from_numpy(part).permute(2, 0, 1)[None]
+    # Rows without gaps and a batch's axis in front: only so torch takes pixels as they are, and gives them back so.
+    channels_last = torch.from_numpy(np.ascontiguousarray(part)).unsqueeze(0).permute(0, 3, 1, 2)
     # The operator behind `interpolate(antialias=True)`; it takes the scales where the region ends inside a pixel.
     resized = torch.ops.aten._upsample_bilinear2d_aa(channels_last, size, False, size[0] / tall, size[1] / wide)
     result: Pixels = resized[0].permute(1, 2, 0).numpy()
