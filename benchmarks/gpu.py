@@ -88,10 +88,10 @@ class Figure:
 
 
 def homographies(count: int, source: tuple[int, int], size: tuple[int, int], seed: int) -> Tensor:
-    """Turned, scaled by e^-1 to e^1 along each axis, tilted, about the middle: `float32[N, 3, 3]`."""
+    """Turned, scaled by e^-1 to e^2 along each axis, tilted, about the middle: `float32[N, 3, 3]`."""
     draw = torch.randn(5, count, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     c, s = (3 * draw[0]).cos(), (3 * draw[0]).sin()
-    x, y = (0.5 * draw[1]).clamp(-1, 1).exp(), (0.5 * draw[2]).clamp(-1, 1).exp()
+    x, y = draw[1].clamp(-1, 2).exp(), draw[2].clamp(-1, 2).exp()
     middle = torch.zeros(count, 3, 3, dtype=torch.float64)
     middle[:, 0, 0], middle[:, 0, 1], middle[:, 1, 0], middle[:, 1, 1] = c * x, s * y, -s * x, c * y
     middle[:, 2, 0], middle[:, 2, 1], middle[:, 2, 2] = 1e-3 * draw[3], 1e-3 * draw[4], 1
