@@ -5,6 +5,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "cpu_philox.h"
 #include "cpu_warp.h"
 
 namespace {
@@ -65,6 +66,15 @@ PyObject* warp(PyObject*, PyObject* args, PyObject* keywords) {
     Py_RETURN_NONE;
 }
 
+PyObject* philox(PyObject*, PyObject* args) {
+    Address counters, out;
+    long long count;
+    unsigned int first, second;
+    if (!PyArg_ParseTuple(args, "KLIIK:philox", &counters, &count, &first, &second, &out)) return nullptr;
+    onewarp::philox(at<const uint32_t>(counters), count, first, second, at<uint32_t>(out));
+    Py_RETURN_NONE;
+}
+
 PyObject* instruction_sets(PyObject*, PyObject*) {
     PyObject* names = PyList_New(0);
     for (const onewarp::InstructionSet& set : onewarp::instruction_sets()) {
@@ -79,6 +89,7 @@ PyObject* instruction_sets(PyObject*, PyObject*) {
 PyMethodDef methods[] = {
     {"warp", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(warp)), METH_VARARGS | METH_KEYWORDS,
      "Warp a batch given by addresses; ValueError says why it cannot be done."},
+    {"philox", philox, METH_VARARGS, "philox(counters, count, key word, key word, out): Philox4x32-10, by addresses."},
     {"instruction_sets", instruction_sets, METH_NOARGS, "The instruction sets that this machine has, best first."},
     {nullptr, nullptr, 0, nullptr}};
 

@@ -2,7 +2,9 @@
 
 import os
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import WarpError
@@ -40,6 +42,20 @@ def instruction_sets() -> list[str]:
     """The instruction sets that this machine has a kernel for, best first."""
     names: list[str] = _cpu.instruction_sets()
     return names
+
+
+def philox(counters: NDArray[np.uint32], key: tuple[int, int]) -> NDArray[np.uint32]:
+    """Philox4x32-10 of counters `uint32[M, 4]` under a key of two 32-bit words: `uint32[M, 4]`.
+
+    >>> [hex(word) for word in philox(np.zeros((1, 4), np.uint32), (0, 0))[0].tolist()]
+    ['0x6627e8d5', '0xe169c58d', '0xbc57ac4c', '0x9b00dbd8']
+    """
+    given = np.ascontiguousarray(counters, np.uint32)
+    if given.ndim != 2 or given.shape[1] != 4:
+        raise WarpError(f"counters must be [M, 4], but got {list(given.shape)}")
+    words = np.empty_like(given)
+    _cpu.philox(given.ctypes.data, len(given), *key, words.ctypes.data)
+    return words
 
 
 def warp(

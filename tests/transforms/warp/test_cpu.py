@@ -6,6 +6,7 @@ import sys
 import threading
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from onewarp.errors import WarpError
+from onewarp.transforms import draw
 from onewarp.transforms.types import Packed
 from onewarp.transforms.warp import OutSpec, backends, warp
 
@@ -215,6 +217,16 @@ def test_an_instruction_set_can_be_chosen_from_outside():
     environment = {**os.environ, cpu.INSTRUCTION_SET: "portable"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("portable on ")
+
+
+def test_philox_agrees_with_the_draws():
+    counters = np.random.default_rng(0).integers(0, 2**32, (1000, 4), np.uint32)
+    for key in ((0, 0), (0xFFFFFFFF, 0x12345678)):
+        assert np.array_equal(cpu.philox(counters, key), draw.philox(counters, key))
+    assert np.array_equal(cpu.philox(counters[::2], (3, 4)), draw.philox(counters[::2], (3, 4)))
+    assert cpu.philox(counters[:0], (1, 2)).shape == (0, 4)
+    with pytest.raises(WarpError, match="counters must be"):
+        cpu.philox(counters[:, :3], (1, 2))
 
 
 def test_is_chosen_for_bytes_in_host_memory(make_case, monkeypatch):
