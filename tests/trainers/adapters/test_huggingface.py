@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -55,3 +58,34 @@ def test_it_goes_on_from_a_checkpoint_in_the_middle_of_an_epoch(dls, tmp_path):
     again, _ = train(dls, tmp_path / "whole", resume=str(tmp_path / "whole" / "checkpoint-6"), save_strategy="no")
     assert all(torch.equal(a, b) for a, b in zip(again.seen, whole.seen[6:], strict=True))
     torch.testing.assert_close(again.net[1].weight, whole.net[1].weight)
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, {tests!r})
+import transformers
+from accelerate.utils import gather_object
+from conftest import loaders
+from onewarp.trainers.adapters import trainer_parts
+from onewarp.transforms import Resize
+from test_huggingface import Model
+
+arguments = transformers.TrainingArguments(
+    {out!r}, num_train_epochs=2, per_device_train_batch_size=4, train_sampling_strategy="sequential",
+    remove_unused_columns=False, report_to=[], use_cpu=True, disable_tqdm=True, save_strategy="no",
+)
+model = Model()
+transformers.Trainer(model, arguments, **trainer_parts(loaders([Resize(8)]))).train()
+seen = gather_object([round(float(image.mean() * 255)) for batch in model.seen for image in batch])
+assert sorted(seen) == sorted([*range(16)] * 2), seen
+print("each once")
+"""
+
+
+def test_under_ddp_with_two_processes_every_sample_comes_once_an_epoch(tmp_path, request):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.format(tests=str(request.path.parent), out=str(tmp_path)))
+    command = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run([*command, str(script)], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "each once" in done.stdout

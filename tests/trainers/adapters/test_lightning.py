@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -65,3 +68,37 @@ def test_a_checkpoint_in_the_middle_of_an_epoch_goes_on_with_the_next_batch(dls,
     trainer(tmp_path).fit(again, datamodule=data_module(dls), ckpt_path=cut.path)
     assert all(torch.equal(a, b) for a, b in zip(cut.seen + again.seen, whole.seen, strict=True))
     assert torch.equal(again.net[1].weight, whole.net[1].weight)
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, {tests!r})
+import lightning.pytorch as lightning
+import torch
+from conftest import loaders
+from onewarp.trainers.adapters import data_module
+from onewarp.transforms import Resize
+from test_lightning import Model
+
+trainer = lightning.Trainer(
+    max_epochs=2, accelerator="cpu", devices=2, strategy="ddp", logger=False, enable_checkpointing=False,
+    enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, use_distributed_sampler=False,
+)
+model = Model()
+trainer.fit(model, datamodule=data_module(loaders([Resize(8)])))
+mine = torch.tensor([round(float(image.mean() * 255)) for batch in model.seen for image in batch])
+seen = [torch.empty_like(mine) for _ in range(2)]
+torch.distributed.all_gather(seen, mine)
+assert sorted(torch.cat(seen).tolist()) == sorted([*range(16)] * 2), seen
+if trainer.global_rank == 0:
+    print("each once")
+"""
+
+
+def test_under_ddp_with_two_processes_every_sample_comes_once_an_epoch(tmp_path, request):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.format(tests=str(request.path.parent)))
+    command = [sys.executable, "-W", "ignore", str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "each once" in done.stdout
