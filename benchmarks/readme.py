@@ -96,7 +96,8 @@ def caption(found: Mapping[str, Any]) -> str:
     machine, settings = found["machine"], found["settings"]
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     told = ", ".join(f"{name} {value}" for name, value in settings.items())
-    return f"\n{machine['processor']}, {machine['cores']} cores; commit {found['commit']}; {told}; {versions}.\n"
+    busy = f", load average {machine['load_average']}" if "load_average" in machine else ""
+    return f"\n{machine['processor']}, {machine['cores']} cores{busy}; commit {found['commit']}; {told}; {versions}.\n"
 
 
 def pages(folder: Path = results.RESULTS) -> dict[Path, str]:

@@ -57,13 +57,14 @@ def about(suite: str, device: str, settings: Mapping[str, Any]) -> dict[str, Any
 
 
 def machine() -> dict[str, Any]:
-    """The processor as Linux names it, how many threads it runs at once, and the warp's back ends."""
+    """The processor as Linux names it, its cores, how busy it is, and the warp's back ends."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
     return {
         "processor": model,
         "cores": os.cpu_count() or 1,
+        "load_average": round(os.getloadavg()[0], 1),
         "warp": {name: state.detail for name, state in backends().items()},
     }
 
