@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from ..pipeline.progress import reporter
+from ..pipeline.store.progress import reporter
 from . import augment, photos, plot, quality, results
 
 PHOTOS = click.option(

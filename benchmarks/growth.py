@@ -18,11 +18,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ..pipeline.cache import Cache
-from ..pipeline.encodings import Encoding
-from ..pipeline.footer import INDEX, MAPPED_INDEX
 from ..pipeline.loader import Loader
-from ..pipeline.recipe import FORMAT, canonical
-from ..pipeline.schema import FOOTER, index_schema, small_fields
+from ..pipeline.store.encodings import Encoding
+from ..pipeline.store.footer import INDEX, MAPPED_INDEX
+from ..pipeline.store.recipe import FORMAT, canonical
+from ..pipeline.store.schema import FOOTER, index_schema, small_fields
 
 ROW_BYTES = 12  # 2 x 2 pixels
 

@@ -24,9 +24,9 @@ import numpy as np
 import torch
 
 from ..pipeline.cache import Cache
-from ..pipeline.cached_rows import CacheRows
 from ..pipeline.items import get_image_files
 from ..pipeline.loader import Loader
+from ..pipeline.loading.cached_rows import CacheRows
 from ..pipeline.presizing import presize
 from ..transforms.augment import aug_transforms, fuse
 from ..transforms.colour import Normalize

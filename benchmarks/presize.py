@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..pipeline.items import get_image_files
-from ..pipeline.work import prepare_worker
+from ..pipeline.store.work import prepare_worker
 from ..transforms.colourspace import needs_conversion
 from ..transforms.decoding import Decoding, decode_pixels
 from ..transforms.resizing import Sizing, resize

@@ -1,6 +1,5 @@
 """Floor 2: how data flows, from files to batches."""
 
-from .batch import Batch
 from .blocks import BBoxBlock, CategoryBlock, ImageBlock, MaskBlock, MultiCategoryBlock, PointBlock
 from .cache import Cache
 from .compose import Pipeline
@@ -9,6 +8,7 @@ from .dataloaders import DataLoaders
 from .items import get_image_files
 from .labels import ColReader, RegexLabeller, UsingAttr, parent_label, using_attr
 from .loader import Loader
+from .loading.batch import Batch
 from .presizing import presize
 from .spec import register
 from .splits import ColSplitter, FuncSplitter, Given, GrandparentSplitter, HashSplitter, RandomSplitter

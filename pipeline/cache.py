@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from ..errors import CacheError, UsageError
 from ..transforms.decoding import Matrix, Pixels
 from ..transforms.draw import hash_key
-from .encodings import Encoding, decode_row
-from .footer import INDEX, MAPPED_INDEX, REJECTED_FILE, read_footer
-from .parts import checksum, row_bytes
-from .recipe import canonical
-from .schema import FOOTER
+from .store.encodings import Encoding, decode_row
+from .store.footer import INDEX, MAPPED_INDEX, REJECTED_FILE, read_footer
+from .store.parts import checksum, row_bytes
+from .store.recipe import canonical
+from .store.schema import FOOTER
 
 
 class Row(NamedTuple):
@@ -34,7 +34,7 @@ class Row(NamedTuple):
 class Cache:
     """A cache that `presize` has finished; `Cache.open(path)`.
 
-    `index` is a table of every column but the pixels, in the order of the rows (columns: `pipeline/schema.py`); `parts`
+    `index` is a table of every column but the pixels, in the order of the rows (columns: `store/schema.py`); `parts`
     the part files by number; `vocab` the names of the classes by number, None without labels; `splits` how many rows
     each split has; `encoding` how the pixels are kept; `fingerprint` names the settings that decide the pixels.
     """

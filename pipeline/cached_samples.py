@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 
 from ..errors import SpecError, UsageError
 from ..transforms.resizing import Sizing
-from .buffers import Buffers
 from .cache import Cache
-from .cached_rows import CacheRows
-from .decoded_rows import DecodedRows
+from .loading.buffers import Buffers
+from .loading.cached_rows import CacheRows
+from .loading.decoded_rows import DecodedRows
+from .loading.rows import Pixels, RowNumbers
 from .presizing import presize
-from .rows import Pixels, RowNumbers
 from .sample_rows import Presized, sample_targets
 from .samples import Samples
-from .sources import Item
 from .spec import to_spec
 from .splits import Given
+from .store.sources import Item
 
 
 @dataclass(frozen=True)

@@ -15,19 +15,19 @@ from ..transforms.decoding import Decoding
 from ..transforms.margin import margin, smallest_presize
 from ..transforms.types import TensorImage
 from .cache import Cache
-from .cached_rows import CacheRows
 from .doctor import examine
-from .encodings import ENCODINGS
-from .exporting import export as write_files
 from .fetch import DATASETS
 from .fetch import fetch as fetch_dataset
-from .inspecting import describe
 from .loader import Loader
+from .loading.cached_rows import CacheRows
 from .presizing import presize as make_cache
 from .preview import preview as draw_preview
-from .progress import reporter
 from .recipes import fused_from
 from .show import displayable, save_picture
+from .store.encodings import ENCODINGS
+from .store.exporting import export as write_files
+from .store.inspecting import describe
+from .store.progress import reporter
 
 DEFAULT = "Resize(460) | aug_transforms(size=224, min_scale=0.75)"
 TRANSFORMS = click.option(

@@ -17,7 +17,7 @@ from .blocks import Block, as_block
 from .cached_samples import cached_rows
 from .dataloaders import DataLoaders
 from .keys import keys_of
-from .rows import Rows
+from .loading.rows import Rows
 from .sample_rows import sample_rows
 from .samples import Getter, Samples
 from .show import show

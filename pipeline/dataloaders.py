@@ -12,12 +12,12 @@ from ..transforms.category import Categorize
 from ..transforms.colour import Normalize
 from ..transforms.resizing import Sizing
 from ..transforms.types import TensorBBox, TensorCategory, TensorImage, TensorMask, TensorMultiCategory, TensorPoint
-from .batch import Batch
 from .blocks import Block
 from .compose import Pipeline
 from .keys import keys_of
 from .loader import Loader
-from .rows import Rows
+from .loading.batch import Batch
+from .loading.rows import Rows
 from .sample_rows import sample_rows
 from .samples import Samples
 from .show import show_grid

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 
 from ..transforms.warp import backends
-from .recipe import is_simd
+from .store.recipe import is_simd
 
 _PACKAGES = ("torch", "triton", "kornia", "pyarrow", "simplejpeg", "dask", "accelerate")
 _OPTIONAL = {"timm": "models by name: pip install 'onewarp[train]'"}

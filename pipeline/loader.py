@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from ..errors import UsageError
 from ..transforms.plan import Size
 from ..transforms.warp.threads import share
-from .batch import Batch
 from .cache import Cache
-from .cached_rows import Checking, Reading, rows_of
-from .device import lane_to
-from .making import Damaged, Job, Made, Maker, mixed
+from .loading.batch import Batch
+from .loading.cached_rows import Checking, Reading, rows_of
+from .loading.device import lane_to
+from .loading.making import Damaged, Job, Made, Maker, mixed
+from .loading.progressive import SizeOfEpoch, augmentations
+from .loading.rows import RowNumbers, Rows
+from .loading.share import Share, Tail
 from .order import Picks, Stream, as_order
-from .progressive import SizeOfEpoch, augmentations
-from .rows import RowNumbers, Rows
-from .share import Share, Tail
 
 _AT_ONCE = 1024  # positions whose rows are computed together: numpy's overhead per call is that of some hundreds
 
@@ -53,7 +53,7 @@ class Loader:
     Raises UsageError for settings that fit no batch: a split without rows, `tail="drop"` with fewer rows than one
     step takes, indices outside of the split.
 
-    >>> from .rows import MemoryRows
+    >>> from .loading.rows import MemoryRows
     >>> rows = MemoryRows([np.full((2, 2, 3), i, np.uint8) for i in range(5)], labels=[0, 1, 0, 1, 1])
     >>> loader = Loader(rows, batch_size=2, shuffle=False)
     >>> [(tuple(x.shape), y.tolist()) for x, y in loader]

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import UsageError
 from ..transforms.draw import draw
-from .permutation import Rows, checked, permute
+from .loading.permutation import Rows, checked, permute
 
 
 class Picks(NamedTuple):

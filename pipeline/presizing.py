@@ -11,26 +11,26 @@ from typing import Any, Literal
 from ..errors import CacheError, UsageError
 from ..transforms.decoding import Decoding
 from ..transforms.resizing import Sizing
-from .budget import choose_encoding
-from .commit import commit, index_footer
-from .durable import disk_errors, sweep
-from .earlier import Earlier, earlier_parts
-from .encodings import Encoding
-from .footer import refuse_newer
 from .labels import labeller_from
-from .lock import writing
-from .parts import Rejected
-from .plan import Plan
-from .progress import Reporter, reporter
-from .recipe import Recipe, differences
-from .running import make_parts
-from .seen import seen
-from .sources import Item, Source
 from .spec import to_spec
 from .splits import Splitter, splitter_from
-from .tables import open_source
-from .targets import label_items, split_items
-from .work import Done
+from .store.budget import choose_encoding
+from .store.commit import commit, index_footer
+from .store.durable import disk_errors, sweep
+from .store.earlier import Earlier, earlier_parts
+from .store.encodings import Encoding
+from .store.footer import refuse_newer
+from .store.lock import writing
+from .store.parts import Rejected
+from .store.plan import Plan
+from .store.progress import Reporter, reporter
+from .store.recipe import Recipe, differences
+from .store.running import make_parts
+from .store.seen import seen
+from .store.sources import Item, Source
+from .store.tables import open_source
+from .store.targets import label_items, split_items
+from .store.work import Done
 
 Labeller = Callable[[Any], Any]
 

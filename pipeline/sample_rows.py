@@ -16,8 +16,8 @@ from ..transforms.decoding import decode_pixels
 from ..transforms.resizing import Sizing, resize
 from ..transforms.targets import move_boxes, move_points
 from ..transforms.warp import OutSpec, warp_mask
-from .decoded_rows import DecodedRows, load_file
-from .rows import Kind
+from .loading.decoded_rows import DecodedRows, load_file
+from .loading.rows import Kind
 from .samples import Samples
 
 Presized = tuple[tuple[int, int], NDArray[np.float64]]

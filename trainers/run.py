@@ -9,8 +9,8 @@ from pathlib import Path
 from ..errors import UsageError
 from ..pipeline.blocks import CategoryBlock, ImageBlock, MultiCategoryBlock
 from ..pipeline.cache import Cache
-from ..pipeline.cached_rows import CacheRows
 from ..pipeline.dataloaders import DataLoaders
+from ..pipeline.loading.cached_rows import CacheRows
 from ..pipeline.samples import Samples
 from ..transforms import Fused
 from ..transforms.resizing import Sizing

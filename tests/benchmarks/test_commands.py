@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from onewarp.benchmarks import augment, quality, rounds
 from onewarp.benchmarks.commands import bench
 from onewarp.cli import main
-from onewarp.pipeline.progress import Silent
+from onewarp.pipeline.store.progress import Silent
 
 
 def test_every_suite_has_a_command():

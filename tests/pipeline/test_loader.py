@@ -8,8 +8,8 @@ import torch
 
 from onewarp.errors import DamagedRowError, UsageError
 from onewarp.pipeline.loader import Loader
+from onewarp.pipeline.loading.rows import MemoryRows, Pixels, Targets
 from onewarp.pipeline.order import Weighted
-from onewarp.pipeline.rows import MemoryRows, Pixels, Targets
 from onewarp.transforms.draw import draw
 from onewarp.transforms.types import Packed
 

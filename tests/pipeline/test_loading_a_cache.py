@@ -11,11 +11,11 @@ from PIL import Image
 
 from onewarp.errors import UsageError
 from onewarp.pipeline.cache import Cache
-from onewarp.pipeline.decoded_rows import rows_of_files
-from onewarp.pipeline.footer import MAPPED_INDEX
 from onewarp.pipeline.items import get_image_files
 from onewarp.pipeline.loader import Loader
+from onewarp.pipeline.loading.decoded_rows import rows_of_files
 from onewarp.pipeline.presizing import presize
+from onewarp.pipeline.store.footer import MAPPED_INDEX
 from onewarp.transforms.augment import aug_transforms
 from onewarp.transforms.geometry import Resize
 from onewarp.transforms.resizing import Sizing

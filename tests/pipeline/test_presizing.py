@@ -9,10 +9,10 @@ from PIL import Image
 
 from onewarp.errors import CacheError, LabelError, SourceError, UsageError
 from onewarp.pipeline.cache import Cache
-from onewarp.pipeline.inspecting import describe
 from onewarp.pipeline.labels import RegexLabeller, parent_label
 from onewarp.pipeline.presizing import presize
 from onewarp.pipeline.splits import HashSplitter
+from onewarp.pipeline.store.inspecting import describe
 from onewarp.transforms.decoding import Decoding, decode_pixels
 from onewarp.transforms.resizing import Sizing, resize
 

@@ -10,9 +10,9 @@ import pytest
 
 from onewarp.errors import CacheError
 from onewarp.pipeline.cache import Cache
-from onewarp.pipeline.durable import disk_errors, write_whole, written_aside
-from onewarp.pipeline.lock import writing
 from onewarp.pipeline.presizing import presize
+from onewarp.pipeline.store.durable import disk_errors, write_whole, written_aside
+from onewarp.pipeline.store.lock import writing
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -33,7 +33,7 @@ def test_a_run_that_fails_in_the_middle_leaves_whole_parts_that_the_next_takes_u
     for i in range(400):
         draw(tmp_path / "many" / f"{i:03d}.png", i, (8, 12))
     presize(tmp_path / "many", tmp_path / "expected", 8)
-    from onewarp.pipeline import work
+    from onewarp.pipeline.store import work
 
     make, count = work._write, 0
 
@@ -97,7 +97,7 @@ def test_a_second_writer_is_refused_with_the_firsts_host_and_process(pictures, t
     holder = f"""
 import sys, time
 from pathlib import Path
-from onewarp.pipeline.lock import writing
+from onewarp.pipeline.store.lock import writing
 with writing(Path({str(tmp_path / "C")!r})):
     print("held", flush=True)
     time.sleep(60)

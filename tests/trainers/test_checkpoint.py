@@ -18,7 +18,7 @@ import os, signal, sys
 import numpy as np, torch
 from torch import nn
 from onewarp.pipeline.loader import Loader
-from onewarp.pipeline.rows import MemoryRows
+from onewarp.pipeline.loading.rows import MemoryRows
 from onewarp.trainers import Callback, Checkpoint, Learner
 
 torch.set_num_threads(1)

@@ -1,0 +1,1 @@
+"""How rows become batches: what is read, from where, in which memory."""

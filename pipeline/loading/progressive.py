@@ -1,0 +1,57 @@
+"""Augmentation by epoch: progressive resizing, smaller images while the first epochs learn."""
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any
+
+from ...errors import UsageError
+from ...transforms.augment import Fused, fuse
+from ...transforms.plan import Size
+from .making import Augmentation
+
+SizeOfEpoch = Callable[[int], Size]
+
+
+def augmentations(batch_tfms: Any, size: Size | SizeOfEpoch | None) -> Callable[[int], Augmentation | None]:
+    """The augmentation of each epoch: `batch_tfms` (a list of transforms, or fused ones) at the `size` of the epoch.
+
+    A size takes the place of every size among the transforms. Raises UsageError where there is none to take.
+
+    >>> from ...transforms.geometry import Flip, Resize
+    >>> at = augmentations([Resize(224), Flip()], size=lambda epoch: 128 + 32 * epoch)
+    >>> [t.size for t in at(1).transforms]
+    [160, None]
+    """
+    if batch_tfms is None or _is_augmentation(batch_tfms):
+        augmentation: Augmentation | None = batch_tfms
+    elif isinstance(batch_tfms, Iterable):
+        augmentation = fuse(batch_tfms)
+    else:
+        raise UsageError(f"batch_tfms must be transforms, or what fuse makes of them, but got {batch_tfms!r}")
+    if size is None:
+        return lambda epoch: augmentation
+    if not isinstance(augmentation, Fused) or not any(_has_size(t) for t in augmentation.transforms):
+        raise UsageError(f"size needs a transform with a size among batch_tfms, as Resize(224), but got {batch_tfms!r}")
+    fused = augmentation
+
+    @lru_cache(maxsize=8)
+    def at(epoch: int) -> Augmentation:
+        return resized(fused, size(epoch) if callable(size) else size)
+
+    return at
+
+
+def resized(fused: Fused, size: Size) -> Fused:
+    """The same transforms, at another size."""
+    transforms: tuple[Any, ...] = fused.transforms
+    transforms = tuple(dataclasses.replace(t, size=size) if _has_size(t) else t for t in transforms)
+    return dataclasses.replace(fused, transforms=transforms)
+
+
+def _has_size(transform: Any) -> bool:
+    return getattr(transform, "size", None) is not None
+
+
+def _is_augmentation(value: Any) -> bool:
+    return all(hasattr(value, name) for name in ("plan", "images", "masks", "points", "boxes"))

@@ -1,0 +1,106 @@
+"""Who does the work: threads, processes or a cluster, all through dask.distributed."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
+from typing import Any, TypeVar
+
+from ...errors import UsageError
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+@contextmanager
+def crew(scheduler: str = "threads", workers: int | None = None) -> Iterator["Crew"]:
+    """Workers: `threads` of this process, `processes` of this machine, or those of a cluster at `tcp://…`.
+
+    Raises `UsageError` for any other scheduler, and where no cluster answers.
+    """
+    if scheduler not in ("threads", "processes") and "://" not in scheduler:
+        raise UsageError(
+            f"scheduler must be threads, processes or an address like tcp://host:8786, but got {scheduler!r}"
+        )
+    if workers is not None and workers < 1:
+        raise UsageError(f"workers must be 1 or more, but got {workers}")
+    with ExitStack() as stack:
+        yield Crew(stack.enter_context(_client(scheduler, workers or os.cpu_count() or 1)))
+
+
+class Crew:
+    """Runs a function over jobs, some of them at once."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def map(
+        self, function: Callable[[Job], Result], jobs: Callable[[], Job | None]
+    ) -> Iterator[tuple[Job, Result | Exception]]:
+        """Each job with its result, or with the error that ended it, in the order in which they end.
+
+        `jobs` gives the next job, or None where there is none for now. Only so many are handed out that every worker
+        has the next one at hand, so memory does not grow with their number.
+        """
+        running: dict[Any, Job] = {}
+        futures = _distributed().as_completed()
+        for _ in range(2 * max(1, self._threads())):
+            self._hand_out(function, jobs, running, futures)
+        for future in futures:
+            job = running.pop(future.key)
+            error = future.exception()
+            yield job, future.result() if error is None else error
+            future.release()
+            self._hand_out(function, jobs, running, futures)
+
+    def _hand_out(
+        self, function: Callable[[Job], Any], jobs: Callable[[], Job | None], running: dict[Any, Job], futures: Any
+    ) -> None:
+        job = jobs()
+        if job is not None:
+            future = self._client.submit(function, job, pure=False)
+            running[future.key] = job
+            futures.add(future)
+
+    def _threads(self) -> int:
+        return sum(self._client.nthreads().values())
+
+
+@contextmanager
+def _client(scheduler: str, workers: int) -> Iterator[Any]:
+    distributed = _distributed()
+    settings = {
+        "distributed.scheduler.allowed-failures": 0,  # a job that dies with its worker is looked into at once
+        "distributed.worker.memory.spill": False,
+        "distributed.worker.memory.target": False,
+        "distributed.worker.memory.pause": False,  # a paused worker has nothing to wait for: rows are on the disk
+        "distributed.deploy.lost-worker-timeout": "10 minutes",  # to start again; else the cluster gives it up
+        "distributed.admin.tick.limit": "60s",
+    }
+    with import_module("dask").config.set(settings), ExitStack() as stack:
+        if "://" in scheduler:
+            try:
+                yield stack.enter_context(distributed.Client(scheduler, timeout="5s"))
+            except (OSError, TimeoutError) as error:
+                raise UsageError(f"no dask scheduler answers at {scheduler}: {error}") from error
+            return
+        threads = scheduler == "threads"
+        cluster = distributed.LocalCluster(
+            n_workers=1 if threads else workers,
+            threads_per_worker=workers if threads else 1,
+            processes=not threads,
+            dashboard_address=":0",
+            host="127.0.0.1" if not threads else None,
+            silence_logs=50,
+        )
+        yield stack.enter_context(distributed.Client(stack.enter_context(cluster)))
+
+
+def died(error: Exception) -> bool:
+    """Whether a job ended because its worker did."""
+    return isinstance(error, _distributed().KilledWorker)
+
+
+def _distributed() -> Any:
+    """dask.distributed, when it is needed: it takes a second to import."""
+    return import_module("distributed")

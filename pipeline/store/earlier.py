@@ -1,0 +1,73 @@
+"""What earlier runs have left of a cache, and what of it can be taken over."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...errors import CacheError
+from .parts import Part, read_part
+from .work import Known
+
+
+@dataclass
+class Earlier:
+    """What earlier runs have left in a cache's folder: whole parts, listed in the index or not."""
+
+    parts: list[Part] = field(default_factory=list)
+    _listed: tuple[int, list[dict[str, Any]]] = (-1, [])
+    _places: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _refusals: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def add(self, part: Part) -> None:
+        """One more part; its rows stand in front of those of the same key before it."""
+        number = len(self.parts)
+        self.parts.append(part)
+        for row, key in enumerate(part.rows.column("key").to_pylist()):
+            self._places[key] = (number, row)
+        for row, entry in enumerate(part.rejected):
+            self._refusals[entry.key] = (number, row)
+
+    def known(self, key: str, limits: dict[str, Any]) -> Known | None:
+        """What is known of a file, as far as it holds under today's limits."""
+        if key in self._places:
+            number, place = self._places[key]
+            part = self.parts[number]
+            row = self._rows(number)[place]
+            if row["original_height"] * row["original_width"] > limits["max_pixels"]:
+                return None
+            return Known(row["sha256"], row, (str(part.path), row["offset"]))
+        if key in self._refusals:
+            number, place = self._refusals[key]
+            part = self.parts[number]
+            entry = part.rejected[place]
+            if entry.sha256 is not None and part.said["limits"] == limits:
+                return Known(entry.sha256, rejected=entry)
+        return None
+
+    def _rows(self, number: int) -> list[dict[str, Any]]:
+        """The rows of a part as mappings; files are asked for part by part."""
+        if self._listed[0] != number:
+            self._listed = (number, self.parts[number].rows.to_pylist())
+        return self._listed[1]
+
+    def holding(self, keys: Sequence[str], limits: dict[str, Any]) -> Part | None:
+        """The part that holds just these files, rows and rejected ones together, and could hold them today."""
+        first = self._places.get(keys[0]) or self._refusals.get(keys[0])
+        if first is None:
+            return None
+        part = self.parts[first[0]]
+        held = {*part.rows.column("key").to_pylist(), *(entry.key for entry in part.rejected)}
+        settled = all(entry.sha256 is not None for entry in part.rejected)
+        return part if settled and held == set(keys) and part.said["limits"] == limits else None
+
+
+def earlier_parts(folder: Path) -> Earlier:
+    """The whole parts in a folder, whether the index lists them or not."""
+    earlier = Earlier()
+    for path in sorted(folder.glob("part-*.parquet")):
+        try:
+            earlier.add(read_part(path))
+        except CacheError:  # cut off or damaged behind our back: made anew
+            continue
+    return earlier

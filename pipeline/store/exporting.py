@@ -1,0 +1,65 @@
+"""A cache as a folder of image files, for tools that want one."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+from ...errors import UsageError
+from ..cache import Cache
+from .durable import disk_errors
+from .encodings import Encoding, decode_row, encode
+
+_EXTENSIONS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
+
+
+def export(
+    cache: Cache,
+    folder: str | os.PathLike[str],
+    encoding: Encoding | None = None,
+    quality: int = 95,
+    advance: Callable[[int], None] = lambda count: None,
+) -> int:
+    """Write every row as a file under `folder`, row by row; the number of files.
+
+    A file lies at `split/label/key`, as far as the cache has splits and single labels, with the extension of its
+    encoding behind that of the key where they differ. Images keep the cache's encoding (raw ones become PNG), or get
+    that of `encoding`. Raises `UsageError` where `folder` holds something already, or a key would lead out of it.
+    """
+    root = Path(folder)
+    with disk_errors(root):
+        root.mkdir(parents=True, exist_ok=True)
+        if any(root.iterdir()):
+            raise UsageError(f"{root} must be an empty folder to export to, but holds files: give another")
+        kind: Encoding = encoding or ("png" if cache.encoding == "raw" else cache.encoding)
+        if kind not in _EXTENSIONS:
+            raise UsageError(f"encoding must be one of {', '.join(_EXTENSIONS)} for files, but got {encoding!r}")
+        for number in range(len(cache)):
+            _write(cache, number, root, kind, quality)
+            advance(1)
+    return len(cache)
+
+
+def _write(cache: Cache, number: int, root: Path, kind: Encoding, quality: int) -> None:
+    columns = cache.columns(number)
+    data: bytes | memoryview = cache.bytes_of(columns)
+    if kind != cache.encoding:
+        data = encode(decode_row(data, cache.encoding, columns["height"], columns["width"]), kind, quality)
+    label = cache.names(columns.get("label"))
+    above = [str(part) for part in (columns.get("split"), label) if part is not None and not isinstance(part, list)]
+    path = root.joinpath(*(_plain(part) for part in above), _relative(columns["key"], _EXTENSIONS[kind]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def _relative(key: str, extension: str) -> str:
+    """The key with an extension that fits the encoding."""
+    path = PurePosixPath(key)
+    if path.is_absolute() or ".." in path.parts:
+        raise UsageError(f"key {key!r} leads out of the folder to export to: presize with another key column")
+    fits = path.suffix.lower() == extension or (path.suffix.lower(), extension) == (".jpeg", ".jpg")
+    return key if fits else key + extension
+
+
+def _plain(name: str) -> str:
+    """A label as the name of one folder."""
+    return name.replace("/", "_") if name not in (".", "..") else "_"

@@ -1,0 +1,36 @@
+"""What a cache holds, in few numbers."""
+
+from typing import Any
+
+import pyarrow.compute as pc
+
+from ..cache import Cache
+
+
+def describe(cache: Cache) -> dict[str, Any]:
+    """Numbers of a cache, for JSON.
+
+    `rows`, `classes` (0 without labels), `vocab`, `splits` (rows by name), `rejected`, `encoding`, `sizes` (least, mean
+    and greatest `height` and `width`), `bytes` (of all parts), `fingerprint`, `format`, `parts`, `pixels` (settings).
+    """
+    said = cache.said
+    return {
+        "rows": len(cache),
+        "classes": len(cache.vocab or []),
+        "vocab": cache.vocab,
+        "splits": cache.splits,
+        "rejected": said["rejected"],
+        "encoding": cache.encoding,
+        "sizes": {side: _spread(cache, side) for side in ("height", "width")},
+        "bytes": sum(said["part_bytes"]),
+        "fingerprint": cache.fingerprint,
+        "format": said["format"],
+        "parts": len(cache.parts),
+        "pixels": said["pixels"],
+    }
+
+
+def _spread(cache: Cache, side: str) -> dict[str, float]:
+    column = cache.index.column(side)
+    ends = pc.min_max(column).as_py()
+    return {"min": ends["min"], "mean": round(pc.mean(column).as_py(), 1), "max": ends["max"]}

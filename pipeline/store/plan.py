@@ -1,0 +1,120 @@
+"""Which files share a part, and what of an earlier run can be kept.
+
+Where a part ends is decided by the hashes of the keys themselves (content-defined chunking, as in LBFS, Muthitacharoen
+et al. 2001): a file that comes or goes moves the borders next to it and no others. So the finished cache is a function
+of its source and settings alone, however many runs it took and whatever came between them.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ...transforms.draw import hash_key
+from .earlier import Earlier
+from .recipe import FORMAT, Recipe, fingerprint
+from .schema import part_schema, pixels_field, small_fields
+from .seen import Seen
+from .sources import Item, Source
+from .targets import Labels
+from .work import Done, Job, Wanted, found_part
+
+_LEAST, _MOST, _MASK = 64, 256, 63  # images in a part: 64 at least, 127 on average, 256 at most
+
+
+def borders(keys: Sequence[str]) -> list[tuple[int, int]]:
+    """The parts of sorted keys, as (first, behind the last).
+
+    >>> parts = borders([f"{i:05d}.jpg" for i in range(1000)])
+    >>> parts[0][0], parts[-1][1], max(end - begin for begin, end in parts) <= 256
+    (0, 1000, True)
+    """
+    found, begin = [], 0
+    for i, key in enumerate(keys):
+        count = i + 1 - begin
+        if count == _MOST or (count >= _LEAST and hash_key(key) & _MASK == 0):
+            found.append((begin, i + 1))
+            begin = i + 1
+    return found + [(begin, len(keys))] * (begin < len(keys))
+
+
+@dataclass
+class Plan:
+    """All parts of a cache, and what each of them needs."""
+
+    source: Source
+    folder: Path
+    recipe: Recipe
+    items: Sequence[Item]
+    labels: Labels | None
+    splits: Sequence[str | None] | None
+    earlier: Earlier
+    memory: Seen
+    found: list[Done] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        sizing = self.recipe.sizing
+        fixed = None if sizing.square is None else 3 * sizing.size**2
+        self.small = small_fields(None if self.labels is None else self.labels.type, self.splits is not None)
+        vocab = None if self.labels is None else self.labels.vocab
+        self.schema = part_schema(pixels_field(self.recipe.encoding, fixed), self.small, vocab)
+        pixels = self.recipe.pixels()
+        self.said = {
+            "format": FORMAT,
+            "pixels": pixels,
+            "fingerprint": fingerprint(pixels),
+            "limits": self.recipe.limits(),
+            "vocab": vocab,
+        }
+
+    def jobs(self) -> Iterator[Job]:
+        """The parts that have to be made or looked into; those that stay as they are go to `found`."""
+        for number, (begin, end) in enumerate(borders([item.key for item in self.items])):
+            wanted = tuple(self._wanted(i) for i in range(begin, end))
+            part = self.earlier.holding([one.key for one in wanted], self.recipe.limits())
+            if part is not None and not self._as_wanted(part.said, part.rows, wanted):
+                part = None
+            if part is not None and all(one.unchanged for one in wanted):
+                self.found.append(found_part(number, part))
+                continue
+            yield Job(
+                number,
+                str(self.folder),
+                self.source,
+                self.recipe,
+                self.schema,
+                wanted,
+                self.said,
+                kept=None if part is None else str(part.path),
+            )
+
+    def _wanted(self, i: int) -> Wanted:
+        item = self.items[i]
+        known = self.earlier.known(item.key, self.recipe.limits())
+        remembered = self.memory.hash_of(item.key, item.stamp)
+        return Wanted(
+            item.key,
+            item.place,
+            None if item.stamp is None else item.stamp[0],
+            self._targets(i),
+            known,
+            unchanged=known is not None and known.sha256 == remembered,
+        )
+
+    def _targets(self, i: int) -> dict[str, Any]:
+        targets: dict[str, Any] = {} if self.labels is None else {"label": self.labels.values[i]}
+        return targets if self.splits is None else targets | {"split": self.splits[i]}
+
+    def _as_wanted(self, said: dict[str, Any], rows: pa.Table, wanted: Sequence[Wanted]) -> bool:
+        """Whether a part has the columns, the vocabulary, the labels and the splits of today."""
+        columns = {field.name: field.type for field in self.small}
+        there = {field.name: field.type for field in rows.schema if field.name != "offset"}
+        if columns != there or {**said, "rejected": None} != {**self.said, "rejected": None}:
+            return False
+        today = {one.key: one.targets for one in wanted}
+        names = [name for name in ("label", "split") if name in columns]
+        return all(
+            today[row["key"]][name] == row[name] for row in rows.select(["key", *names]).to_pylist() for name in names
+        )

@@ -1,0 +1,245 @@
+"""What a worker does: the files of one part are decoded, presized, encoded and written.
+
+Nothing is sent to the worker but names and numbers, and nothing comes back but the part's name and its small columns.
+"""
+
+import ctypes
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import torch
+from PIL import Image
+
+from ...errors import CacheError, DecodeError
+from ...transforms.decoding import decode_pixels
+from ...transforms.resizing import resize
+from .durable import ATTEMPT, disk_errors, written_aside
+from .encodings import encode
+from .parts import Part, PartWriter, Rejected, checksum, read_part, row_bytes
+from .probing import Killer, find_killers
+from .recipe import Recipe
+from .sources import Source
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h
+_CAREFUL = 2  # attempts that never ended, from which on a part's files are tried in a process of their own first
+
+
+@dataclass(frozen=True)
+class Known:
+    """What an earlier run has made of a file: its row and where that lies, or its refusal."""
+
+    sha256: str
+    row: Mapping[str, Any] | None = None
+    place: tuple[str, int] | None = None  # path of the part, offset
+    rejected: Rejected | None = None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A file that is to become a row.
+
+    `targets` are its columns that do not depend on the pixels (label, split). `unchanged` says that the file is still
+    the one that `known` was made of; where it is not sure, the worker reads the file and compares hashes.
+    """
+
+    key: str
+    place: Any
+    size: int | None
+    targets: Mapping[str, Any]
+    known: Known | None = None
+    unchanged: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """One part: `number` among the parts, the files that belong to it, and `kept`, the path of a part that holds them.
+
+    `deaths` counts the workers that died of it: after the first, its files are tried in a process of their own before.
+    """
+
+    number: int
+    folder: str
+    source: Source
+    recipe: Recipe
+    schema: pa.Schema
+    wanted: tuple[Wanted, ...]
+    said: Mapping[str, Any]
+    kept: str | None = None
+    deaths: int = 0
+
+
+@dataclass
+class Done:
+    """What has become of a job: the part's name, its rows and rejected files, and how many rows were made anew."""
+
+    number: int
+    name: str
+    rows: pa.Table
+    rejected: list[Rejected]
+    hashes: dict[str, str] = field(default_factory=dict)
+    decoded: int = 0
+    copied: int = 0
+
+
+@dataclass(frozen=True)
+class _Row:
+    columns: Mapping[str, Any]
+    data: bytes | memoryview
+    copied: bool
+
+
+def make_part(job: Job) -> Done:
+    """Write the part of a job, or find that the one that is there still holds."""
+    prepare_worker()
+    folder = Path(job.folder)
+    with disk_errors(folder):
+        if job.kept is not None and all(_still_holds(job, wanted) for wanted in job.wanted):
+            return found_part(job.number, read_part(Path(job.kept)))
+        with _attempt(folder, job.number) as attempts, written_aside(folder) as (file, commit):
+            careful = job.deaths > 0 or attempts >= _CAREFUL
+            with PartWriter(file, job.schema) as writer:
+                done = _write(job, writer, _killers(job) if careful else {})
+            commit(done.name)
+    part = read_part(folder / done.name)
+    return replace(done, rows=part.rows)
+
+
+def found_part(number: int, part: Part) -> Done:
+    """A part that stays as it is."""
+    hashes = dict(zip(part.rows.column("key").to_pylist(), part.rows.column("sha256").to_pylist(), strict=True))
+    return Done(number, part.path.name, part.rows, part.rejected, hashes)
+
+
+def prepare_worker() -> None:
+    """One thread per worker, and memory that is kept: to fetch its pages anew costs a fifth of the time."""
+    torch.set_num_threads(1)
+    Image.core.set_blocks_max(256)  # type: ignore[attr-defined]
+    with suppress(OSError, AttributeError):  # glibc's, from a system without which it is not asked
+        tune = ctypes.CDLL(None).mallopt
+        tune(_MMAP_THRESHOLD, 1 << 26)
+        tune(_TRIM_THRESHOLD, 1 << 28)
+
+
+def part_name(number: int, digest: str) -> str:
+    """The name of a part: sorts as the parts do, and changes with the content."""
+    return f"part-{number:05d}-{digest}.parquet"
+
+
+def _still_holds(job: Job, wanted: Wanted) -> bool:
+    if wanted.unchanged:
+        return True
+    try:
+        return wanted.known is not None and _digest(job.source.read(wanted.place)) == wanted.known.sha256
+    except OSError:
+        return False
+
+
+@contextmanager
+def _attempt(folder: Path, number: int) -> Iterator[int]:
+    """How many attempts at a part have begun and never ended, because their process was killed.
+
+    A run that is stopped and started again is killed once at a part; a part that kills its process is found so even
+    where nobody is left to tell.
+    """
+    record = folder / f"{ATTEMPT}{number:05d}"
+    try:
+        attempts = int(record.read_text() or 0)
+    except (OSError, ValueError):
+        attempts = 0
+    record.write_text(str(attempts + 1))
+    yield attempts
+    record.unlink(missing_ok=True)
+
+
+def _write(job: Job, writer: PartWriter, killers: Mapping[str, Killer]) -> Done:
+    done = Done(job.number, "", job.schema.empty_table(), [])
+    for wanted in job.wanted:
+        killer = killers.get(wanted.key)
+        made = Rejected(wanted.key, killer.reason, wanted.size, killer.sha256) if killer else _make(job, wanted)
+        if isinstance(made, Rejected):
+            done.rejected.append(made)
+        else:
+            writer.add(made.columns, made.data)
+            done.hashes[wanted.key] = made.columns["sha256"]
+            done.copied += made.copied
+            done.decoded += not made.copied
+    rejected = [vars(entry) for entry in done.rejected]
+    done.name = part_name(job.number, writer.finish({**job.said, "rejected": rejected}))
+    return done
+
+
+def _killers(job: Job) -> dict[str, Killer]:
+    """The files of a job that kill their worker, and how; those that are taken over are not decoded."""
+    files = [(wanted.key, wanted.place) for wanted in job.wanted if not wanted.unchanged]
+    return find_killers(job.source, job.recipe, files)
+
+
+def _make(job: Job, wanted: Wanted) -> _Row | Rejected:
+    """The row of a file, taken over from an earlier run where that is possible."""
+    if wanted.unchanged and wanted.known is not None:
+        taken = _take_over(wanted, wanted.known)
+        if taken is not None:
+            return taken
+    limit = job.recipe.decoding.max_bytes
+    if wanted.size is not None and wanted.size > limit:
+        return Rejected(wanted.key, f"has {wanted.size:,} bytes, and max_bytes is {limit:,}", wanted.size)
+    try:
+        data = job.source.read(wanted.place)
+    except OSError as error:
+        return Rejected(wanted.key, f"cannot be read: {error.strerror or error}", wanted.size)
+    digest = _digest(data)
+    if wanted.known is not None and wanted.known.sha256 == digest:
+        taken = _take_over(wanted, wanted.known)
+        if taken is not None:
+            return taken
+    try:
+        return _decode(job.recipe, wanted, data, digest)
+    except DecodeError as error:
+        return Rejected(wanted.key, str(error), len(data), digest)
+
+
+def _take_over(wanted: Wanted, known: Known) -> _Row | Rejected | None:
+    """What was made of the file before, with the targets of today; None where its bytes are no longer whole."""
+    if known.rejected is not None:
+        return known.rejected
+    if known.row is None or known.place is None:
+        return None
+    try:
+        data = row_bytes(*known.place, known.row["length"])
+    except (OSError, CacheError):
+        return None
+    if checksum(data) != known.row["checksum"]:
+        return None
+    kept = {name: value for name, value in known.row.items() if name not in ("label", "split", "offset")}
+    return _Row({**kept, **wanted.targets}, data, copied=True)
+
+
+def _decode(recipe: Recipe, wanted: Wanted, data: bytes, digest: str) -> _Row:
+    sizing = recipe.sizing
+    picture = decode_pixels(data, sizing.size, recipe.decoding)
+    pixels, matrix = resize(picture, sizing)
+    encoded = encode(pixels, recipe.encoding, recipe.jpeg_quality)
+    columns = {
+        "key": wanted.key,
+        "height": pixels.shape[0],
+        "width": pixels.shape[1],
+        **wanted.targets,
+        "length": len(encoded),
+        "checksum": checksum(encoded),
+        "origin": wanted.key,
+        "original_height": picture.size[0],
+        "original_width": picture.size[1],
+        "orientation": picture.orientation,
+        "sha256": digest,
+        "matrix": matrix.ravel().tolist(),
+    }
+    return _Row(columns, encoded, copied=False)
+
+
+def _digest(data: bytes) -> str:
+    return sha256(data).hexdigest()

@@ -1,0 +1,70 @@
+import gc
+import threading
+
+import numpy as np
+import torch
+
+from onewarp.pipeline.loading.buffers import Buffers
+
+
+def test_memory_comes_back_when_the_last_view_is_gone():
+    buffers = Buffers()
+    tensor = buffers.empty((64, 100, 100, 3))
+    address = tensor.data_ptr()
+    row, array = tensor[5], tensor.numpy()[1:]
+    del tensor
+    assert buffers.empty((64, 100, 100, 3)).data_ptr() != address
+    del row
+    gc.collect()
+    assert buffers.empty((64, 100, 100, 3)).data_ptr() != address
+    del array
+    assert address in {buffers.empty((64, 100, 100, 3)).data_ptr() for _ in range(2)}
+
+
+def test_a_kept_tensor_is_never_overwritten():
+    buffers = Buffers()
+    kept = [buffers.empty((1000,), torch.float32).fill_(i) for i in range(40)]
+    for i in range(200):
+        buffers.empty((1000,), torch.float32).fill_(-i - 1.0)
+    assert all((tensor == i).all() for i, tensor in enumerate(kept))
+
+
+def test_unused_blocks_are_bounded():
+    buffers = Buffers(keep=3)
+    several = [buffers.empty((5000,)) for _ in range(10)]
+    del several
+    assert buffers.free == 3
+
+
+def test_much_smaller_tensors_do_not_take_large_blocks():
+    buffers = Buffers()
+    buffers.empty((10_000_000,))
+    small = buffers.empty((10,))
+    assert buffers.free == 1
+    assert small.untyped_storage().nbytes() < 10_000
+
+
+def test_blocks_are_aligned_and_typed():
+    tensor = Buffers().empty((3, 5), torch.float32)
+    assert tensor.data_ptr() % 64 == 0
+    assert (tensor.dtype, tuple(tensor.shape), tensor.is_contiguous()) == (torch.float32, (3, 5), True)
+    assert Buffers().empty((0, 4)).numel() == 0
+
+
+def test_threads_never_share_a_block():
+    buffers, wrong = Buffers(), []
+
+    def work(number):
+        for _ in range(300):
+            tensor = buffers.empty((2000,), torch.int64)
+            array = tensor.numpy()
+            array[:] = number
+            if not np.all(array == number):
+                wrong.append(number)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong

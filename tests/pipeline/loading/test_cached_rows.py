@@ -1,0 +1,293 @@
+import io
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import simplejpeg
+from PIL import Image
+
+from onewarp.errors import CacheError, DamagedRowError, UsageError
+from onewarp.pipeline.loader import Loader
+from onewarp.pipeline.loading.buffers import Buffers
+from onewarp.pipeline.loading.cached_rows import CacheRows, files_of
+from onewarp.pipeline.loading.files import ReadFiles
+from onewarp.pipeline.loading.mapping import MappedFiles
+from onewarp.pipeline.loading.rows import MemoryRows
+from onewarp.transforms.draw import hash_key
+from onewarp.transforms.types import Packed
+
+
+@dataclass
+class Store:
+    """Part files and an index as a cache has them, without Parquet around the pixels."""
+
+    index: pa.Table
+    parts: list[Path]
+    encoding: str
+    vocab: tuple[str, ...] = ("cat", "dog")
+    fingerprint: str = "f1"
+
+    def __len__(self):
+        return len(self.index)
+
+    @property
+    def splits(self):
+        return {"train": 8, "valid": 3}
+
+
+def encode(image, encoding):
+    if encoding == "raw":
+        return image.tobytes()
+    if encoding == "jpeg":
+        return simplejpeg.encode_jpeg(image, 90)
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, encoding, lossless=True)
+    return stream.getvalue()
+
+
+def pictures(n=11, same_size=False):
+    random = np.random.default_rng(n)
+    sizes = [(20, 30) if same_size else (16 + 3 * (i % 4), 20 + i) for i in range(n)]
+    return [random.integers(0, 256, (*size, 3), np.uint8) for size in sizes]
+
+
+def store(folder, images, encoding="raw"):
+    """Three rows a part, at odd offsets."""
+    rows, parts = [], []
+    for i, image in enumerate(images):
+        if i % 3 == 0:
+            parts.append(folder / f"part-{i // 3}.bin")
+            parts[-1].write_bytes(b"head!")
+        data = encode(image, encoding)
+        rows.append(
+            {
+                "key": f"{i:02}.jpg",
+                "key_hash": hash_key(f"{i:02}.jpg"),
+                "part": i // 3,
+                "offset": parts[-1].stat().st_size,
+                "length": len(data),
+                "checksum": zlib.crc32(data),
+                "height": image.shape[0],
+                "width": image.shape[1],
+                "label": i % 2,
+                "split": "valid" if i % 4 == 3 else "train",
+                "matrix": (np.diag([2.0, 2.0, 1.0]) + np.eye(3, k=2) * i).ravel().tolist(),
+            }
+        )
+        with parts[-1].open("ab") as file:
+            file.write(data)
+    schema = pa.schema(
+        [
+            ("key", pa.string()),
+            ("key_hash", pa.uint64()),
+            ("part", pa.int32()),
+            ("offset", pa.int64()),
+            ("length", pa.int64()),
+            ("checksum", pa.uint32()),
+            ("height", pa.int32()),
+            ("width", pa.int32()),
+            ("label", pa.int32()),
+            ("split", pa.string()),
+            ("matrix", pa.list_(pa.float64(), 9)),
+        ]
+    )
+    return Store(pa.Table.from_pylist(rows, schema), parts, encoding)
+
+
+@pytest.mark.parametrize("reading", ["map", "pread"])
+@pytest.mark.parametrize("encoding", ["raw", "png", "webp"])
+@pytest.mark.parametrize("same_size", [True, False])
+def test_rows_come_back_to_the_byte(tmp_path, reading, encoding, same_size):
+    images = pictures(same_size=same_size)
+    rows = CacheRows(store(tmp_path, images, encoding), reading=reading)
+    order = np.array([10, 0, 7, 3, 4])
+    rows.expect(order)
+    pixels, matrix = rows.read(order, Buffers(), in_place=False)
+    assert isinstance(pixels, Packed) is not same_size
+    for i, row in enumerate(order):
+        assert np.array_equal(pixels[i].numpy(), images[row])
+        assert matrix[i].tolist() == [[2, 0, row], [0, 2, 0], [0, 0, 1]]
+
+
+@pytest.mark.parametrize("reading", ["map", "pread"])
+def test_jpeg_rows_are_decoded(tmp_path, reading):
+    images = pictures()
+    rows = CacheRows(store(tmp_path, images, "jpeg"), reading=reading)
+    pixels, _ = rows.read(np.arange(11), Buffers(), in_place=True)
+    for i, image in enumerate(images):
+        assert np.array_equal(pixels[i].numpy(), simplejpeg.decode_jpeg(encode(image, "jpeg")))
+
+
+def test_raw_rows_are_read_in_place(tmp_path):
+    images = pictures(same_size=True)
+    rows = CacheRows(store(tmp_path, images))
+    first, _ = rows.read(np.array([9, 1]), Buffers(), in_place=True)
+    second, _ = rows.read(np.array([9]), Buffers(), in_place=True)
+    assert isinstance(first, Packed)
+    assert np.array_equal(first[0].numpy(), images[9])
+    assert np.array_equal(first[1].numpy(), images[1])
+    assert first[0].data_ptr() == second[0].data_ptr()  # the row itself, not a copy
+    copied, _ = CacheRows(rows._cache, reading="pread").read(np.array([9]), Buffers(), in_place=True)
+    assert np.array_equal(copied[0].numpy(), images[9])
+
+
+def test_columns_answer_for_rows(tmp_path):
+    rows = CacheRows(store(tmp_path, pictures()))
+    some = np.array([4, 9])
+    assert len(rows) == 11
+    assert rows.keys(some) == ["04.jpg", "09.jpg"]
+    assert rows.key_hashes(some).tolist() == [hash_key("04.jpg"), hash_key("09.jpg")]
+    assert rows.targets(some)["label"].values.tolist() == [0, 1]
+    valid = rows.select("valid")
+    assert valid[np.arange(len(valid))].tolist() == [3, 7]
+    with pytest.raises(UsageError, match=r"train, valid"):
+        rows.select("test")
+    assert rows.select(None) is None
+    assert rows.find("09.jpg") == 9
+    with pytest.raises(UsageError, match="has the key 'x'"):
+        rows.find("x")
+
+
+def test_the_fingerprint_tells_caches_apart(tmp_path):
+    cache = store(tmp_path, pictures())
+    same, other = Store(cache.index, cache.parts, "raw"), Store(cache.index, cache.parts[::-1], "raw")
+    assert CacheRows(cache).fingerprint == CacheRows(same).fingerprint != CacheRows(other).fingerprint
+
+
+def test_lists_of_labels_are_zeros_and_ones(tmp_path):
+    cache = store(tmp_path, pictures(3))
+    column = cache.index.column_names.index("label")
+    lists = pa.array([[0, 1], [], [1]], pa.list_(pa.int64()))
+    cache.index = cache.index.set_column(column, "label", lists)
+    found = CacheRows(cache).targets(np.array([2, 0, 1]))["label"]
+    assert (found.kind, found.values.tolist()) == ("multicategory", [[0, 1], [1, 1], [0, 0]])
+
+
+def test_rows_without_a_label_are_refused(tmp_path):
+    cache = store(tmp_path, pictures(3))
+    column = cache.index.column_names.index("label")
+    cache.index = cache.index.set_column(column, "label", pa.array([0, None, 1], pa.int32()))
+    with pytest.raises(CacheError, match="1 rows of the cache have no label"):
+        CacheRows(cache)
+
+
+def flip_a_byte(part, offset=100):
+    state = part.stat()
+    data = bytearray(part.read_bytes())
+    data[offset] ^= 255
+    part.write_bytes(data)
+    os.utime(part, ns=(state.st_atime_ns, state.st_mtime_ns))  # as a fault of the disk would
+
+
+@pytest.mark.parametrize("reading", ["map", "pread"])
+@pytest.mark.parametrize("in_place", [True, False])
+@pytest.mark.parametrize("encoding", ["raw", "jpeg"])
+def test_a_wrong_checksum_names_the_row(tmp_path, reading, in_place, encoding):
+    cache = store(tmp_path, pictures(), encoding)
+    flip_a_byte(cache.parts[2])
+    rows = CacheRows(cache, reading=reading)
+    rows.read(np.arange(6), Buffers(), in_place=in_place)
+    with pytest.raises(DamagedRowError, match=r"'06\.jpg' \(number 6 in part-2\.bin\).*checksum is") as caught:
+        rows.read(np.array([1, 6]), Buffers(), in_place=in_place)
+    assert (caught.value.row, caught.value.key) == (6, "06.jpg")
+
+
+def test_when_checksums_are_compared(tmp_path):
+    cache = store(tmp_path, pictures())
+    loaded = {checking: CacheRows(cache, checking=checking) for checking in ("first", "always", "never")}
+    everything = np.arange(11)
+    for rows in loaded.values():
+        rows.read(everything, Buffers(), in_place=False)
+    flip_a_byte(cache.parts[2])
+    loaded["first"].read(everything, Buffers(), in_place=False)
+    loaded["never"].read(everything, Buffers(), in_place=False)
+    with pytest.raises(DamagedRowError):
+        loaded["always"].read(everything, Buffers(), in_place=False)
+
+
+def test_bytes_that_are_no_picture_name_the_row(tmp_path):
+    cache = store(tmp_path, pictures(), "png")
+    flip_a_byte(cache.parts[0], 6)
+    with pytest.raises(DamagedRowError, match=r"00\.jpg.*cannot be decoded"):
+        CacheRows(cache, checking="never").read(np.array([0]), Buffers(), in_place=False)
+
+
+def test_an_index_that_points_outside_is_noticed(tmp_path):
+    cache = store(tmp_path, pictures())
+    lengths = cache.index.column("length").to_pylist()
+    lengths[2] += 1
+    column = cache.index.column_names.index("length")
+    cache.index = cache.index.set_column(column, "length", pa.array(lengths, pa.int64()))
+    with pytest.raises(DamagedRowError, match=r"02\.jpg.*index places it"):
+        CacheRows(cache).read(np.array([2]), Buffers(), in_place=True)
+
+
+@pytest.mark.parametrize("reading", ["map", "pread"])
+@pytest.mark.parametrize("change", ["remove", "truncate", "rebuild"])
+def test_a_cache_changed_while_it_is_read_is_an_error(tmp_path, reading, change):
+    cache = store(tmp_path, pictures())
+    loader = Loader(CacheRows(cache, reading=reading), batch_size=2, shuffle=False, threads=1, prefetch=1)
+    iterator = iter(loader)
+    next(iterator)
+    part = cache.parts[-1]
+    if change == "remove":
+        part.unlink()
+    elif change == "truncate":
+        os.truncate(part, 3)
+    else:
+        part.write_bytes(part.read_bytes())
+    with pytest.raises(CacheError, match=rf"{part.name} (is missing|was changed)"):
+        list(iterator)
+
+
+def test_a_missing_part_is_an_error(tmp_path):
+    cache = store(tmp_path, pictures())
+    cache.parts[1].unlink()
+    with pytest.raises(CacheError, match=r"part-1\.bin is missing"):
+        CacheRows(cache)
+
+
+def test_too_many_parts_are_read_and_not_mapped(tmp_path, monkeypatch):
+    parts = store(tmp_path, pictures()).parts
+    assert isinstance(files_of(parts, "auto"), MappedFiles)
+    monkeypatch.setattr("onewarp.pipeline.loading.cached_rows.most_maps", lambda: 6)
+    assert isinstance(files_of(parts, "auto"), ReadFiles)
+    assert isinstance(files_of(parts, "map"), MappedFiles)
+
+
+def test_settings_are_those_of_a_cache(tmp_path):
+    with pytest.raises(UsageError, match="settings of a cache"):
+        Loader(MemoryRows(pictures()), checking="always")
+    with pytest.raises(UsageError, match="settings of a cache"):
+        Loader(MemoryRows(pictures()), warm=True)
+    with pytest.raises(UsageError, match="cache must be a Cache"):
+        Loader(5)
+    with pytest.raises(CacheError, match="no-such"):
+        Loader(tmp_path / "no-such")
+
+
+@pytest.mark.parametrize("settings", [{"reading": "mmap"}, {"checking": "sometimes"}])
+def test_bad_settings_are_refused(tmp_path, settings):
+    with pytest.raises(UsageError, match="must be"):
+        CacheRows(store(tmp_path, pictures()), **settings)
+
+
+def test_two_hundred_epochs_leak_nothing(tmp_path):
+    loader = Loader(CacheRows(store(tmp_path, pictures())), batch_size=4)
+    sums = set()
+    for epoch in range(200):
+        sums.add(sum(int(part.sum()) for x, _ in loader for part in x))
+        if epoch == 20:
+            files, tasks, memory = len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task")), resident()
+    assert len(sums) == 1
+    assert len(os.listdir("/proc/self/fd")) == files
+    assert len(os.listdir("/proc/self/task")) <= tasks
+    assert resident() - memory < 8_000_000
+
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

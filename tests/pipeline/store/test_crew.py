@@ -1,0 +1,132 @@
+"""Work on processes and on a real cluster of two, with workers that die."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import dask
+import pytest
+from distributed import Client, LocalCluster
+from PIL import Image
+
+from onewarp.errors import UsageError
+from onewarp.pipeline.cache import Cache
+from onewarp.pipeline.presizing import presize
+from onewarp.pipeline.store import probing
+from onewarp.pipeline.store.recipe import Recipe
+from onewarp.transforms.decoding import Decoding
+
+POISON = '''
+import os, signal, time
+from onewarp.pipeline.store.sources import FolderSource
+
+class Poisoned(FolderSource):
+    """A folder in which some files do to the process that reads them what a broken decoder might."""
+    def read(self, place):
+        name = os.path.basename(place)
+        if "segfault" in name:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if "hang" in name:
+            alone = b"probing" in open("/proc/self/cmdline", "rb").read()
+            time.sleep(3600) if alone else os.kill(os.getpid(), signal.SIGKILL)
+        return super().read(place)
+'''
+
+
+@pytest.fixture
+def many(tmp_path, draw):
+    """400 small pictures, which are four parts."""
+    for i in range(400):
+        draw(tmp_path / "many" / f"{i:03d}.png", i, (8, 12))
+    return tmp_path / "many"
+
+
+@pytest.fixture
+def poisoned(tmp_path, monkeypatch):
+    """The class of a source that workers can import as well."""
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "poisoned_source.py").write_text(POISON)
+    monkeypatch.syspath_prepend(str(tmp_path / "modules"))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "modules"), *sys.path]))
+    import poisoned_source
+
+    yield poisoned_source.Poisoned
+    del sys.modules["poisoned_source"]
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_a_file_that_kills_its_worker_is_found_and_the_job_goes_on(many, poisoned, draw, tmp_path):
+    draw(many / "000-segfault.png")
+    done = presize(poisoned(str(many)), tmp_path / "C", 8, encoding="raw", scheduler="processes", workers=2)
+    assert [(entry.key, entry.reason) for entry in done.rejected] == [
+        ("000-segfault.png", "kills the process that decodes it (signal 11)")
+    ]
+    (many / "000-segfault.png").unlink()
+    again = presize(many, tmp_path / "C", 8)
+    assert (again.decoded, again.rejected) == (0, [])
+    presize(many, tmp_path / "threads", 8)
+    assert _files(tmp_path / "C") == _files(tmp_path / "threads")
+
+
+def test_what_kills_hangs_or_eats_all_memory_is_told_apart(poisoned, draw, tmp_path, monkeypatch):
+    for name in ("0.png", "1-segfault.png", "2-hang.png", "3.png"):
+        draw(tmp_path / "src" / name)
+    Image.new("L", (13000, 13000)).save(tmp_path / "src" / "4-huge.png", compress_level=1)  # 676 MB in Pillow's RGB
+    source = poisoned(str(tmp_path / "src"))
+    monkeypatch.setattr(probing, "_memory_limit", lambda: 900_000_000)
+    files = [(item.key, item.place) for item in source.items()]
+    found = probing.find_killers(source, Recipe(decoding=Decoding(max_seconds=2)), files)
+    assert {key: killer.reason for key, killer in found.items()} == {
+        "1-segfault.png": "kills the process that decodes it (signal 11)",
+        "2-hang.png": "takes longer to decode than max_seconds allows",
+        "4-huge.png": "needs more memory to decode than a worker has",
+    }
+    assert found["4-huge.png"].sha256 is not None
+
+
+def test_a_worker_killed_in_the_middle_of_a_cluster_changes_nothing(many, tmp_path):
+    presize(many, tmp_path / "expected", 8)
+    with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "5 minutes"}),
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as cluster,
+        Client(cluster) as client,
+    ):
+        victim = next(iter(client.run(os.getpid).values()))
+
+        def kill_when_work_has_begun() -> None:
+            while not list((tmp_path / "C").glob(".attempt-*")):
+                time.sleep(0.002)
+            os.kill(victim, signal.SIGKILL)
+
+        killer = threading.Thread(target=kill_when_work_has_begun)
+        killer.start()
+        done = presize(many, tmp_path / "C", 8, scheduler=cluster.scheduler_address)
+        killer.join()
+    assert done.rejected == []
+    assert _files(tmp_path / "C") == _files(tmp_path / "expected")
+
+
+def test_a_part_that_killed_its_process_twice_is_looked_into_by_the_next_run(many, poisoned, draw, tmp_path):
+    """Threads die with the process, and nobody is left to tell but the record of the attempts."""
+    draw(many / "segfault.png")
+    program = f"""
+from poisoned_source import Poisoned
+from onewarp.pipeline.presizing import presize
+print(presize(Poisoned({str(many)!r}), {str(tmp_path / "C")!r}, 8, encoding="raw").rejected)
+"""
+    runs = [subprocess.run([sys.executable, "-c", program], capture_output=True, text=True) for _ in range(3)]
+    assert [run.returncode for run in runs] == [-signal.SIGSEGV, -signal.SIGSEGV, 0]
+    assert "segfault.png" in runs[2].stdout
+    assert len(Cache.open(tmp_path / "C")) == 400
+
+
+def test_an_address_where_nobody_answers(many, tmp_path):
+    with pytest.raises(UsageError, match=r"no dask scheduler answers at tcp://127\.0\.0\.1:1"):
+        presize(many, tmp_path / "C", 8, scheduler="tcp://127.0.0.1:1")

@@ -1,0 +1,117 @@
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from onewarp.errors import LabelError, SourceError
+from onewarp.pipeline.cache import Cache
+from onewarp.pipeline.presizing import presize
+from onewarp.pipeline.store.tables import open_source
+
+
+@pytest.fixture
+def photos(pictures):
+    """The bytes of four pictures by key."""
+    return {key: (pictures / key).read_bytes() for key in ("cat/0.png", "cat/2.png", "dog/1.png", "dog/3.png")}
+
+
+def test_a_csv_of_paths_with_labels_and_splits(pictures, tmp_path):
+    rows = ["cat/0.png,tom,True", "dog/1.png,rex,False", "dog/3.png,rex,False"]
+    (pictures / "list.csv").write_text("\n".join(["path,name,is_valid", *rows]) + "\n")
+    done = presize(pictures / "list.csv", tmp_path / "C", 16, label="column:name", split="column:is_valid")
+    assert done.rows == 3
+    cache = Cache.open(tmp_path / "C")
+    assert cache.index.column("key").to_pylist() == ["cat/0.png", "dog/1.png", "dog/3.png"]
+    assert (cache.vocab, cache.splits) == (["rex", "tom"], {"train": 2, "valid": 1})
+    assert presize(pictures / "list.csv", tmp_path / "C", 16, label="parent").copied == 3
+    assert Cache.open(tmp_path / "C").vocab == ["cat", "dog"]
+
+
+def test_a_column_of_bytes_and_a_column_of_keys(photos, tmp_path):
+    table = pa.table({"jpg": list(photos.values()), "id": [f"id{i}" for i in range(4)], "y": [1, 0, 1, 0]})
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=3)
+    presize(tmp_path / "t.parquet", tmp_path / "C", 16, label="column:y", image="jpg", key="id")
+    cache = Cache.open(tmp_path / "C")
+    assert cache.index.column("key").to_pylist() == ["id0", "id1", "id2", "id3"]
+    assert [cache[f"id{i}"].label for i in range(4)] == [1, 0, 1, 0]
+    presize(tmp_path / "t.parquet", tmp_path / "D", 16, image="jpg")
+    assert Cache.open(tmp_path / "D").index.column("key")[2].as_py() == "t/000000002"
+
+
+def test_a_hugging_face_data_set_of_several_files(photos, tmp_path):
+    (tmp_path / "data").mkdir()
+    label = {"_type": "ClassLabel", "names": ["no", "yes"]}
+    said = json.dumps({"info": {"features": {"image": {"_type": "Image"}, "label": label}}})
+    for part, keys in enumerate((["cat/0.png", "cat/2.png"], ["dog/1.png", "dog/3.png"])):
+        images = [{"bytes": photos[key], "path": key.split("/")[1]} for key in keys]
+        table = pa.table({"image": images, "label": [part, 1 - part]})
+        table = table.replace_schema_metadata({"huggingface": said})
+        pq.write_table(table, tmp_path / "data" / f"train-{part}.parquet")
+    presize(tmp_path / "data", tmp_path / "C", 16, label="column:label")
+    cache = Cache.open(tmp_path / "C")
+    assert cache.index.column("key").to_pylist() == ["0.png", "1.png", "2.png", "3.png"]
+    assert [cache[f"{i}.png"].label for i in range(4)] == ["no", "yes", "yes", "no"]
+    again = presize(tmp_path / "data", tmp_path / "C", 16, label="column:label")
+    assert (again.decoded, again.kept) == (0, 4)
+
+
+def test_a_row_without_an_image_is_set_aside(photos, tmp_path):
+    table = pa.table({"image": pa.array([*list(photos.values())[:2], None], pa.binary()), "id": ["a", "b", "c"]})
+    pq.write_table(table, tmp_path / "t.parquet")
+    done = presize(tmp_path / "t.parquet", tmp_path / "C", 16, key="id")
+    assert [(entry.key, entry.reason) for entry in done.rejected] == [("c", "cannot be read: the row holds no bytes")]
+    (tmp_path / "t.csv").write_text("file,y\nnone.png,1\n" + "".join(f"pictures/{key},2\n" for key in photos))
+    done = presize(tmp_path / "t.csv", tmp_path / "D", 16, label="column:y")
+    assert [(entry.key, entry.reason) for entry in done.rejected] == [
+        ("none.png", "cannot be read: No such file or directory")
+    ]
+
+
+def test_keys_and_paths_that_look_like_numbers_stay_as_they_are(photos, tmp_path):
+    (tmp_path / "001").write_bytes(photos["cat/0.png"])
+    (tmp_path / "t.csv").write_text("path,id\n001,007\n")
+    presize(tmp_path / "t.csv", tmp_path / "C", 16, image="path", key="id")
+    assert Cache.open(tmp_path / "C").index.column("key").to_pylist() == ["007"]
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "error", "message"),
+    [
+        ("a,b\n1,2\n", {}, SourceError, "must have a column of paths or bytes, but none of a, b"),
+        ("a,b\n1,2\n", {"image": "c"}, SourceError, "image column must be one of a, b, but got 'c'"),
+        ("path,b\nx.png,2\n", {"key": "k"}, SourceError, "key column must be one of b, but got 'k'"),
+        ("path,b\nx.png,2\nx.png,3\n", {"key": "b"}, LabelError, "column must be one of b, path, but got 'y'"),
+        ("path,b\nx.png,2\ny.png,2\n", {"key": "b"}, SourceError, "keys must be unique, but '2' names both"),
+        ("path,b\n", {}, SourceError, "must hold rows, but has none"),
+        ("", {}, SourceError, "cannot be read"),
+    ],
+)
+def test_bad_tables_are_one_line(tmp_path, text, settings, error, message):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(error, match=message) as raised:
+        presize(tmp_path / "t.csv", tmp_path / "C", 16, label="column:y", **settings)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_column_that_holds_no_images(tmp_path):
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "t.parquet")
+    with pytest.raises(SourceError, match="must hold paths or bytes, but is int64"):
+        presize(tmp_path / "t.parquet", tmp_path / "C", 16, image="a")
+
+
+def test_what_is_neither_folder_nor_table(tmp_path):
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(SourceError, match=r"must be a folder, a \.csv or a \.parquet file"):
+        open_source(tmp_path / "a.txt")
+    (tmp_path / "a.parquet").write_text("no table")
+    with pytest.raises(SourceError, match=r"a\.parquet cannot be read"):
+        open_source(tmp_path / "a.parquet").items()
+
+
+def test_a_source_of_the_callers_own(pictures, tmp_path):
+    from onewarp.pipeline.store.sources import FolderSource
+
+    source = FolderSource(str(pictures))
+    assert open_source(source) is source
+    assert presize(source, tmp_path / "C", 16).rows == 12
