@@ -134,9 +134,14 @@ def held(gate: Gate, contenders: dict[str, Contender], images: int) -> Iterator[
             yield name, {"status": "measured"}
 
 
-def compare(rows: Any, threads: int, rounds: int, seconds: float, progress: Reporter) -> list[dict[str, Any]]:
-    """Rows for one number of threads; who fails the gate is not timed."""
+def compare(
+    rows: Any, threads: int, rounds: int, seconds: float, progress: Reporter, only: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Rows for one number of threads, of all contenders or `only` some; who fails the gate is not timed."""
     gate, contenders, missing = prepare(rows, threads)
+    if only:
+        contenders = {name: contender for name, contender in contenders.items() if name in only}
+        missing = {name: reason for name, reason in missing.items() if name in only}
     verdicts = dict(held(gate, contenders, len(rows)))
     passed = {name: contenders[name].call for name, verdict in verdicts.items() if verdict["status"] == "measured"}
     turns = in_rounds(passed, rounds, seconds, progress)
@@ -208,14 +213,15 @@ def measure(folder: Path, threads: Sequence[int], rounds: int, seconds: float, b
 @click.option("--rounds", default=7)
 @click.option("--seconds", default=0.4)
 @click.option("--batch", default=BATCH)
-def main(folder: Path, threads: int, rounds: int, seconds: float, batch: int) -> None:
+@click.option("--only", multiple=True, help="Names of contenders; all if not given.")
+def main(folder: Path, threads: int, rounds: int, seconds: float, batch: int, only: tuple[str, ...]) -> None:
     """Measure with so many threads in this process; JSON on stdout."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it asks a server for its latest version
     torch.set_num_threads(threads)
     rows = photos.padded(photos.squares(folder, batch, SIDE))
     with reporter(rounds * (len(PEERS) + 10), f"augment, {threads} threads") as progress:
-        found = compare(rows, threads, rounds, seconds, progress)
+        found = compare(rows, threads, rounds, seconds, progress, only)
     click.echo(json.dumps(found))
 
 

@@ -33,14 +33,16 @@ def speed_table(found: Mapping[str, Any], fidelity: Sequence[Any]) -> str:
     rows = found["rows"]
     most = max((row["threads"] for row in rows), default=1)
     settings = [f"{side} -> {quality.SIZE}" for side in quality.SIDES]
-    head = ["way", "images/s, one core", "fused is faster by", f"images/s, {most} cores"]
+    head = ["way", "images/s, one core", "fused is faster by"]
+    head += [f"images/s, {most} cores"] if most > 1 else []
     head += [f"PSNR, {setting.replace('->', 'to')}" for setting in settings]
     lines = [f"| {' | '.join(head)} |", "|---|" + "--:|" * (len(head) - 1)]
     base = augment.rate(rows, augment.FUSED)
     for name in ordered(rows):
         one, many = augment.rate(rows, name), augment.rate(rows, name, most)
         times = f"{base / one:,.1f} x" if base and one and name != augment.FUSED else ""
-        cells = [bold(name), said(one, rows, name), times, "" if most == 1 else said(many, rows, name)]
+        cells = [bold(name), said(one, rows, name), times]
+        cells += [said(many, rows, name)] if most > 1 else []
         for setting in settings:
             level = quality.level(fidelity, name, setting)
             cells.append("" if level is None else f"{level:.1f} dB")
