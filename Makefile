@@ -50,3 +50,22 @@ $(VENV)/.dev: $(VENV)/.onewarp
 clean:  ## remove the environment and everything made
 	rm -rf $(VENV) .typing build dist demo *.egg-info .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -prune -exec rm -rf {} + -o -name '_cpu*.so' -delete
+
+# ---- pillow-simd owns the folder PIL, as Pillow does: the two never share an environment ------------------------------
+SIMD := .venv-simd
+SIMD_TESTS := tests/transforms/test_decoding.py tests/transforms/test_resizing.py tests/transforms/test_orientation.py
+
+.PHONY: simd
+simd: $(SIMD)/.ready  ## an environment with pillow-simd in Pillow's place (a compiler, JPEG and zlib headers), and its tests
+	@echo "==> the decode tests under pillow-simd"
+	$(SIMD)/bin/python -c "import PIL; print('Pillow is', PIL.__version__); assert '.post' in PIL.__version__"
+	$(SIMD)/bin/python -m pytest -q $(SIMD_TESTS)
+
+$(SIMD)/.ready: pyproject.toml
+	@echo "==> making an environment in $(SIMD), in which pillow-simd is built"
+	$(PYTHON) -m venv $(SIMD)
+	$(SIMD)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	echo "pillow ; python_version < '3'" > $(SIMD)/without-pillow.txt
+	$(SIMD)/bin/uv pip install --quiet --python $(SIMD)/bin/python --override $(SIMD)/without-pillow.txt --group dev --editable .
+	$(SIMD)/bin/uv pip install --quiet --python $(SIMD)/bin/python --no-binary pillow-simd pillow-simd
+	@touch $@

@@ -4,7 +4,7 @@ import io
 from functools import lru_cache
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, features
 
 _SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}  # of a profile -> Pillow's mode
 
@@ -12,7 +12,8 @@ _SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}  # of a prof
 def to_srgb(image: Image.Image, background: tuple[int, int, int] = (255, 255, 255)) -> Image.Image:
     """`image` as opaque 8-bit RGB in sRGB, with `background` where it is transparent.
 
-    A profile that is broken, or made for other colours than the image has, is left out of account, as browsers do.
+    A profile that is broken, or made for other colours than the image has, is left out of account, as browsers do; so
+    are all of them where Pillow was built without littleCMS, which a cache's fingerprint tells.
     """
     opaque, alpha = _split_alpha(image)
     profile = image.info.get("icc_profile") or b""
@@ -65,7 +66,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 @lru_cache(maxsize=64)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """The way from a profile to sRGB; None where there is nothing to convert, or no way."""
-    if not profile:
+    if not profile or not features.check("littlecms2"):
         return None
     try:
         opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))

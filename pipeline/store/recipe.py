@@ -63,6 +63,7 @@ def decoder_build() -> dict[str, str]:
     return {
         name: PIL.__version__,
         "pillow's jpeg": jpeg,
+        "littlecms": features.version("littlecms2") or "none, colour profiles are left out of account",
         "simplejpeg": simplejpeg.__version__,
         "torch": torch.__version__.split("+")[0],
     }

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, features
 
 from onewarp.errors import DecodeError, UsageError
+from onewarp.transforms import colourspace
 from onewarp.transforms.decoding import Decoding, decode, decode_pixels
 from onewarp.transforms.types import TensorImage
 
@@ -119,6 +120,10 @@ def test_a_colour_shows_through_what_is_transparent(mode):
     assert pixels[0, 7].tolist() == [0, 0, 0]
 
 
+needs_profiles = pytest.mark.skipif(not features.check("littlecms2"), reason="this Pillow was built without littleCMS")
+
+
+@needs_profiles
 def test_a_profile_is_brought_to_srgb():
     lab = ImageCms.createProfile("LAB")
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -129,6 +134,15 @@ def test_a_profile_is_brought_to_srgb():
     assert np.array_equal(decode_pixels(_file(_photo(), icc_profile=b"broken")).pixels, plain)
 
 
+def test_without_littlecms_a_photo_with_a_profile_is_read_as_it_is(monkeypatch):
+    monkeypatch.setattr(colourspace.features, "check", lambda name: False)
+    colourspace._transform.cache_clear()
+    data = _file(_photo(), icc_profile=b"any profile")
+    assert np.array_equal(decode_pixels(data).pixels, np.asarray(_photo()))
+    colourspace._transform.cache_clear()
+
+
+@needs_profiles
 def test_a_wide_gamut_png_and_jpeg_change(shared):
     p3 = shared / "odd" / "mixed" / "test__fixtures__p3.png"
     with Image.open(p3) as image:
@@ -230,6 +244,6 @@ def test_every_odd_file_that_pillow_decodes_is_decoded_and_the_others_have_a_rea
 
     files = sorted(file for file in (shared / "odd").rglob("*") if file.is_file())
     refused = {path: reason for path in files if (reason := ours(path)) is not None}
-    assert {path.name for path in refused} == {path.name for path in files if not pillow(path)}
+    assert [path.name for path in refused if pillow(path)] == []  # simplejpeg may well decode more than Pillow
     assert len(refused) > 10
     assert all(len(reason) > 8 for reason in refused.values())
