@@ -67,7 +67,8 @@ def _draw(y: Tensor, ax: Any) -> None:
 
 def displayable(image: Tensor) -> "np.ndarray[Any, np.dtype[np.uint8]]":
     """An image `[3, h, w]`, uint8 or floating in 0..1, as `uint8[h, w, 3]`."""
-    data = image if image.dtype == torch.uint8 else (image.float().clamp(0, 1) * 255).round().to(torch.uint8)
+    data = image.detach()
+    data = data if data.dtype == torch.uint8 else (data.float().clamp(0, 1) * 255).round().to(torch.uint8)
     return data.permute(1, 2, 0).cpu().numpy()
 
 

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .pictures import Pixels, pixels
+from ..pipeline.show import displayable
+from .pictures import Pixels
 
 
 def sharpness(image: Tensor) -> float:
@@ -21,7 +22,7 @@ def sharpness(image: Tensor) -> float:
 
 def unlike(one: Tensor, other: Tensor, gain: float = 4.0) -> Pixels:
     """The absolute difference of two images in 0..1, `gain` times as strong, dark on white, `uint8[h, w, 3]`."""
-    return pixels(1 - ((one - other).abs() * gain).clamp(0, 1).to(torch.float32))
+    return displayable(1 - ((one - other).abs() * gain).clamp(0, 1).to(torch.float32))
 
 
 def middle(image: Tensor, side: int) -> Tensor:

@@ -26,13 +26,14 @@ from ..pipeline import (
     parent_label,
     using_attr,
 )
+from ..pipeline.show import displayable
 from ..transforms import Resize, aug_transforms, explain
 from .compare import middle, sharpness, unlike
 from .drawn import draw_photos
 from .interpret import ClassificationInterpretation
 from .metrics import accuracy, error_rate
 from .page import Page
-from .pictures import Pixels, grid, on_square, pixels, shown
+from .pictures import Pixels, grid, on_square, shown
 from .recorder import clock
 from .small import small_resnet
 from .vision import vision_learner
@@ -209,7 +210,7 @@ def add_comparison(page: Page, dls: DataLoaders) -> None:
         once, often = (dls.denormalize(x[None])[0] for x in pair)
         kept.append(sharpness(often) / sharpness(once))
         once, often = middle(once, DETAIL), middle(often, DETAIL)
-        images += [pixels(once), pixels(often), unlike(once, often)]
+        images += [displayable(once), displayable(often), unlike(once, often)]
         titles += [f"{label}\none warp", f"{label}\none at a time", "difference\nx 4"]
     fused, naive = explain(dls.transforms).resamplings, explain(slow.transforms).resamplings
     page.section(

@@ -10,22 +10,16 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
+from ..pipeline.show import displayable
+
 RIGHT, WRONG = "#1b7f4b", "#b3261e"
 Pixels = np.ndarray[Any, Any]
-
-
-def pixels(image: Tensor) -> Pixels:
-    """An image `[3, h, w]` (uint8, or floating in 0..1) as `uint8[h, w, 3]` for a plot."""
-    array = image.detach().cpu().permute(1, 2, 0)
-    if array.is_floating_point():
-        array = (array.float() * 255).round().clamp(0, 255)
-    return array.numpy().astype(np.uint8)
 
 
 def shown(dls: Any, images: Tensor) -> list[Pixels]:
     """A batch `[N, 3, h, w]` as it looks: the data's normalisation, if it has one, is taken back."""
     undo = getattr(dls, "denormalize", None)
-    return [pixels(image) for image in (undo(images) if undo is not None else images)]
+    return [displayable(image) for image in (undo(images) if undo is not None else images)]
 
 
 def on_square(image: Pixels) -> Pixels:

@@ -25,6 +25,7 @@ from .plan import (
     after,
     common_size,
     cover,
+    frames_of,
     from_pixels,
     height_width,
     scaling,
@@ -86,7 +87,7 @@ class Geometric(Fusible):
         size = getattr(self, "size", None)
         if size is None:
             return matrix, frame
-        leaves = np.broadcast_to(np.array(height_width(size), np.float64), frame.shape)
+        leaves = frames_of(size, frame)
         return times(matrix, scaling(cover(frame, leaves))), leaves
 
     def padding(self) -> Padding | None:

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import UsageError
 from .draw import Draw
 from .fusing import Geometric
-from .plan import Array, Size, cover, height_width, pair, scaling, times
+from .plan import Array, Size, cover, frames_of, height_width, inside_at, pair, times
 from .transform import Params, Split
 from .types import TensorImage
 from .warp.outspec import Padding
@@ -212,7 +212,7 @@ class Affine(Geometric):
     """Rotate, shear, scale and move, with probability `p`.
 
     `max_deg` and `shear` are in degrees either way, `translate` is the largest shift as a share of width and height,
-    `scale` the range of the factor by which the image grows. Shear leaves vertical lines where they are at `shear_y`.
+    `scale` the range of the factor by which the image grows. A `shear` of two numbers is along x and along y.
     """
 
     draws = 7
@@ -276,15 +276,14 @@ class Resize(Geometric):
 
     def place(self, params: Params | None, frame: Array) -> tuple[Array | None, Array]:
         """A scale and a shift, and the frame of `size`."""
-        leaves = np.broadcast_to(np.array(height_width(self.size), np.float64), frame.shape)
+        leaves = frames_of(self.size, frame)
         if self.method == "squish":
             return None, leaves
         if self.method not in ("crop", "pad"):
             raise UsageError(f"method must be 'crop', 'squish' or 'pad', but got {self.method!r}")
         params = self.rest(len(frame)) if params is None else params
         share = cover(frame, leaves, inside=self.method == "crop")
-        centre = (1 - share) * (2 * pair(params["x"], params["y"]) - 1)
-        return scaling(share, centre), leaves
+        return inside_at(share, params["x"], params["y"]), leaves
 
     def padding(self) -> Padding | None:
         """Only `pad` looks outside."""
@@ -332,13 +331,12 @@ class RandomResizedCrop(Geometric):
     def place(self, params: Params | None, frame: Array) -> tuple[Array | None, Array]:
         """A scale and a shift, and the frame of `size`."""
         params = self.rest(len(frame)) if params is None else params
-        leaves = np.broadcast_to(np.array(height_width(self.size), np.float64), frame.shape)
+        leaves = frames_of(self.size, frame)
         h, w = frame[:, 0], frame[:, 1]
         widest = np.minimum(w, h * params["ratio"])
         width = np.minimum(np.sqrt(params["area"] * w * h * params["ratio"]), widest) * params.get("less", 1.0)
         share = pair(width / w, width / params["ratio"] / h)
-        centre = (1 - share) * (2 * pair(params["x"], params["y"]) - 1)
-        return scaling(share, centre), leaves
+        return inside_at(share, params["x"], params["y"]), leaves
 
     def padding(self) -> Padding | None:
         """It never looks outside."""

@@ -95,6 +95,16 @@ def height_width(size: Size) -> tuple[int, int]:
     return h, w
 
 
+def frames_of(size: Size, like: Array) -> Array:
+    """Frames `[N, 2]` (h, w) of one size, as many as `like` has."""
+    return np.broadcast_to(np.array(height_width(size), np.float64), like.shape)
+
+
+def inside_at(share: Array, x: Array, y: Array) -> Array | None:
+    """Matrices to boxes that take `share` `[N, 2]` of a frame, at `x`, `y` `[N]` of the room that there is."""
+    return scaling(share, (1 - share) * (2 * pair(x, y) - 1))
+
+
 def cover(frame: Array, leaves: Array, inside: bool = True) -> Array:
     """The share `[N, 2]` (x, y) of each frame that the largest box of the aspect of `leaves` takes in it.
 

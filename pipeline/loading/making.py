@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import DamagedRowError
-from ...transforms.types import Packed
+from ...transforms.types import Packed, sizes_of
 from .batch import Batch
 from .device import Lane
-from .rows import RowNumbers, Rows, Targets, sizes_of
+from .rows import RowNumbers, Rows, Targets
 from .selection import Selection
 
 Damaged = Literal["raise", "replace"]
@@ -30,7 +30,7 @@ class Plan(Protocol):
 class Augmentation(Protocol):
     """What a loader asks of fused transforms."""
 
-    def plan(self, sizes: NDArray[np.int32], keys: NDArray[np.uint64], seed: int, epoch: int, split: Any) -> Any:
+    def plan(self, sizes: NDArray[np.int64], keys: NDArray[np.uint64], seed: int, epoch: int, split: Any) -> Any:
         """What happens to images of `sizes` `[N, 2]` with key hashes `[N]`: a Plan."""
 
     def images(self, images: Tensor | Packed, plan: Any) -> Tensor:

@@ -168,11 +168,3 @@ def views(images: Tensor | Packed) -> list[NDArray[Any]]:
         return list(images.numpy())
     data, starts = images.data.numpy(), images.offsets.tolist()
     return [data[o : o + h * w * 3].reshape(h, w, 3) for o, (h, w) in zip(starts, images.sizes.tolist(), strict=True)]
-
-
-def sizes_of(images: Tensor | Packed) -> NDArray[np.int32]:
-    """Height and width of each image, `int32[N, 2]`."""
-    if isinstance(images, Packed):
-        sizes: NDArray[np.int32] = images.sizes.numpy()
-        return sizes
-    return np.tile(np.array(images.shape[1:3], np.int32), (len(images), 1))
