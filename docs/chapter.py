@@ -66,9 +66,10 @@ one_by_one = square.rotate(draw=30).zoom(draw=1.2).warp(draw_x=-0.2, draw_y=0.2)
 composed = fuse([Warp(draw_x=-0.2, draw_y=0.2, p=1.0), Rotate(draw=30, p=1.0), Zoom(draw=1.2, p=1.0)])(square)
 
 # %%
-from onewarp.trainers.pictures import grid, pixels
+from onewarp.pipeline.show import displayable
+from onewarp.trainers.pictures import grid
 
-grid([pixels(square), pixels(one_by_one), pixels(composed)], ["source", "one at a time", "one warp"], columns=3)
+grid([displayable(square), displayable(one_by_one), displayable(composed)], ["source", "one at a time", "one warp"], columns=3)
 
 # %%
 print(explain(dls.transforms))
@@ -85,7 +86,7 @@ dls.show_batch(nrows=2, ncols=4)
 # %%
 key = dls.one_batch().keys[0]
 again = torch.stack([dls.train.replay(key, epoch)[0] for epoch in range(4)])
-grid([pixels(x) for x in again], [f"epoch {e}" for e in range(4)], columns=4)
+grid([displayable(x) for x in again], [f"epoch {e}" for e in range(4)], columns=4)
 
 # %% [markdown]
 # When something does not fit, `summary` tells the way of the first sample, and where it ends:
