@@ -47,7 +47,7 @@ def write_tiny(folder: Path, rows: int, parts: int = 8) -> None:
         "parts": names,
         "part_bytes": [count * ROW_BYTES for count in counts],
     }
-    schema = index_schema(small_fields(pa.int64(), False)).with_metadata({FOOTER: canonical(said)})
+    schema = index_schema(small_fields([pa.field("label", pa.int64())])).with_metadata({FOOTER: canonical(said)})
     pq.write_table(schema.empty_table(), folder / INDEX)
     with pa.OSFile(str(folder / MAPPED_INDEX), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         # One batch, as the commit writes it; put together column by column.

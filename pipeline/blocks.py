@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..errors import LabelError
+from ..errors import LabelError, UsageError
 from ..transforms.category import Categorize, MultiCategorize
 from ..transforms.decoding import decode
 from ..transforms.to_tensor import ToTensor
@@ -159,5 +159,8 @@ def BBoxBlock() -> Block:  # noqa: N802
 
 
 def as_block(block: Block | Callable[[], Block]) -> Block:
-    """A block, of which `ImageBlock` without parentheses is one too."""
-    return block if isinstance(block, Block) else block()
+    """A block, of which `ImageBlock` without parentheses is one too; `UsageError` for anything else."""
+    made = block if isinstance(block, Block) or not callable(block) else block()
+    if not isinstance(made, Block):
+        raise UsageError(f"blocks must be made of ImageBlock, CategoryBlock, MaskBlock, …, but got {made!r}")
+    return made

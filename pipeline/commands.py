@@ -22,7 +22,7 @@ from .loader import Loader
 from .loading.cached_rows import CacheRows
 from .presizing import presize as make_cache
 from .preview import preview as draw_preview
-from .recipes import fused_from
+from .recipes import fused_from, read_block
 from .show import displayable, save_picture
 from .store.encodings import ENCODINGS
 from .store.exporting import export as write_files
@@ -38,13 +38,13 @@ TRANSFORMS = click.option(
 @click.command()
 @click.argument("source")
 @click.argument("cache")
-@click.option("--size", default=460, show_default=True, help="Pixels on the short side, at most.")
-@click.option("--label", default="none", show_default=True, help="none, parent, regex:PATTERN or column:NAME.")
+@click.option("--size", type=int, help="Pixels on the short side, at most.  [default: the block's Resize, or 460]")
+@click.option("--label", help="none, parent, regex:PATTERN or column:NAME.  [default: none]")
+@click.option("--split", help="none, random:FRACTION:SEED, hash:FRACTION, folders or column:NAME.  [default: none]")
 @click.option(
-    "--split",
-    default="none",
-    show_default=True,
-    help="none, random:FRACTION:SEED, hash:FRACTION, folders or column:NAME.",
+    "--block",
+    type=click.Path(path_type=Path),
+    help="A DataBlock's JSON file, which says what labels and splits are, in place of --label and --split.",
 )
 @click.option(
     "--encoding",
@@ -72,7 +72,9 @@ TRANSFORMS = click.option(
 @click.option("--workers", type=int, help="Threads or processes; all cores if not given.")
 @click.option("--overwrite", is_flag=True, help="Replace a cache that was made with other settings.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-def presize(source: str, cache: str, background: str, budget: float, as_json: bool, **options: Any) -> None:
+def presize(
+    source: str, cache: str, block: Path | None, background: str, budget: float, as_json: bool, **options: Any
+) -> None:
     """Decode and resize the images of SOURCE once, into the Parquet cache CACHE.
 
     SOURCE is a folder of images, or a .csv or .parquet table. Stopped at any point, the same command goes on; run again
@@ -83,6 +85,7 @@ def presize(source: str, cache: str, background: str, budget: float, as_json: bo
         **{name: options.pop(name) for name in ("quality", "truncated", "max_pixels", "max_bytes", "max_seconds")},
     )
     options |= {"image": options.pop("image_column"), "key": options.pop("key_column")}
+    options["block"] = None if block is None else read_block(block)
     summary = make_cache(source, cache, decoding=decoding, budget=int(budget * 2**30), quiet=False, **options)
     for entry in summary.rejected:
         click.echo(f"rejected {entry.key}: {entry.reason}", err=True)

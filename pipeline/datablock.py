@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from ..errors import UsageError
+from ..errors import SpecError, UsageError
 from ..transforms.augment import Fused, fuse
 from ..transforms.geometry import Resize
 from ..transforms.plan import height_width
@@ -14,25 +14,35 @@ from ..transforms.resizing import Sizing
 from ..transforms.to_tensor import ToTensor
 from ..transforms.transform import Transform
 from .blocks import Block, as_block
-from .cached_samples import cached_rows
+from .cache import Cache
+from .cached_samples import CachedSampleRows
+from .cataloguing import Pictures, catalogue_of_samples
 from .dataloaders import DataLoaders
 from .keys import keys_of
 from .loading.rows import Rows
+from .presizing import presize
 from .sample_rows import sample_rows
 from .samples import Getter, Samples
 from .show import show
-from .spec import register
+from .spec import can_write, from_json, register, to_json
 from .splits import RandomSplitter, Splitter
+from .store.catalogue import Catalogue
+from .store.sources import Item, Listed, Source
+from .store.tables import open_source
 from .summary import summarise
 
 
 @dataclass(frozen=True)
 class Datasets:
-    """Typed samples, all of them and those of each split, and the vocabulary that the training labels gave."""
+    """Typed samples, all of them and those of each split, and the vocabulary that the training labels gave.
+
+    `split_names` has the split of each sample, None for one that belongs to none.
+    """
 
     samples: Samples
     keys: tuple[str, ...]
     splits: tuple[tuple[int, ...], tuple[int, ...]]
+    split_names: tuple[str | None, ...]
 
     @property
     def train(self) -> "Split":
@@ -43,15 +53,6 @@ class Datasets:
     def valid(self) -> "Split":
         """The validation samples."""
         return Split(self.samples, self.splits[1])
-
-    @property
-    def split_names(self) -> list[str | None]:
-        """The name of each sample's split, None for one that belongs to none."""
-        names: list[str | None] = [None] * len(self.samples)
-        for name, rows in zip(("train", "valid"), self.splits, strict=True):
-            for row in rows:
-                names[row] = name
-        return names
 
     @property
     def vocab(self) -> Sequence[Any] | None:
@@ -114,10 +115,21 @@ class DataBlock:
 
     def datasets(self, source: Any) -> Datasets:
         """Typed samples of a source, set up on its training split."""
-        items, keys = self._items(source)
-        train, valid = self._split(items, keys)
-        samples = Samples(items, self._blocks(), self._getters()).setup(train)
-        return Datasets(samples, tuple(keys), (tuple(train), tuple(valid)))
+        return self._typed(*self._items(source))
+
+    def catalogue(
+        self, source: str | os.PathLike[str] | Listed, image: str | None = None, key: str | None = None
+    ) -> Catalogue:
+        """What `presize(source, cache, block=self)` works on: the items of a source with their labels and splits.
+
+        Without `get_items` the items are what `presize` finds in a source by itself: the files of a folder, or the
+        rows of a table, `image` and `key` naming its columns.
+        """
+        if self.get_items is not None:
+            return self._catalogue(self.datasets(source), Pictures(_address(source)))
+        listed = open_source(source, image, key)
+        items = listed.items()
+        return self._catalogue(self._typed([i.view for i in items], [i.key for i in items]), listed, items)
 
     def dataloaders(
         self,
@@ -158,8 +170,8 @@ class DataBlock:
         sizing = self.sizing()
         if sizing is None:
             raise UsageError("a cache keeps photos at one size: give item_tfms=Resize(n)")
-        address = os.path.abspath(source) if isinstance(source, str | os.PathLike) else "items"
-        return cached_rows(datasets.samples, datasets.keys, datasets.split_names, Path(cache), sizing, address)
+        presize(self._catalogue(datasets, Pictures(_address(source))), cache, sizing.size, quiet=False)
+        return CachedSampleRows(datasets.samples, datasets.keys, datasets.split_names, Cache.open(cache))
 
     def transforms(self) -> Fused:
         """All transforms of items and batches, fused."""
@@ -175,17 +187,43 @@ class DataBlock:
         """Tell, step by step, how the first sample and the first batch are made; raises where they cannot be."""
         summarise(self, source, bs)
 
+    def to_json(self) -> str:
+        """The block as JSON; raises `SpecError` for a function that has no name to be found by."""
+        return to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """The block that `to_json` wrote; raises `SpecError` for JSON of anything else, and for unknown names."""
+        block = from_json(text)
+        if not isinstance(block, cls):
+            raise SpecError(f"the JSON must be that of a DataBlock, but is that of a {type(block).__name__}")
+        return block
+
+    def _typed(self, items: Sequence[Any], keys: Sequence[str]) -> Datasets:
+        splitter = self.splitter or RandomSplitter()
+        named = isinstance(splitter, Splitter)
+        train, valid = splitter(items, keys) if named else splitter(items)
+        names = splitter.names(items, keys) if named else _names(len(items), train, valid)
+        samples = Samples(items, self._blocks(), self._getters()).setup(list(train))
+        return Datasets(samples, tuple(keys), (tuple(train), tuple(valid)), tuple(names))
+
+    def _catalogue(self, datasets: Datasets, source: Source, items: Sequence[Item] | None = None) -> Catalogue:
+        told = replace(self, item_tfms=(), batch_tfms=())  # of which no column depends
+        return catalogue_of_samples(
+            datasets.samples,
+            datasets.keys,
+            datasets.split_names,
+            source,
+            items,
+            {"block": told if can_write(told) else None},
+        )
+
     def _items(self, source: Any) -> tuple[Sequence[Any], list[str]]:
         items = list(source) if self.get_items is None else list(self.get_items(source))
         if not items:
             raise UsageError(f"no items were found in {source}: a data set needs at least one")
         root = Path(source) if isinstance(source, str | os.PathLike) else None
         return items, keys_of(items, root)
-
-    def _split(self, items: Sequence[Any], keys: Sequence[str]) -> tuple[list[int], list[int]]:
-        splitter = self.splitter or RandomSplitter()
-        train, valid = splitter(items, keys) if isinstance(splitter, Splitter) else splitter(items)
-        return list(train), list(valid)
 
     def _blocks(self) -> tuple[Block, ...]:
         return tuple(as_block(block) for block in self.blocks)
@@ -195,6 +233,18 @@ class DataBlock:
             return tuple(self.getters)
         targets = list(self.get_y) if isinstance(self.get_y, list | tuple) else [self.get_y]
         return (self.get_x, *targets[: len(self.blocks) - 1])
+
+
+def _names(count: int, train: Sequence[int], valid: Sequence[int]) -> list[str | None]:
+    names: list[str | None] = [None] * count
+    for name, rows in (("train", train), ("valid", valid)):
+        for row in rows:
+            names[row] = name
+    return names
+
+
+def _address(source: Any) -> str:
+    return os.path.abspath(source) if isinstance(source, str | os.PathLike) else "items"
 
 
 def _several(transforms: Any) -> list[Any]:

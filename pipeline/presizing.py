@@ -2,19 +2,19 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from ..errors import CacheError, UsageError
 from ..transforms.decoding import Decoding
 from ..transforms.resizing import Sizing
 from .labels import labeller_from
-from .spec import to_spec
 from .splits import Splitter, splitter_from
 from .store.budget import choose_encoding
+from .store.catalogue import Catalogue, catalogue_of
 from .store.commit import commit, index_footer
 from .store.durable import disk_errors, sweep
 from .store.earlier import Earlier, earlier_parts
@@ -27,12 +27,20 @@ from .store.progress import Reporter, reporter
 from .store.recipe import Recipe, differences
 from .store.running import make_parts
 from .store.seen import seen
-from .store.sources import Item, Source
+from .store.sources import Listed
 from .store.tables import open_source
-from .store.targets import label_items, split_items
+from .store.targets import Labeller
 from .store.work import Done
 
-Labeller = Callable[[Any], Any]
+
+class Block(Protocol):
+    """What `presize` asks of a `DataBlock`."""
+
+    def catalogue(self, source: Any, image: str | None, key: str | None) -> Catalogue:
+        """The items of a source, with labels and splits."""
+
+    def sizing(self) -> Sizing | None:
+        """The size of its `Resize`, if it has one."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +66,13 @@ class Summary:
 
 
 def presize(
-    source: str | os.PathLike[str] | Source,
+    source: str | os.PathLike[str] | Listed | Catalogue,
     cache: str | os.PathLike[str],
-    size: int = 460,
+    size: int | None = None,
     *,
     label: str | Labeller | None = None,
     split: str | Splitter | None = None,
+    block: Block | None = None,
     encoding: Encoding | Literal["auto"] = "auto",
     square: Literal["crop", "squish", "pad"] | None = None,
     enlarge: bool = False,
@@ -80,10 +89,12 @@ def presize(
 ) -> Summary:
     """Decode and resize every image of `source` once, into the cache in the folder `cache`.
 
-    `source` is a folder, a table (`.csv`, `.parquet`; `image` and `key` name its columns) or any `Source`. `label` and
-    `split` are labellers and splitters, or their names on the command line. Without `square` the aspect is kept and the
-    short side is at most `size`. `encoding="auto"` keeps pixels raw where they are expected to fit into `budget` bytes,
-    and as JPEG otherwise. Files that cannot be used are set aside; more than `max_rejected` of them end the run.
+    `source` is a folder, a table (`.csv`, `.parquet`; `image` and `key` name its columns) or any source that lists its
+    items. `label` and `split` are labellers and splitters, or their names on the command line; a `block` (a
+    `DataBlock`) says both in their place. Without `square` the aspect is kept and the short side is at most `size`:
+    460, or what the block's `Resize` says. `encoding="auto"` keeps pixels raw where they are expected to fit into
+    `budget` bytes, and as JPEG otherwise. Files that cannot be used are set aside; more than `max_rejected` of them end
+    the run.
 
     The cache is complete when this returns. Stopped or killed before that, it goes on from the parts that are whole
     when it is called again; called on a finished cache it does what is new or changed. The result depends on the
@@ -92,29 +103,49 @@ def presize(
     written to.
     """
     begun = time.monotonic()
-    origin = open_source(source, image, key)
-    sizing, decoding = Sizing(size, square, enlarge), decoding or Decoding()
-    labeller = labeller_from(label) if isinstance(label, str) else label
-    splitter = splitter_from(split) if isinstance(split, str) else split
-    items = origin.items()
-    labels, splits = label_items(items, labeller), split_items(items, splitter)
+    sizing, decoding = Sizing(_size(size, block), square, enlarge), decoding or Decoding()
+    catalogue = source if isinstance(source, Catalogue) else _catalogue(source, image, key, label, split, block)
     folder = _folder(cache)
     with ExitStack() as stack:
         stack.enter_context(disk_errors(folder))
         stack.enter_context(writing(folder))
-        report = stack.enter_context(reporter(len(items), "presizing", quiet))
+        report = stack.enter_context(reporter(len(catalogue.items), "presizing", quiet))
         sweep(folder)
         if not overwrite:
             refuse_newer(folder)
         earlier = Earlier() if overwrite else earlier_parts(folder)
-        chosen = _encoding(encoding, earlier, items, origin, sizing, budget, report)
+        chosen = _encoding(encoding, earlier, catalogue, sizing, budget, report)
         recipe = Recipe(sizing, decoding, chosen, jpeg_quality)
         _refuse_other(folder, earlier, recipe)
-        plan = Plan(origin, folder, recipe, items, labels, splits, earlier, seen(origin.where()))
+        plan = Plan(catalogue, folder, recipe, earlier, seen(catalogue.source.where()))
         done = make_parts(plan, scheduler, workers, report, max_rejected)
-        pipeline = to_spec({"label": labeller, "split": splitter, "presize": recipe})
-        commit(folder, done, plan.small, index_footer(recipe, pipeline, labels, splits, done))
+        commit(folder, done, plan.small, index_footer(recipe, catalogue, done))
     return _summary(folder, done, chosen, begun)
+
+
+def _catalogue(
+    source: str | os.PathLike[str] | Listed,
+    image: str | None,
+    key: str | None,
+    label: str | Labeller | None,
+    split: str | Splitter | None,
+    block: Block | None,
+) -> Catalogue:
+    if block is None:
+        labeller = labeller_from(label) if isinstance(label, str) else label
+        splitter = splitter_from(split) if isinstance(split, str) else split
+        return catalogue_of(open_source(source, image, key), labeller, splitter)
+    if label is not None or split is not None:
+        given = "label" if label is not None else "split"
+        raise UsageError(f"a block says what labels and splits are, but {given} is given too: leave one of them out")
+    return block.catalogue(source, image, key)
+
+
+def _size(asked: int | None, block: Block | None) -> int:
+    if asked is not None:
+        return asked
+    sizing = None if block is None else block.sizing()
+    return 460 if sizing is None else sizing.size
 
 
 def _folder(cache: str | os.PathLike[str]) -> Path:
@@ -137,8 +168,7 @@ def _folder(cache: str | os.PathLike[str]) -> Path:
 def _encoding(
     asked: Encoding | Literal["auto"],
     earlier: Earlier,
-    items: Sequence[Item],
-    source: Source,
+    catalogue: Catalogue,
     sizing: Sizing,
     budget: int,
     report: Reporter,
@@ -148,7 +178,8 @@ def _encoding(
     if earlier.parts:
         there: Encoding = earlier.parts[0].said["pixels"]["encoding"]
         return there
-    chosen, expected = choose_encoding(items, source, sizing, budget)
+    items = catalogue.items
+    chosen, expected = choose_encoding(items, catalogue.source, sizing, budget)
     report.say(f"encoding: {chosen}, {len(items)} images, about {expected / 1e9:.2f} GB (budget {budget / 1e9:.1f} GB)")
     return chosen
 

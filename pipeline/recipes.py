@@ -1,17 +1,19 @@
-"""Transforms written as text: `Resize(460) | aug_transforms(size=224, min_scale=0.75)`, read without evaluating it."""
+"""Transforms written as text: `Resize(460) | aug_transforms(size=224, min_scale=0.75)`, read without evaluating it;
+and files that hold them, or a DataBlock, as JSON.
+"""
 
 import ast
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..errors import SpecError
+from ..errors import SpecError, UsageError
 from ..transforms.augment import Fused, aug_transforms, fuse
 from ..transforms.policies import rand_augment, trivial_augment
 from ..transforms.transform import Transform, TransformType
 from .compose import Pipeline
-from .spec import from_spec
+from .datablock import DataBlock
+from .spec import from_json, from_spec
 
 _RECIPES: dict[str, Callable[..., Any]] = {
     "aug_transforms": aug_transforms,
@@ -32,19 +34,12 @@ def read_transforms(text: str | Path) -> list[Transform]:
     if isinstance(text, Path) or ((text.endswith(".json") or "(" not in text) and Path(text).is_file()):
         text = Path(text).read_text(encoding="utf-8")
     if text.lstrip().startswith(("{", "[")):
-        return _flat(_from_json(text))
+        return _flat(from_json(text))
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
         raise SpecError(f"transforms must read like 'Resize(460) | Flip()', but got {text!r}: {error.msg}") from None
     return [t for call in _calls(tree) for t in _flat(_made(call, text))]
-
-
-def _from_json(text: str) -> Any:
-    try:
-        return from_spec(json.loads(text))
-    except json.JSONDecodeError as error:
-        raise SpecError(f"the pipeline's JSON cannot be read: {error}") from None
 
 
 def _flat(value: Any) -> list[Transform]:
@@ -83,6 +78,16 @@ def _made(call: ast.expr, text: str) -> Any:
         return found(*positional, **named)
     except TypeError as error:
         raise SpecError(f"{ast.unparse(call)}: {error}") from None
+
+
+def read_block(path: Path) -> DataBlock:
+    """The DataBlock in a file that holds its JSON; `SpecError` where it holds anything else."""
+    try:
+        return DataBlock.from_json(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"block must be a file with the JSON of a DataBlock, but {path}: {error.strerror}") from None
+    except SpecError as error:
+        raise SpecError(f"{path}: {error}") from None
 
 
 def fused_from(text: str | Path) -> Fused:

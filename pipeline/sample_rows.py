@@ -44,7 +44,7 @@ def sample_targets(
     """
     targets: dict[str, tuple[Kind, Any]] = {}
     for n, block in enumerate(samples.blocks[1:], 1):
-        name = target_name(samples, n)
+        name = column_name(samples, n)
         if block.kind in ("category", "multicategory"):
             targets[name] = (block.kind, encoded(samples, n, keys).__getitem__)
         elif block.kind != "image":
@@ -52,13 +52,13 @@ def sample_targets(
     return targets
 
 
-def target_name(samples: Samples, block: int) -> str:
-    """The name of a target in a batch: `y` where there is one, else its kind, numbered from the second of a kind on."""
-    if len(samples.blocks) == 2:
-        return "y"
-    kinds = [b.kind for b in samples.blocks[1 : block + 1]]
-    again = kinds.count(kinds[-1])
-    return kinds[-1] if again == 1 else f"{kinds[-1]}{again}"
+def column_name(samples: Samples, block: int) -> str:
+    """The name of a target in a cache and in a batch: `label`, `mask`, `points` or `boxes`, numbered from the second
+    of a name on.
+    """
+    names = ["label" if "category" in b.kind else b.kind for b in samples.blocks[1 : block + 1]]
+    again = names.count(names[-1])
+    return names[-1] if again == 1 else f"{names[-1]}{again}"
 
 
 def encoded(samples: Samples, block: int, keys: Sequence[str]) -> Tensor:

@@ -75,10 +75,12 @@ def from_spec(spec: Any) -> Any:
     if kind == "dtype":
         return _dtype(str(spec.get("name")))
     if kind == "dict":
-        return {from_spec(k): from_spec(v) for k, v in spec["items"]}
+        return {from_spec(k): from_spec(v) for k, v in spec.get("items", [])}
     if kind == "function":
-        return _find(spec["name"])
+        return _find(spec.get("name"))
     cls = _find(kind)
+    if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
+        raise SpecError(f'{kind} is a function: it must stand as {{"kind": "function", "name": "{kind}"}}')
     fields = {f.name for f in dataclasses.fields(cls) if f.init}
     settings = {_read(name): from_spec(value) for name, value in spec.items() if name != "kind"}
     if unknown := sorted(set(settings) - fields):
@@ -112,7 +114,7 @@ def _dtype(name: str) -> torch.dtype:
 
 def _find(name: Any) -> Any:
     things = known()
-    if name in things:
+    if isinstance(name, str) and name in things:
         return things[name]
     near = difflib.get_close_matches(str(name), things, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}?" if near else "import the module that defines it first"
@@ -128,9 +130,18 @@ def from_json(text: str | bytes) -> Any:
     """What `to_json` wrote."""
     try:
         spec = json.loads(text)
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # no JSON, or no UTF-8
         raise SpecError(f"the pipeline's JSON cannot be read: {error}") from None
     return from_spec(spec)
+
+
+def can_write(value: Any) -> bool:
+    """Whether `value` can be written to JSON."""
+    try:
+        to_spec(value)
+    except SpecError:
+        return False
+    return True
 
 
 def fingerprint(value: Any) -> str:

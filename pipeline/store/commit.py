@@ -13,20 +13,20 @@ import pyarrow.parquet as pq
 
 from ...errors import CacheError
 from ...transforms.draw import hash_keys
+from ..spec import to_spec
+from .catalogue import Catalogue
 from .durable import ATTEMPT, sweep, sync_folder, write_whole
 from .footer import INDEX, MAPPED_INDEX, REJECTED_FILE, SUMMARY
 from .parts import Rejected
 from .recipe import FORMAT, Recipe, canonical, fingerprint
 from .schema import FOOTER, REJECTED, index_schema
-from .targets import Labels
 from .work import Done, part_name
 
 
-def index_footer(
-    recipe: Recipe, pipeline: Any, labels: Labels | None, splits: Sequence[str | None] | None, done: Sequence[Done]
-) -> dict[str, Any]:
+def index_footer(recipe: Recipe, catalogue: Catalogue, done: Sequence[Done]) -> dict[str, Any]:
     """What the index says of the cache as a whole."""
-    pixels = recipe.pixels()
+    pixels, targets = recipe.pixels(), catalogue.targets
+    pipeline = to_spec({**catalogue.pipeline, "presize": recipe})
     counts = Counter(name for part in done for name in _splits(part.rows) if name is not None)
     return {
         "format": FORMAT,
@@ -35,9 +35,9 @@ def index_footer(
         "limits": recipe.limits(),
         "pipeline": pipeline,
         "pipeline_fingerprint": fingerprint(pipeline),
-        "label": None if labels is None else labels.kind,
-        "vocab": None if labels is None else labels.vocab,
-        "splits": None if splits is None else dict(sorted(counts.items())),
+        "targets": targets,
+        "vocab": next((target["vocab"] for target in targets.values()), None),
+        "splits": None if catalogue.splits is None else dict(sorted(counts.items())),
         "rows": sum(part.rows.num_rows for part in done),
         "rejected": sum(len(part.rejected) for part in done),
     }

@@ -65,7 +65,8 @@ class PartWriter:
             self._writer.close()
 
     def add(self, row: Mapping[str, Any], data: bytes | memoryview) -> None:
-        """One row."""
+        """One row; what is no column is left out."""
+        row = {name: row[name] for name in self.schema.names if name != self._pixels}
         self._digest.update(canonical(row).encode())
         self._rows.append(row)
         self._data.append(data)

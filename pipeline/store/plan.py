@@ -13,12 +13,11 @@ from typing import Any
 import pyarrow as pa
 
 from ...transforms.draw import hash_key
+from .catalogue import Catalogue
 from .earlier import Earlier
 from .recipe import FORMAT, Recipe, fingerprint
 from .schema import part_schema, pixels_field, small_fields
 from .seen import Seen
-from .sources import Item, Source
-from .targets import Labels
 from .work import Done, Job, Wanted, found_part
 
 _LEAST, _MOST, _MASK = 64, 256, 63  # images in a part: 64 at least, 127 on average, 256 at most
@@ -44,12 +43,9 @@ def borders(keys: Sequence[str]) -> list[tuple[int, int]]:
 class Plan:
     """All parts of a cache, and what each of them needs."""
 
-    source: Source
+    catalogue: Catalogue
     folder: Path
     recipe: Recipe
-    items: Sequence[Item]
-    labels: Labels | None
-    splits: Sequence[str | None] | None
     earlier: Earlier
     memory: Seen
     found: list[Done] = field(default_factory=list)
@@ -57,21 +53,21 @@ class Plan:
     def __post_init__(self) -> None:
         sizing = self.recipe.sizing
         fixed = None if sizing.square is None else 3 * sizing.size**2
-        self.small = small_fields(None if self.labels is None else self.labels.type, self.splits is not None)
-        vocab = None if self.labels is None else self.labels.vocab
-        self.schema = part_schema(pixels_field(self.recipe.encoding, fixed), self.small, vocab)
+        targets = self.catalogue.targets
+        self.small = small_fields(self.catalogue.fields)
+        self.schema = part_schema(pixels_field(self.recipe.encoding, fixed), self.small, targets)
         pixels = self.recipe.pixels()
         self.said = {
             "format": FORMAT,
             "pixels": pixels,
             "fingerprint": fingerprint(pixels),
             "limits": self.recipe.limits(),
-            "vocab": vocab,
+            "targets": targets,
         }
 
     def jobs(self) -> Iterator[Job]:
         """The parts that have to be made or looked into; those that stay as they are go to `found`."""
-        for number, (begin, end) in enumerate(borders([item.key for item in self.items])):
+        for number, (begin, end) in enumerate(borders([item.key for item in self.catalogue.items])):
             wanted = tuple(self._wanted(i) for i in range(begin, end))
             part = self.earlier.holding([one.key for one in wanted], self.recipe.limits())
             if part is not None and not self._as_wanted(part.said, part.rows, wanted):
@@ -82,7 +78,7 @@ class Plan:
             yield Job(
                 number,
                 str(self.folder),
-                self.source,
+                self.catalogue.source,
                 self.recipe,
                 self.schema,
                 wanted,
@@ -91,30 +87,26 @@ class Plan:
             )
 
     def _wanted(self, i: int) -> Wanted:
-        item = self.items[i]
+        item = self.catalogue.items[i]
         known = self.earlier.known(item.key, self.recipe.limits())
         remembered = self.memory.hash_of(item.key, item.stamp)
         return Wanted(
             item.key,
             item.place,
             None if item.stamp is None else item.stamp[0],
-            self._targets(i),
+            self.catalogue.told(i),
             known,
             unchanged=known is not None and known.sha256 == remembered,
         )
 
-    def _targets(self, i: int) -> dict[str, Any]:
-        targets: dict[str, Any] = {} if self.labels is None else {"label": self.labels.values[i]}
-        return targets if self.splits is None else targets | {"split": self.splits[i]}
-
     def _as_wanted(self, said: dict[str, Any], rows: pa.Table, wanted: Sequence[Wanted]) -> bool:
-        """Whether a part has the columns, the vocabulary, the labels and the splits of today."""
+        """Whether a part has the columns, the vocabularies, the labels and the splits of today."""
         columns = {field.name: field.type for field in self.small}
         there = {field.name: field.type for field in rows.schema if field.name != "offset"}
         if columns != there or {**said, "rejected": None} != {**self.said, "rejected": None}:
             return False
         today = {one.key: one.targets for one in wanted}
-        names = [name for name in ("label", "split") if name in columns]
+        names = [field.name for field in self.catalogue.fields]
         return all(
             today[row["key"]][name] == row[name] for row in rows.select(["key", *names]).to_pylist() for name in names
         )

@@ -20,7 +20,7 @@ def make_parts(
     plan: Plan, scheduler: str, workers: int | None, report: Reporter, max_rejected: int | None
 ) -> list[Done]:
     """Every part, in order."""
-    stamps = {item.key: item.stamp for item in plan.items}
+    stamps = {item.key: item.stamp for item in plan.catalogue.items}
     threads = torch.get_num_threads()
     rejected: list[Rejected] = []
     made: list[Done] = []

@@ -35,6 +35,7 @@ opened, so that opening takes no longer and no more memory for more rows. A cach
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -62,14 +63,13 @@ def pixels_field(encoding: Encoding, fixed_length: int | None) -> pa.Field:
     return pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
 
 
-def small_fields(label: pa.DataType | None, split: bool) -> list[pa.Field]:
-    """All columns but the pixels."""
-    fields = [pa.field("key", pa.string(), nullable=False)]
-    fields += [_needed("height", pa.int32()), _needed("width", pa.int32())]
-    fields += [] if label is None else [pa.field("label", label)]
-    fields += [pa.field("split", pa.string())] if split else []
+def small_fields(told: Sequence[pa.Field]) -> list[pa.Field]:
+    """All columns but the pixels; `told` are those of labels and splits."""
     return [
-        *fields,
+        _needed("key", pa.string()),
+        _needed("height", pa.int32()),
+        _needed("width", pa.int32()),
+        *told,
         _needed("length", pa.int64()),
         _needed("checksum", pa.uint32()),
         _needed("origin", pa.string()),
@@ -81,11 +81,16 @@ def small_fields(label: pa.DataType | None, split: bool) -> list[pa.Field]:
     ]
 
 
-def part_schema(pixels: pa.Field, small: list[pa.Field], vocab: list[str | int] | None) -> pa.Schema:
-    """The schema of a part, which tells Hugging Face `datasets` what is an image and what a class."""
+def part_schema(pixels: pa.Field, small: list[pa.Field], targets: Mapping[str, Any]) -> pa.Schema:
+    """The schema of a part, which tells Hugging Face `datasets` what is an image and what a class.
+
+    `targets` says of each column of targets what it is (`Catalogue.targets`).
+    """
     features: dict[str, Any] = {"image": {"_type": "Image"}} if pixels.name == "image" else {}
-    if vocab is not None and pa.types.is_integer(next(f.type for f in small if f.name == "label")):
-        features["label"] = {"names": [str(name) for name in vocab], "_type": "ClassLabel"}
+    for column in small:
+        if targets.get(column.name, {}).get("kind") == "category":
+            names = [str(name) for name in targets[column.name]["vocab"]]
+            features[column.name] = {"names": names, "_type": "ClassLabel"}
     said = json.dumps({"info": {"features": features}}, sort_keys=True)
     key, *others = small
     return pa.schema([key, pixels, *others], metadata={"huggingface": said} if features else None)

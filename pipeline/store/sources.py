@@ -32,14 +32,18 @@ class Item(NamedTuple):
 class Source(Protocol):
     """Where images come from; it is sent to the workers, so it must be small and possible to pickle."""
 
-    def items(self) -> list[Item]:
-        """All items, sorted by key, each key once; `SourceError` where there are none."""
-
     def read(self, place: Any) -> bytes:
         """The bytes of the item at `place`; `OSError` where they cannot be had."""
 
     def where(self) -> str:
         """The absolute address of the source, for what is kept on this machine only."""
+
+
+class Listed(Source, Protocol):
+    """A source that knows its items."""
+
+    def items(self) -> list[Item]:
+        """All items, sorted by key, each key once; `SourceError` where there are none."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,7 @@ class FolderSource:
         files = get_image_files(root)
         if not files:
             raise SourceError(f"source {root} must hold image files, but none of its {_count(root)} entries is one")
-        found = []
-        for file in files:
-            stat = file.stat()
-            found.append(Item(relative_key(file, root), str(file), file, (stat.st_size, stat.st_mtime_ns)))
-        return unique(found)
+        return unique([Item(relative_key(file, root), str(file), file, stamp_of(file)) for file in files])
 
     def peek(self) -> bool:
         """Whether there is an image file at all."""
@@ -88,6 +88,15 @@ class TableRow(dict[str, Any]):
     def name(self) -> str:
         """The last part of the key."""
         return PurePosixPath(self.key).name
+
+
+def stamp_of(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """The size of a file and its time of change in nanoseconds; None where there is no file."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return stat.st_size, stat.st_mtime_ns
 
 
 def unique(items: Sequence[Item]) -> list[Item]:

@@ -12,12 +12,12 @@ import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
 from ...errors import SourceError
-from .sources import FolderSource, Item, Source, TableRow, unique
+from .sources import FolderSource, Item, Listed, TableRow, stamp_of, unique
 
 _USUAL = ("image", "path", "file", "file_name", "filename", "image_path", "fname", "img", "bytes")
 
 
-def open_source(source: str | os.PathLike[str] | Source, image: str | None = None, key: str | None = None) -> Source:
+def open_source(source: str | os.PathLike[str] | Listed, image: str | None = None, key: str | None = None) -> Listed:
     """The source at a path: a folder of images, a `.csv` or `.parquet` file, or a folder of `.parquet` files.
 
     `image` names the column with paths (relative to the table) or bytes, `key` that with the keys. A source of the
@@ -101,7 +101,7 @@ class TableSource:
         paths = _paths(path, image, kind)
         keys = self._keys(number, columns, paths)
         places = self._places(number, kind, paths)
-        stamps = [_stamp(place if isinstance(place, str) else path) for place in places]
+        stamps = [stamp_of(place if isinstance(place, str) else path) for place in places]
         rows = columns.to_pylist()
         if kind == "path":
             rows = [{**row, image: value} for row, value in zip(rows, paths, strict=True)]
@@ -192,11 +192,3 @@ def _row_group(path: str, image: str, group: int) -> pa.ChunkedArray:
     """The images of one row group; rows are mostly read one after the other."""
     with pq.ParquetFile(path) as file:
         return file.read_row_group(group, columns=[image]).column(image)
-
-
-def _stamp(path: str) -> tuple[int, int] | None:
-    try:
-        stat = os.stat(path)
-    except OSError:
-        return None
-    return stat.st_size, stat.st_mtime_ns

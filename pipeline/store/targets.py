@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from ...errors import LabelError
@@ -31,14 +32,18 @@ class Labels:
         return pa.list_(pa.int64()) if self.several else pa.int64()
 
 
-def label_items(items: Sequence[Item], labeller: Callable[[Any], Any] | None) -> Labels | None:
+Labeller = Callable[[Any], Any]
+
+
+def label_items(items: Sequence[Item], labeller: Labeller | None) -> Labels | None:
     """The labels of all items; `LabelError` where one is neither a name nor a whole number, nor a list of these."""
     if labeller is None:
         return None
     labels = labels_of([item.view for item in items], labeller)
     several = bool(labels) and isinstance(labels[0], (list, tuple, set))
     lists = [
-        [_name(item, one) for one in (label if several else [label])] for item, label in zip(items, labels, strict=True)
+        [label_name(one, item.key) for one in (label if several else [label])]
+        for item, label in zip(items, labels, strict=True)
     ]
     found = {one for names in lists for one in names}
     if len({type(one) for one in found}) > 1:
@@ -58,10 +63,10 @@ def split_items(items: Sequence[Item], splitter: Splitter | None) -> list[str | 
     return splitter.names([item.view for item in items], [item.key for item in items])
 
 
-def _name(item: Item, label: Any) -> str | int:
+def label_name(label: Any, key: str = "the vocabulary") -> str | int:
+    """A label as it stands in a vocabulary; `LabelError` where it is neither a name nor a whole number."""
     if isinstance(label, str):
         return label
-    if isinstance(label, (int, float)) and label == int(label):
+    if isinstance(label, (int, float, np.integer)) and label == int(label):
         return int(label)
-    seen = f"{item.key} has {label!r} ({type(label).__name__})"
-    raise LabelError(f"label must be a name or a whole number, but {seen}")
+    raise LabelError(f"label must be a name or a whole number, but {key} has {label!r} ({type(label).__name__})")

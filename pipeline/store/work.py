@@ -215,8 +215,7 @@ def _take_over(wanted: Wanted, known: Known) -> _Row | Rejected | None:
         return None
     if checksum(data) != known.row["checksum"]:
         return None
-    kept = {name: value for name, value in known.row.items() if name not in ("label", "split", "offset")}
-    return _Row({**kept, **wanted.targets}, data, copied=True)
+    return _Row({**known.row, **wanted.targets}, data, copied=True)
 
 
 def _decode(recipe: Recipe, wanted: Wanted, data: bytes, digest: str) -> _Row:
