@@ -69,7 +69,11 @@ composed = fuse([Warp(draw_x=-0.2, draw_y=0.2, p=1.0), Rotate(draw=30, p=1.0), Z
 from onewarp.pipeline.show import displayable
 from onewarp.trainers.pictures import grid
 
-grid([displayable(square), displayable(one_by_one), displayable(composed)], ["source", "one at a time", "one warp"], columns=3)
+grid(
+    [displayable(square), displayable(one_by_one), displayable(composed)],
+    ["source", "one at a time", "one warp"],
+    columns=3,
+)
 
 # %%
 print(explain(dls.transforms))
