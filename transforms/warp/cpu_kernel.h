@@ -49,27 +49,63 @@ ONEWARP_INLINE Row row_at(const Image& image, double v) {
     return {v, setd(h[1] * v + h[2]), setd(h[4] * v + h[5]), setd(h[7] * v + h[8])};
 }
 
-// Where the pixels of a vector look, and how far their footprints extend.
+// The filter along an axis, as far as it follows from the footprint's extent: r and p of README.md.
+struct Filter {
+    F r, p;
+};
+ONEWARP_INLINE Filter filter_of(F extent) {
+    const F t = max(extent - set(1), set(0)), s = min(extent, set(1));
+    const F r = fma(t * t, set(-0.046f), set(0.26f));
+    return {r, fma(s * s, set(0.067f), fma(t, set(0.14f), -r))};
+}
+ONEWARP_INLINE Filter filter_of(F along_u, F along_v, F du, F dv, F inverse_w) {
+    const F p = along_u * du, q = along_v * dv;
+    return filter_of(min(root(fma(p, p, q * q)) * inverse_w, set(3)));
+}
+
+// Where the pixels of a vector look, and through which filters.
 struct Position {
-    F x, y, extent_x, extent_y;
+    F x, y;
+    Filter across, down;
     M dead;  // No source: w is not positive.
 };
 
-ONEWARP_INLINE F extent(F along_u, F along_v, F du, F dv, F inverse_w) {
-    const F p = along_u * du, q = along_v * dv;
-    return min(root(fma(p, p, q * q)) * inverse_w, set(3));
+// Filters at every kEvery-th pixel of a stretch of a row, one in each lane, and the way from each to the next: within a
+// tile where w changes little, those between them are linear to a thousandth.
+constexpr int kEvery = 16, kStretch = L > 1 ? (L - 1) * kEvery / 64 * 64 : 64;
+struct Knots {
+    alignas(64) float at[4][L], step[4][L + 1];
+};
+inline void tie(Knots& knots, const Geometry& G, const Row& row, int u) {
+    const F there = fma(lanes(), set(kEvery), set(static_cast<float>(u))), one = set(1);
+    const F r = inverse(fma(G.g, there, row.w)), x = fma(G.a, there, row.x) * r, y = fma(G.d, there, row.y) * r;
+    const Filter across = filter_of(fma(-x, G.g, G.a), fma(-x, G.k, G.b), one, one, r);
+    const Filter down = filter_of(fma(-y, G.g, G.d), fma(-y, G.k, G.e), one, one, r);
+    const F all[4] = {across.r, across.p, down.r, down.p};
+    for (int i = 0; i < 4; i++) {
+        store(knots.at[i], all[i]), store(knots.step[i], all[i]);
+        for (int k = 0; k + 1 < L; k++) knots.step[i][k] = knots.at[i][k + 1] - knots.at[i][k];
+    }
+}
+// Those of the vector that begins `along` pixels after the first knot.
+ONEWARP_INLINE void untie(const Knots& knots, int along, Position& p) {
+    const int k = along / kEvery;
+    const F part = fma(lanes(), set(1.f / kEvery), set((along % kEvery + 0.5f) / kEvery));
+    const auto between = [&](int i) { return fma(set(knots.step[i][k]), part, set(knots.at[i][k])); };
+    p.across = {between(0), between(1)}, p.down = {between(2), between(3)};
 }
 
-// Positions where w is positive throughout and float32 has the bits for them.
+// Positions where w is positive throughout and float32 has the bits for them; their filters, unless there are knots.
 template <bool antialias>
-ONEWARP_INLINE Position positions(const Geometry& G, const Row& row, F u, F du, F dv) {
+ONEWARP_INLINE Position positions(const Geometry& G, const Row& row, F u, F du, F dv, const Knots* knots, int along) {
     const F r = inverse(fma(G.g, u, row.w));
     Position p;
     p.x = fma(G.a, u, row.x) * r;
     p.y = fma(G.d, u, row.y) * r;
-    if (antialias) {
-        p.extent_x = extent(fma(-p.x, G.g, G.a), fma(-p.x, G.k, G.b), du, dv, r);
-        p.extent_y = extent(fma(-p.y, G.g, G.d), fma(-p.y, G.k, G.e), du, dv, r);
+    if (antialias && knots) untie(*knots, along, p);
+    if (antialias && !knots) {
+        p.across = filter_of(fma(-p.x, G.g, G.a), fma(-p.x, G.k, G.b), du, dv, r);
+        p.down = filter_of(fma(-p.y, G.g, G.d), fma(-p.y, G.k, G.e), du, dv, r);
     }
     p.dead = less(set(0), set(0));
     return p;
@@ -104,19 +140,17 @@ inline Position precise_positions(const Geometry& G, const Row& row, F u, F du, 
         x[i] = static_cast<float>(near(X, G.image.width, G.padding));
         y[i] = static_cast<float>(near(Y, G.image.height, G.padding));
     }
-    return {load(x), load(y), load(extent_x), load(extent_y), less(load(live), set(0.5f))};
+    return {load(x), load(y), filter_of(load(extent_x)), filter_of(load(extent_y)), less(load(live), set(0.5f))};
 }
 
-// Weights of the outer two of the four pixels about a position, for a footprint of this extent.
-ONEWARP_INLINE void outer_taps(F fraction, F extent, F& first, F& last) {
-    const F t = max(extent - set(1), set(0)), s = min(extent, set(1)), f = fraction, g = set(1) - f;
-    const F r = fma(t * t, set(-0.046f), set(0.26f));
-    const F p = fma(s * s, set(0.067f), fma(t, set(0.14f), -r));
-    first = g * fma(r, g * g, p);
-    last = f * fma(r, f * f, p);
+// Weights of the outer two of the four pixels about a position.
+ONEWARP_INLINE void outer_taps(F fraction, const Filter& filter, F& first, F& last) {
+    const F f = fraction, g = set(1) - f;
+    first = g * fma(filter.r, g * g, filter.p);
+    last = f * fma(filter.r, f * f, filter.p);
 }
-ONEWARP_INLINE void taps(F fraction, F extent, F* w) {
-    outer_taps(fraction, extent, w[0], w[3]);
+ONEWARP_INLINE void taps(F fraction, const Filter& filter, F* w) {
+    outer_taps(fraction, filter, w[0], w[3]);
     w[1] = fma(w[0], set(-2), set(1) - fraction + w[3]);
     w[2] = fma(w[3], set(-2), fraction + w[0]);
 }
@@ -159,7 +193,7 @@ inline void sample_anywhere(const Geometry& G, const Position& p, bool is_near, 
     x = x - set(0.5f), y = y - set(0.5f);
     const F x0 = floor(x), y0 = floor(y), fx = x - x0, fy = y - y0, none = set(0);
     F wx[4] = {none, set(1) - fx, fx, none}, wy[4] = {none, set(1) - fy, fy, none}, covered_x, covered_y;
-    if (antialias) taps(fx, p.extent_x, wx), taps(fy, p.extent_y, wy);
+    if (antialias) taps(fx, p.across, wx), taps(fy, p.down, wy);
     const I column = fold(truncate(x0) - seti(1), image.width, G.padding, wx, covered_x);
     const I line = fold(truncate(y0) - seti(1), image.height, G.padding, wy, covered_y);
     I sum[3];
@@ -190,9 +224,11 @@ template <bool antialias>
 using Window = Prepared<std::conditional_t<antialias, Weights4, Weights2>>;
 
 template <bool antialias>
-ONEWARP_INLINE void prepare(const Geometry& G, const Row& row, F u, F du, F dv, bool precise, Window<antialias>& out) {
+ONEWARP_INLINE void prepare(const Geometry& G, const Row& row, F u, F du, F dv, bool precise, const Knots* knots, int along,
+                            Window<antialias>& out) {
     const Image& image = G.image;
-    const Position p = precise ? precise_positions(G, row, u, du, dv) : positions<antialias>(G, row, u, du, dv);
+    const Position p =
+        precise ? precise_positions(G, row, u, du, dv) : positions<antialias>(G, row, u, du, dv, knots, along);
     const F x = p.x - set(0.5f), y = p.y - set(0.5f), first = set(antialias ? 1 : 0);
     const M in_x = both(less_equal(first, x), less(x, set(G.x_last)));
     const M in_y = both(less_equal(first, y), less(y, set(G.y_last)));
@@ -203,7 +239,7 @@ ONEWARP_INLINE void prepare(const Geometry& G, const Row& row, F u, F du, F dv, 
     storei(out.offset, line * image.stride + column * 3);
     if constexpr (antialias) {
         F first_x, last_x, first_y, last_y;
-        outer_taps(fx, p.extent_x, first_x, last_x), outer_taps(fy, p.extent_y, first_y, last_y);
+        outer_taps(fx, p.across, first_x, last_x), outer_taps(fy, p.down, first_y, last_y);
         out.weights = exact_weights4(fx, first_x, last_x, fy, first_y, last_y);
     } else {
         out.weights = weights2(fx, fy);
@@ -421,7 +457,7 @@ inline void look_ahead(const Request& request, const Image& image, int v) {
 // them before the next: no vector waits for its own last result.
 template <bool antialias>
 ONEWARP_INLINE void sample_row(const Geometry& G, const Division& n, const Row& middle, int v, int u, int vectors,
-                               F (*rgb)[3]) {
+                               const Knots* knots, int along, F (*rgb)[3]) {
     Window<antialias> windows[kTogether];
     const F du = set(1.f / n.u), dv = set(1.f / n.v), samples = set(1.f / (n.u * n.v));
     const bool whole = n.u * n.v == 1;
@@ -431,7 +467,8 @@ ONEWARP_INLINE void sample_row(const Geometry& G, const Division& n, const Row& 
             const F left = lanes() + set(u + (i + 0.5f) / n.u);
             for (int k = 0; k < vectors; k++) {
                 G.image.prefetcher->advance(kLinesPerVector);
-                prepare<antialias>(G, row, left + set(static_cast<float>(k * L)), du, dv, n.precise, windows[k]);
+                const F there = left + set(static_cast<float>(k * L));
+                prepare<antialias>(G, row, there, du, dv, n.precise, knots, along + k * L, windows[k]);
             }
             for (int k = 0; k < vectors; k++) {
                 F sample[3];
@@ -450,14 +487,17 @@ template <bool antialias>
 inline void rectangle(const Request& request, const Image& image, const Division& n, int v0, int v1, int u0, int u1) {
     const Geometry G = geometry_of(request, image, antialias);
     const Colour C = colour_of(request, image);
-    const bool small = image.width < 4 || image.height < 4;
+    const bool small = image.width < 4 || image.height < 4, knotted = antialias && L > 1 && n.smooth && !small;
+    Knots knots;
     for (int v = v0; v < v1; v++) {
         const Row row = row_at(image, v + 0.5);
         look_ahead(request, image, v);
         for (int left = u0; left < u1; left += kTogether * L) {
             F together[kTogether][3];
+            const int along = (left - u0) % kStretch;
+            if (knotted && !along) tie(knots, G, row, left);
             const int right = left + kTogether * L < u1 ? left + kTogether * L : u1;
-            if (!small) sample_row<antialias>(G, n, row, v, left, (right - left + L - 1) / L, together);
+            if (!small) sample_row<antialias>(G, n, row, v, left, (right - left + L - 1) / L, knotted ? &knots : nullptr, along, together);
             for (int u = left; u < right; u += L) {
                 F* rgb = together[(u - left) / L];
                 const int count = right - u < L ? right - u : L;

@@ -140,7 +140,7 @@ inline bool moves_whole_pixels(const double* h, int height, int width) {
 // How the pixels of the tile [u0, u1] x [v0, v1] are sampled.
 inline Division division(const Request& request, const Image& image, int u0, int u1, int v0, int v1) {
     const double* h = image.h;
-    double side_u = 0, side_v = 0, skew = 0;
+    double side_u = 0, side_v = 0, skew = 0, least_w = INFINITY, most_w = 0;
     Division n;
     for (int corner = 0; corner < 4; corner++) {
         const double u = corner & 1 ? u1 : u0, v = corner & 2 ? v1 : v0;
@@ -149,6 +149,7 @@ inline Division division(const Request& request, const Image& image, int u0, int
             side_u = side_v = skew = INFINITY, n.precise = true;
             continue;
         }
+        least_w = std::fmin(least_w, p.w), most_w = std::fmax(most_w, p.w);
         const double xu = (h[0] - p.x * h[6]) / p.w, xv = (h[1] - p.x * h[7]) / p.w;
         const double yu = (h[3] - p.y * h[6]) / p.w, yv = (h[4] - p.y * h[7]) / p.w;
         side_u = std::fmax(side_u, std::hypot(xu, yu));
@@ -165,6 +166,7 @@ inline Division division(const Request& request, const Image& image, int u0, int
         n.u = static_cast<int>(std::fmin(std::fmax(std::ceil(side_u / kSubpixel), 1), kMost));
         n.v = static_cast<int>(std::fmin(std::fmax(std::ceil(side_v / kSubpixel), 1), kMost));
     }
+    n.smooth = n.u * n.v == 1 && !n.precise && most_w <= kSmooth * least_w;
     return n;
 }
 
