@@ -1,7 +1,7 @@
 """A training that can be killed at any moment: what it is, where it stands, and how it goes on from there.
 
-A checkpoint is one safetensors file: weights, the optimiser's state and the random generators as tensors; the place in
-the run, the loader's position and the history as JSON. It is written aside and renamed.
+A checkpoint is one safetensors file: weights, the optimiser's state and every process's random generators as tensors;
+the place in the run, the loader's position and the history as JSON. It is written aside and renamed.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import gather_object
 from torch import Tensor
 
 from ..errors import SpecError, TrainingError, UsageError
@@ -41,7 +42,7 @@ class Place:
 
 
 def save(learn: Any, path: Path) -> Path:
-    """Write all that a learner needs to go on from here; only the main process writes."""
+    """Write all that a learner needs to go on from here; every process must call it, and the main one writes."""
     run: Run = learn.run
     loader = learn.dls.train
     learn.recorder.flush(learn)
@@ -62,14 +63,18 @@ def save(learn: Any, path: Path) -> Path:
         "groups": _settings(learn.opt),
         "scaler": None if learn.accelerator.scaler is None else learn.accelerator.scaler.state_dict(),
     }
+    generators = _generators(learn.accelerator)
     if learn.accelerator.is_main_process:
-        saving.write(path, _tensors(learn), facts)
+        saving.write(path, _tensors(learn) | generators, facts)
     learn.accelerator.wait_for_everyone()
     return path
 
 
 def load(learn: Any, path: Path) -> Place:
-    """Put a checkpoint's weights, optimiser, generators and history into a learner; returns where to go on."""
+    """Put a checkpoint's weights, optimiser, generators and history into a learner; returns where to go on.
+
+    Each process gets its own generators back; one more than there were then keeps those that it has.
+    """
     tensors, facts = saving.read(path)
     if facts.get("kind") != "checkpoint" or facts.get("format") != FORMAT:
         raise TrainingError(
@@ -82,9 +87,7 @@ def load(learn: Any, path: Path) -> Place:
         )
     load_weights(learn.model, {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}, path)
     _load_optimiser(learn.opt, tensors, facts["groups"], path)
-    torch.set_rng_state(tensors["rng.cpu"])
-    if torch.cuda.is_available() and "rng.cuda" in tensors:
-        torch.cuda.set_rng_state(tensors["rng.cuda"])
+    _restore_generators(tensors, learn.accelerator.process_index)
     learn.recorder.load(facts["recorder"])
     learn.epochs = facts["epochs"]
     return Place(**facts["place"])
@@ -127,10 +130,23 @@ def _tensors(learn: Any) -> dict[str, Tensor]:
     tensors = {f"model.{name}": value for name, value in learn.model.state_dict().items()}
     for index, state in learn.opt.state_dict()["state"].items():
         tensors |= {f"opt.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
-    tensors["rng.cpu"] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        tensors["rng.cuda"] = torch.cuda.get_rng_state()
     return tensors
+
+
+def _generators(accelerator: Any) -> dict[str, Tensor]:
+    """The state of torch's generators in every process, by the process's number."""
+    own = {f"rng.{accelerator.process_index}.cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        own[f"rng.{accelerator.process_index}.cuda"] = torch.cuda.get_rng_state()
+    every = gather_object([own]) if accelerator.num_processes > 1 else [own]
+    return {name: state for one in every for name, state in one.items()}
+
+
+def _restore_generators(tensors: dict[str, Tensor], process: int) -> None:
+    if f"rng.{process}.cpu" in tensors:
+        torch.set_rng_state(tensors[f"rng.{process}.cpu"])
+    if torch.cuda.is_available() and f"rng.{process}.cuda" in tensors:
+        torch.cuda.set_rng_state(tensors[f"rng.{process}.cuda"])
 
 
 def _load_optimiser(opt: Any, tensors: dict[str, Tensor], groups: list[dict[str, Any]], path: Path) -> None:

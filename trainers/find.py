@@ -66,7 +66,8 @@ class Sweep(Callback):
         """Keep the smoothed loss; stop at the end, at four times the best, and at a loss that is not finite."""
         assert learn.run.loss is not None
         rate = self.grid.rate(len(self.rates))
-        self._average = SMOOTHING * self._average + (1 - SMOOTHING) * float(learn.run.loss.detach())
+        value = float(learn.accelerator.reduce(learn.run.loss.detach(), "mean"))  # so that all processes stop at once
+        self._average = SMOOTHING * self._average + (1 - SMOOTHING) * value
         loss = self._average / (1 - SMOOTHING ** (len(self.rates) + 1))
         if not np.isfinite(loss):
             raise StopTraining

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import gather_object
 from torch import nn
 from torch.optim import Optimizer
 
@@ -109,7 +110,7 @@ class Learner(Predictor):
         """Train for `epochs` along a schedule: the loop."""
         if epochs < 1:
             raise UsageError(f"epochs must be at least 1, but got {epochs}")
-        run = Run(self.fits, epochs, _length(self.dls.train), schedule)
+        run = Run(self.fits, epochs, self._steps(), schedule)
         self.fits += 1
         if self._done_before(run):
             return
@@ -133,6 +134,17 @@ class Learner(Predictor):
             self.opt.zero_grad(set_to_none=True)
             self._release(network)
             notify("after_fit", callbacks, self)
+
+    def _steps(self) -> int:
+        """Batches in an epoch, of which every process must have as many: they step together."""
+        steps = _length(self.dls.train)
+        every = gather_object([steps]) if self.accelerator.num_processes > 1 else [steps]
+        if len(set(every)) > 1:
+            raise UsageError(
+                f"processes must have equally many batches in an epoch, but have {every}: give the loaders tail='drop' "
+                "or tail='pad'"
+            )
+        return steps
 
     def _train(self, network: nn.Module, opt: Any, callbacks: Sequence[Callback]) -> None:
         run = self.run

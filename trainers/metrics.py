@@ -1,7 +1,7 @@
 """How good predictions are: functions of predictions and targets.
 
 A metric is any function of `(predictions, targets)` that gives a number, computed over the whole validation set at
-once, or a `torchmetrics.Metric`, which is updated batch by batch. Predictions are the model's outputs as they are
+once; a `torchmetrics.Metric` is such a function too. Predictions are the model's outputs as they are
 (logits), `float[N, c, ...]`; targets are the classes' numbers, `int[N, ...]`, or `float[N, c]` of zeros and ones where
 several classes may hold.
 """
@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import multiclass_f1_score, multilabel_auroc, multilabel_f1_score
 
 from ..errors import UsageError
 
@@ -64,6 +63,8 @@ def f1(predictions: Tensor, targets: Tensor) -> float:
     >>> f1(torch.tensor([[2.0, 1.0], [0.0, 3.0]]), torch.tensor([0, 1]))
     1.0
     """
+    from torchmetrics.functional.classification import multiclass_f1_score, multilabel_f1_score  # seconds to import
+
     classes = predictions.shape[1]
     if targets.is_floating_point():
         return float(multilabel_f1_score(predictions.sigmoid(), targets.int(), num_labels=classes))
@@ -80,6 +81,8 @@ def roc_auc_multi(predictions: Tensor, targets: Tensor) -> float:
             "roc_auc_multi compares predictions and targets of one shape [N, c], "
             f"but got {tuple(predictions.shape)} and {tuple(targets.shape)}: it is for MultiCategoryBlock"
         )
+    from torchmetrics.functional.classification import multilabel_auroc
+
     return float(multilabel_auroc(predictions.sigmoid(), targets.int(), num_labels=predictions.shape[1]))
 
 

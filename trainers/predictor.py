@@ -10,9 +10,10 @@ from typing import Any, NamedTuple, Self
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import gather_object
+from accelerate.utils import broadcast, gather_object
 from matplotlib.figure import Figure
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from ..errors import UsageError
 from . import exporting
@@ -172,8 +173,15 @@ class Predictor:
     def _outputs(
         self, network: nn.Module, batches: Any, inputs: list[Tensor] | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Outputs, targets and losses of each sample over all processes, on the CPU; inputs are appended to a list."""
+        """Outputs, targets and losses of each sample over all processes, on the CPU; inputs are appended to a list.
+
+        Each process predicts by itself, with the statistics of the first, for it may have a batch less than others.
+        """
         network.eval()
+        if isinstance(network, DistributedDataParallel):
+            for buffer in network.module.buffers():
+                broadcast(buffer)
+            network = network.module
         rows: list[tuple[Tensor, ...]] = []
         for batch in batches:
             x, y = self._parts(batch)

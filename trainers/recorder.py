@@ -169,7 +169,7 @@ class EpochTable(Callback):
     def before_epoch(self, learn: Training) -> None:
         """A new bar, where somebody looks on."""
         console = Console(file=sys.stderr)
-        if not console.is_terminal:
+        if not (console.is_terminal and learn.accelerator.is_main_process):
             return
         run = learn.run
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -190,7 +190,9 @@ class EpochTable(Callback):
         self._close()
 
     def after_epoch(self, learn: Training) -> None:
-        """Print the epoch's line."""
+        """Print the epoch's line, once over all processes."""
+        if not learn.accelerator.is_main_process:
+            return
         values = learn.run.values
         if not self._header:
             self._header = ["epoch", *(name for name in values if name != "time"), "time"]

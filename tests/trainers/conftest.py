@@ -1,5 +1,9 @@
-"""A tiny task that a tiny model learns in a second: which colour a noisy picture has."""
+"""A tiny task that a tiny model learns in a second: which colour a noisy picture has; and scripts in two processes."""
 
+import os
+import socket
+import subprocess
+import sys
 from dataclasses import dataclass, field
 
 import pytest
@@ -47,3 +51,49 @@ def data() -> Data:
 @pytest.fixture
 def model() -> nn.Module:
     return small_model()
+
+
+LEAVE = """
+import torch
+torch.distributed.destroy_process_group()  # or its threads may still run while the interpreter ends
+"""
+
+
+@pytest.fixture
+def two_processes(tmp_path, request):
+    """Runs a script as both processes of a group on this machine, as torchrun does: `run(script, *arguments)` gives
+    the exit status and the output of each. It may import what lies beside the test."""
+
+    def run(script: str, *arguments: str, limit: float = 300) -> list[tuple[int, str]]:
+        file = tmp_path / "script.py"
+        file.write_text(script + LEAVE)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        beside = os.pathsep.join(filter(None, [str(request.path.parent), os.environ.get("PYTHONPATH")]))
+        group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "PYTHONPATH": beside}
+        calm = {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "TORCHELASTIC_RUN_ID": "test", "GROUP_RANK": "0"}
+        outputs = [(tmp_path / f"output-{rank}").open("w+") for rank in range(2)]
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-W", "ignore", str(file), *arguments],
+                env=os.environ | group | calm | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+            for rank, output in enumerate(outputs)
+        ]
+        for process in processes:  # where one fails, what it leaves unanswered ends the other
+            try:
+                process.wait(limit)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        statuses = [process.wait() for process in processes]
+        texts = []
+        for output in outputs:
+            output.seek(0)
+            texts.append(output.read()[-3000:])
+            output.close()
+        return list(zip(statuses, texts, strict=True))
+
+    return run

@@ -45,6 +45,7 @@ class Die(Callback):
 torch.manual_seed(0)
 body = Permuted(), nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)
 model = nn.Sequential(*body, nn.Dropout(0.5), nn.Flatten(), nn.Linear(288, 3))
+torch.manual_seed(int(os.environ.get("RANK", 0)))  # each process drops other features
 learn = Learner(Data, model, cbs=[Checkpoint(out + ".ckpt", every=3), Die()], table=False)
 if os.path.exists(out + ".ckpt"):
     learn.resume(out + ".ckpt")
@@ -54,7 +55,7 @@ learn.save(out)
 
 
 def run(out: Path, die_at: int = 0) -> int:
-    return subprocess.run([sys.executable, "-c", SCRIPT, str(out), str(die_at)], check=False, timeout=100).returncode
+    return subprocess.run([sys.executable, "-c", SCRIPT, str(out), str(die_at)], check=False, timeout=300).returncode
 
 
 def test_a_run_killed_in_an_epoch_ends_with_the_weights_of_one_never_killed(tmp_path):
@@ -62,12 +63,25 @@ def test_a_run_killed_in_an_epoch_ends_with_the_weights_of_one_never_killed(tmp_
     assert run(tmp_path / "whole") == 0
     assert run(tmp_path / "killed", die_at=21) == -signal.SIGKILL
     assert run(tmp_path / "killed") == 0
-    (whole, facts), (killed, others) = read(tmp_path / "whole"), read(tmp_path / "killed")
+    assert steps_of_equal_ends(tmp_path) == 24
+
+
+def test_so_does_a_run_of_two_processes_each_with_its_own_generators(two_processes, tmp_path):
+    """4 steps an epoch; killed at the end of the second call's first epoch, one step after a checkpoint."""
+    assert two_processes(SCRIPT, str(tmp_path / "whole"), "0") == [(0, ""), (0, "")]
+    assert [status for status, _ in two_processes(SCRIPT, str(tmp_path / "killed"), "8")] == [-signal.SIGKILL] * 2
+    assert two_processes(SCRIPT, str(tmp_path / "killed"), "0") == [(0, ""), (0, "")]
+    assert steps_of_equal_ends(tmp_path) == 12
+
+
+def steps_of_equal_ends(folder: Path) -> int:
+    """How long both runs were, whose checkpoints must be equal, their generators and losses too."""
+    (whole, facts), (killed, others) = read(folder / "whole"), read(folder / "killed")
     assert whole.keys() == killed.keys()
     for name, value in whole.items():
         assert torch.equal(value, killed[name]), name
     assert facts["recorder"]["losses"] == others["recorder"]["losses"]
-    assert len(facts["recorder"]["losses"]) == 24
+    return len(facts["recorder"]["losses"])
 
 
 class Interrupt(Callback):

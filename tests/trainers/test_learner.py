@@ -208,3 +208,43 @@ def test_what_cannot_be_fitted_is_refused(data, model):
     data.train = iter([])
     with pytest.raises(TrainingError, match="must have a length"):
         Learner(data, model).fit(1)
+
+
+SCRIPT = """
+import sys
+import torch
+from conftest import Data, small_model
+from onewarp.errors import UsageError
+from onewarp.pipeline import Loader
+from onewarp.pipeline.loading.rows import MemoryRows
+from onewarp.trainers import Learner, accuracy, valley
+
+class Permuted(torch.nn.Module):
+    def forward(self, x):
+        return x.permute(0, 3, 1, 2).float() / 255
+
+numbers = torch.Generator().manual_seed(0)
+images = [torch.randint(0, 255, (8, 8, 3), generator=numbers, dtype=torch.uint8).numpy() for _ in range(25)]
+rows = MemoryRows(images, labels=[i % 3 for i in range(25)])
+train, valid = Loader(rows, batch_size=4, tail="drop"), Loader(rows, batch_size=4, shuffle=False)
+learn = Learner(Data(train, valid), torch.nn.Sequential(Permuted(), small_model()), metrics=accuracy)
+print(float(learn.lr_find(suggest_funcs=(valley,)).valley))
+learn.fit(1, 1e-2)
+print(learn.recorder.rows[-1]["valid_loss"], learn.model[1][2][2].weight.sum().item(), len(learn.get_preds()[0]))
+try:
+    Learner(Data(valid, valid), learn.model).fit(1)
+except UsageError as error:
+    print(error)
+"""
+
+
+def test_two_processes_find_one_rate_end_with_one_model_and_print_one_table(two_processes):
+    """13 images to validate on for the first and 12 for the second: a batch more."""
+    (first, printed), (second, silent) = two_processes(SCRIPT)
+    assert first == second == 0, printed + silent
+    assert next(line for line in printed.splitlines() if line not in silent.splitlines()).startswith("epoch")
+    assert len(silent.splitlines()) == 3
+    assert len(printed.splitlines()) == 5
+    assert silent.splitlines()[1].endswith(" 25")
+    assert "must have equally many batches in an epoch, but have [4, 3]" in silent
+    assert set(silent.splitlines()) < set(printed.splitlines())
