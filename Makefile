@@ -29,7 +29,7 @@ types: $(VENV)/.dev  ## mypy, strict
 
 tests: $(VENV)/.dev  ## the tests alone
 	@echo "==> tests"
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -rs
 
 $(VENV)/.uv:
 	@echo "==> making an environment in $(VENV)"
@@ -44,7 +44,7 @@ $(VENV)/.onewarp: $(VENV)/.uv $(SOURCES)
 
 $(VENV)/.dev: $(VENV)/.onewarp
 	@echo "==> installing what the tests need"
-	$(INSTALL) --group dev --editable '.[train]'
+	$(INSTALL) --group dev --group adapters --editable '.[train]'
 	@touch $@
 
 clean:  ## remove the environment and everything made

@@ -1,6 +1,6 @@
 import pytest
 
-pytest.importorskip("fastai", reason="parity with fastai takes fastai, of the bench extra")
+pytest.importorskip("fastai", reason="fastai comes with the group adapters")
 
 
 @pytest.mark.filterwarnings("default")  # fastai's own

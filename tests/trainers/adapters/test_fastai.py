@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-pytest.importorskip("fastai", reason="fastai comes with the bench extra")
+pytest.importorskip("fastai", reason="fastai comes with the group adapters")
 
 from onewarp.trainers.adapters import FastaiTransform, as_fastai
 from onewarp.transforms import Resize, fuse

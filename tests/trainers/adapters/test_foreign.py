@@ -48,7 +48,7 @@ def test_it_is_a_barrier_and_of_training_alone():
 
 
 def test_torchvisions():
-    v2 = pytest.importorskip("torchvision.transforms.v2", reason="torchvision comes with the train extra")
+    v2 = pytest.importorskip("torchvision.transforms.v2", reason="torchvision comes with the group dev")
     fused = fuse([Resize(8), TorchvisionTransform(v2.RandomInvert(p=1.0))])
     done = fused(torch.full((2, 8, 8, 3), 51, dtype=torch.uint8), split="train")
     assert type(done) is torch.Tensor
@@ -56,7 +56,7 @@ def test_torchvisions():
 
 
 def test_albumentations(make_loaders):
-    theirs = pytest.importorskip("albumentations", reason="albumentations comes with the bench extra")
+    theirs = pytest.importorskip("albumentations", reason="albumentations comes with the group adapters")
     flip = fuse([Resize(8), AlbumentationsTransform(theirs.HorizontalFlip(p=1.0))])
     x = torch.randint(0, 255, (2, 8, 8, 3), dtype=torch.uint8)
     torch.testing.assert_close(flip(x, split="train"), x.permute(0, 3, 1, 2).flip(3) / 255)

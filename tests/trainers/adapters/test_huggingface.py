@@ -1,10 +1,7 @@
-import subprocess
-import sys
-
 import pytest
 import torch
 
-transformers = pytest.importorskip("transformers", reason="transformers is installed for its own test alone")
+transformers = pytest.importorskip("transformers", reason="transformers comes with the group adapters")
 
 from onewarp.trainers.adapters import trainer_parts  # noqa: E402
 
@@ -62,30 +59,26 @@ def test_it_goes_on_from_a_checkpoint_in_the_middle_of_an_epoch(dls, tmp_path):
 
 SCRIPT = """
 import sys
-sys.path.insert(0, {tests!r})
-import transformers
+import torch
 from accelerate.utils import gather_object
 from conftest import loaders
-from onewarp.trainers.adapters import trainer_parts
 from onewarp.transforms import Resize
-from test_huggingface import Model
+from test_huggingface import train
 
-arguments = transformers.TrainingArguments(
-    {out!r}, num_train_epochs=2, per_device_train_batch_size=4, train_sampling_strategy="sequential",
-    remove_unused_columns=False, report_to=[], use_cpu=True, disable_tqdm=True, save_strategy="no",
-)
-model = Model()
-transformers.Trainer(model, arguments, **trainer_parts(loaders([Resize(8)]))).train()
+def run(resume=False):
+    return train(loaders([Resize(8)]), sys.argv[1], resume, save_strategy="steps", save_steps=3)[0]
+
+model = run()
 seen = gather_object([round(float(image.mean() * 255)) for batch in model.seen for image in batch])
 assert sorted(seen) == sorted([*range(16)] * 2), seen
+again = run(sys.argv[1] + "/checkpoint-3")
+assert all(torch.equal(a, b) for a, b in zip(again.seen, model.seen[3:], strict=True))
+assert torch.equal(again.net[1].weight, model.net[1].weight)
 print("each once")
 """
 
 
-def test_under_ddp_with_two_processes_every_sample_comes_once_an_epoch(tmp_path, request):
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT.format(tests=str(request.path.parent), out=str(tmp_path)))
-    command = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run([*command, str(script)], capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "each once" in done.stdout
+def test_with_two_processes_every_sample_comes_once_an_epoch_and_a_checkpoint_goes_on(two_processes, tmp_path):
+    for status, output in two_processes(SCRIPT, str(tmp_path / "out")):
+        assert status == 0, output
+        assert "each once" in output
