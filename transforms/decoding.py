@@ -36,11 +36,12 @@ class Decoding:
     """How files become pixels, and which are refused.
 
     `quality`: a JPEG that is scaled while it is decoded keeps at least this multiple of the target on its short side.
+    The scaling is that of a box, not of the resize's triangle: with 3 it is hardly seen, with 2 in many photos.
     `background`: the colour that shows through transparent pixels. `truncated`: a file that ends too early is refused,
     or accepted with what there is of it. `max_pixels`, `max_bytes` and `max_seconds` bound what one file may cost.
     """
 
-    quality: float = 2.0
+    quality: float = 3.0
     background: tuple[int, int, int] = (255, 255, 255)
     truncated: Literal["refuse", "accept"] = "refuse"
     max_pixels: int = 178_956_970  # as Pillow
