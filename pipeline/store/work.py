@@ -26,7 +26,6 @@ from .recipe import Recipe
 from .sources import Source
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h
-_CAREFUL = 2  # attempts that never ended, from which on a part's files are tried in a process of their own first
 
 
 @dataclass(frozen=True)
@@ -101,9 +100,8 @@ def make_part(job: Job) -> Done:
         if job.kept is not None and all(_still_holds(job, wanted) for wanted in job.wanted):
             return found_part(job.number, read_part(Path(job.kept)))
         with _attempt(folder, job.number) as attempts, written_aside(folder) as (file, commit):
-            careful = job.deaths > 0 or attempts >= _CAREFUL
             with PartWriter(file, job.schema) as writer:
-                done = _write(job, writer, _killers(job) if careful else {})
+                done = _write(job, writer, _killers(job, attempts) if job.deaths or attempts else {})
             commit(done.name)
     part = read_part(folder / done.name)
     return replace(done, rows=part.rows)
@@ -143,8 +141,7 @@ def _still_holds(job: Job, wanted: Wanted) -> bool:
 def _attempt(folder: Path, number: int) -> Iterator[int]:
     """How many attempts at a part have begun and never ended, because their process was killed.
 
-    A run that is stopped and started again is killed once at a part; a part that kills its process is found so even
-    where nobody is left to tell.
+    So a part that kills its process is found even where nobody is left to tell: by the next run.
     """
     record = folder / f"{ATTEMPT}{number:05d}"
     try:
@@ -152,8 +149,10 @@ def _attempt(folder: Path, number: int) -> Iterator[int]:
     except (OSError, ValueError):
         attempts = 0
     record.write_text(str(attempts + 1))
-    yield attempts
-    record.unlink(missing_ok=True)
+    try:
+        yield attempts
+    finally:
+        record.unlink(missing_ok=True)
 
 
 def _write(job: Job, writer: PartWriter, killers: Mapping[str, Killer]) -> Done:
@@ -173,10 +172,13 @@ def _write(job: Job, writer: PartWriter, killers: Mapping[str, Killer]) -> Done:
     return done
 
 
-def _killers(job: Job) -> dict[str, Killer]:
-    """The files of a job that kill their worker, and how; those that are taken over are not decoded."""
+def _killers(job: Job, attempts: int) -> dict[str, Killer]:
+    """The files of a job that kill their worker, and how; those that are taken over are not decoded.
+
+    Where the process was killed again although each file had been tried, too many large ones came together.
+    """
     files = [(wanted.key, wanted.place) for wanted in job.wanted if not wanted.unchanged]
-    return find_killers(job.source, job.recipe, files)
+    return find_killers(job.source, job.recipe, files, crowded=attempts > 1)
 
 
 def _make(job: Job, wanted: Wanted) -> _Row | Rejected:

@@ -1,5 +1,6 @@
 """Work on processes and on a real cluster of two, with workers that die."""
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -26,9 +27,15 @@ from onewarp.pipeline.store.sources import FolderSource
 
 class Poisoned(FolderSource):
     """A folder in which some files do to the process that reads them what a broken decoder might."""
+    broken = False
+
     def read(self, place):
         name = os.path.basename(place)
         if "segfault" in name:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if "scribble" in name:
+            type(self).broken = True
+        elif self.broken and "3" in name:
             os.kill(os.getpid(), signal.SIGSEGV)
         if "hang" in name:
             alone = b"probing" in open("/proc/self/cmdline", "rb").read()
@@ -80,7 +87,7 @@ def test_what_kills_hangs_or_eats_all_memory_is_told_apart(poisoned, draw, tmp_p
         draw(tmp_path / "src" / name)
     Image.new("L", (13000, 13000)).save(tmp_path / "src" / "4-huge.png", compress_level=1)  # 676 MB in Pillow's RGB
     source = poisoned(str(tmp_path / "src"))
-    monkeypatch.setattr(probing, "_memory_limit", lambda: 900_000_000)
+    monkeypatch.setattr(probing, "_memory_limit", lambda crowded: 900_000_000)
     files = [(item.key, item.place) for item in source.items()]
     found = probing.find_killers(source, Recipe(decoding=Decoding(max_seconds=2)), files)
     assert {key: killer.reason for key, killer in found.items()} == {
@@ -113,18 +120,41 @@ def test_a_worker_killed_in_the_middle_of_a_cluster_changes_nothing(many, tmp_pa
     assert _files(tmp_path / "C") == _files(tmp_path / "expected")
 
 
-def test_a_part_that_killed_its_process_twice_is_looked_into_by_the_next_run(many, poisoned, draw, tmp_path):
+def test_a_part_that_killed_its_process_is_looked_into_by_the_next_run(many, poisoned, draw, tmp_path):
     """Threads die with the process, and nobody is left to tell but the record of the attempts."""
-    draw(many / "segfault.png")
+    for number in (100, 101, 102):
+        draw(many / f"{number}-segfault.png")
     program = f"""
 from poisoned_source import Poisoned
 from onewarp.pipeline.presizing import presize
 print(presize(Poisoned({str(many)!r}), {str(tmp_path / "C")!r}, 8, encoding="raw").rejected)
 """
-    runs = [subprocess.run([sys.executable, "-c", program], capture_output=True, text=True) for _ in range(3)]
-    assert [run.returncode for run in runs] == [-signal.SIGSEGV, -signal.SIGSEGV, 0]
-    assert "segfault.png" in runs[2].stdout
+    runs = [subprocess.run([sys.executable, "-c", program], capture_output=True, text=True) for _ in range(2)]
+    assert [run.returncode for run in runs] == [-signal.SIGSEGV, 0]
+    assert runs[1].stdout.count("segfault.png") == 3
     assert len(Cache.open(tmp_path / "C")) == 400
+
+
+def test_a_file_that_breaks_the_process_for_a_later_one_is_the_one_that_is_found(poisoned, draw, tmp_path):
+    for name in ("0.png", "1-scribble.png", "2.png", "3.png", "4.png", "5-segfault.png"):
+        draw(tmp_path / "src" / name)
+    source = poisoned(str(tmp_path / "src"))
+    found = probing.find_killers(source, Recipe(), [(item.key, item.place) for item in source.items()])
+    expected = {
+        name: hashlib.sha256((tmp_path / "src" / name).read_bytes()).hexdigest() for name in ("1-scribble.png",)
+    }
+    assert {key: killer.sha256 for key, killer in found.items()} == {**expected, "5-segfault.png": None}
+
+
+def test_threads_share_the_memory_of_their_worker(monkeypatch):
+    with (
+        LocalCluster(
+            n_workers=1, threads_per_worker=2, processes=False, memory_limit="1GB", dashboard_address=":0"
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        limits = [client.submit(probing._memory_limit, crowded, pure=False).result() for crowded in (False, True)]
+    assert limits == [1_000_000_000, 500_000_000]
 
 
 def test_an_address_where_nobody_answers(many, tmp_path):
