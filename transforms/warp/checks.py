@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -55,18 +56,17 @@ def check_homography(homography: Tensor, count: int, device: torch.device) -> No
     check_parameter("homography", homography, [(count, 3, 3)], device)
     if device.type != "cpu" or not count:
         return  # As above: a NaN there is no positive w, so the kernel makes it fill.
-    finite = homography.isfinite().flatten(1).all(1)
-    if not bool(finite.all()):
+    rows = homography.detach().numpy().astype(np.float64)
+    if not np.isfinite(rows).all():
+        row = int(np.argmin(np.isfinite(rows).all((1, 2))))
         raise WarpError(
-            f"homography must be finite, but row {int((~finite).nonzero()[0])} is "
-            f"{homography[~finite][0].tolist()}; a division by zero upstream does this"
+            f"homography must be finite, but row {row} is {rows[row].tolist()}; a division by zero upstream does this"
         )
-    wide = homography.double()
-    scale = torch.linalg.vector_norm(wide, dim=-1).prod(-1)
-    singular = torch.linalg.det(wide).abs() <= LEAST_DETERMINANT * scale
-    if bool(singular.any()):
-        row = int(singular.nonzero()[0])
-        raise WarpError(f"homography must have an inverse, but row {row} is {homography[row].tolist()}")
+    volume = np.abs(np.vecdot(rows[:, 0], np.cross(rows[:, 1], rows[:, 2])))
+    singular = volume <= LEAST_DETERMINANT * np.prod(np.linalg.vector_norm(rows, axis=-1), -1)
+    if singular.any():
+        row = int(singular.argmax())
+        raise WarpError(f"homography must have an inverse, but row {row} is {rows[row].tolist()}")
 
 
 def check_parameter(name: str, value: Tensor, shapes: Sequence[tuple[int, ...]], device: torch.device) -> None:

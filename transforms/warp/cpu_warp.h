@@ -137,36 +137,48 @@ inline bool moves_whole_pixels(const double* h, int height, int width) {
     return true;
 }
 
+// The larger one; a NaN never is.
+inline double larger(double a, double b) { return b > a ? b : a; }
+
+// Whether w changes little over a whole tile from u on, even if the frame cuts some of it off.
+inline bool is_smooth(const double* h, int u, int v0, int v1) {
+    const double left = h[6] * u + h[8], right = left + h[6] * kTile;
+    const double w[4] = {left + h[7] * v0, left + h[7] * v1, right + h[7] * v0, right + h[7] * v1};
+    const double least = -larger(larger(-w[0], -w[1]), larger(-w[2], -w[3]));
+    return least > 0 && larger(larger(w[0], w[1]), larger(w[2], w[3])) <= kSmooth * least;
+}
+
 // How the pixels of the tile [u0, u1] x [v0, v1] are sampled.
 inline Division division(const Request& request, const Image& image, int u0, int u1, int v0, int v1) {
     const double* h = image.h;
-    double side_u = 0, side_v = 0, skew = 0, least_w = INFINITY, most_w = 0;
+    double square_u = 0, square_v = 0, skew = 0;
     Division n;
     for (int corner = 0; corner < 4; corner++) {
         const double u = corner & 1 ? u1 : u0, v = corner & 2 ? v1 : v0;
         const Corner p = project(h, u, v);
         if (!(p.w > 0)) {
-            side_u = side_v = skew = INFINITY, n.precise = true;
+            square_u = square_v = skew = INFINITY, n.precise = true;
             continue;
         }
-        least_w = std::fmin(least_w, p.w), most_w = std::fmax(most_w, p.w);
-        const double xu = (h[0] - p.x * h[6]) / p.w, xv = (h[1] - p.x * h[7]) / p.w;
-        const double yu = (h[3] - p.y * h[6]) / p.w, yv = (h[4] - p.y * h[7]) / p.w;
-        side_u = std::fmax(side_u, std::hypot(xu, yu));
-        side_v = std::fmax(side_v, std::hypot(xv, yv));
-        skew = std::fmax(skew, std::fabs(xu * yu + xv * yv));
+        const double r = 1 / p.w, xu = (h[0] - p.x * h[6]) * r, xv = (h[1] - p.x * h[7]) * r;
+        const double yu = (h[3] - p.y * h[6]) * r, yv = (h[4] - p.y * h[7]) * r;
+        square_u = larger(square_u, xu * xu + yu * yu);
+        square_v = larger(square_v, xv * xv + yv * yv);
+        skew = larger(skew, std::fabs(xu * yu + xv * yv));
         // Rounding errors are relative to the terms of a sum, not to the sum.
         const double terms_x = std::fabs(h[0]) * u + std::fabs(h[1]) * v + std::fabs(h[2]);
         const double terms_y = std::fabs(h[3]) * u + std::fabs(h[4]) * v + std::fabs(h[5]);
         const double terms_w = std::fabs(h[6]) * u + std::fabs(h[7]) * v + std::fabs(h[8]);
-        if (!(std::fmax(std::fmax(terms_x, terms_y) / p.w, 128) * (terms_w / p.w) <= 8192)) n.precise = true;
+        if (!(larger(larger(terms_x, terms_y) * r, 128) * (terms_w * r) <= 8192)) n.precise = true;
     }
     if (!request.antialias || image.copies) return n;
-    if (side_u > kOneSample || side_v > kOneSample || skew > kSkew) {
-        n.u = static_cast<int>(std::fmin(std::fmax(std::ceil(side_u / kSubpixel), 1), kMost));
-        n.v = static_cast<int>(std::fmin(std::fmax(std::ceil(side_v / kSubpixel), 1), kMost));
+    if (square_u > kOneSample * kOneSample || square_v > kOneSample * kOneSample || skew > kSkew) {
+        const auto parts = [](double square) {
+            return static_cast<int>(std::fmin(std::fmax(std::ceil(std::sqrt(square) / kSubpixel), 1), kMost));
+        };
+        n.u = parts(square_u), n.v = parts(square_v);
     }
-    n.smooth = n.u * n.v == 1 && !n.precise && most_w <= kSmooth * least_w;
+    n.smooth = n.u * n.v == 1 && !n.precise && is_smooth(h, u0, v0, v1);
     return n;
 }
 
