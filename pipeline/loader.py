@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 from ..transforms.plan import Size
+from ..transforms.transform import Split
 from ..transforms.warp.threads import share
 from .cache import Cache
 from .loading.batch import Batch
@@ -97,11 +98,12 @@ class Loader:
         self._epoch, self._resume_at = 0, 0
         self._position = (0, 0)  # epoch and samples delivered in it
         self._lane = lane_to(torch.device(device or "cpu"))
+        kind: Split = "train" if split in (None, "train") else "valid"
         self._maker = Maker(
             rows=self.rows,
-            augmentation=augmentations(batch_tfms, size),
+            augmentation=augmentations(batch_tfms, size, lambda a: self._lane.placed(a, kind)),
             seed=seed,
-            split="train" if split in (None, "train") else "valid",
+            split=kind,
             lane=self._lane,
             with_keys=keys,
             damaged=damaged,

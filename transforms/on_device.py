@@ -4,8 +4,10 @@ The draws are those of the host, to the bit, and so are the matrices, to float32
 a CUDA graph: new keys, a new epoch or new images are copied into the tensors that it was captured with.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from functools import cached_property
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,8 +16,8 @@ from torch import Tensor
 from ..errors import UsageError
 from .augment import Fused
 from .draw import stream_key
-from .plan import Stage
-from .program import Program, compile_program
+from .plan import Array, Plan, Stage
+from .program import NotInTable, Program, compile_program
 from .transform import Keys, Split, sample_keys
 from .types import Packed
 from .warp import OutSpec, gpu
@@ -119,3 +121,70 @@ class DeviceFused:
     def __call__(self, images: Images, *, keys: Keys = None, seed: int = 0, epoch: int = 0) -> Tensor:
         """Drawn and done; to do it again in a CUDA graph, keep `hashes` and `stream` and call `plan` and `images`."""
         return self.images(images, self.plan(images, self.hashes(keys, len(images)), self.stream(seed, epoch)))
+
+
+@dataclass(frozen=True)
+class LatePlan:
+    """What the host would decide for a batch, worked out only when targets or the way back ask for it."""
+
+    fused: Fused
+    sizes: Array
+    keys: Keys
+    seed: int
+    epoch: int
+    split: Split
+
+    @cached_property
+    def host(self) -> Plan:
+        """The same decisions, on the host."""
+        return self.fused.plan(self.sizes, self.keys, self.seed, self.epoch, self.split)
+
+    @property
+    def matrix(self) -> Array:
+        """Output to source in continuous pixels, `float64[N, 3, 3]`."""
+        return self.host.matrix
+
+
+@dataclass(frozen=True)
+class DrawnThere:
+    """A fused augmentation as loaders call one, whose images are drawn and warped on a device."""
+
+    fused: Fused
+    there: DeviceFused
+
+    @property
+    def mixes(self) -> Sequence[Any]:
+        """What mixes the samples of a batch."""
+        return self.fused.mixes
+
+    def plan(self, sizes: Array, keys: Keys, seed: int, epoch: int, split: Split) -> LatePlan:
+        """Nothing is decided here yet."""
+        return LatePlan(self.fused, sizes, keys, seed, epoch, split)
+
+    def images(self, images: Images, plan: LatePlan) -> Tensor:
+        """Drawn and warped on the device, without a wait."""
+        return self.there(images, keys=plan.keys, seed=plan.seed, epoch=plan.epoch)
+
+    def mix(self, x: Tensor, y: Any, keys: Any, seed: int, epoch: int) -> tuple[Tensor, Any]:
+        """The batch mixed."""
+        return self.fused.mix(x, y, keys, seed, epoch)
+
+    def masks(self, masks: Any, plan: LatePlan) -> Any:
+        """Masks, points and boxes go through the host's matrix."""
+        return self.fused.masks(masks, plan.host)
+
+    def points(self, points: Any, plan: LatePlan) -> Any:
+        """As masks."""
+        return self.fused.points(points, plan.host)
+
+    def boxes(self, boxes: Any, plan: LatePlan) -> Any:
+        """As masks."""
+        return self.fused.boxes(boxes, plan.host)
+
+
+def drawn_on(fused: Fused, device: torch.device | str, split: Split) -> Fused | DrawnThere:
+    """The augmentation drawn on the device; itself, where some of it has to be decided on the host."""
+    try:
+        return DrawnThere(fused, DeviceFused(fused, device, split))
+    except NotInTable:
+        return fused

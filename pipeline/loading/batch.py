@@ -20,22 +20,29 @@ class Batch(tuple[Any, ...]):
     (['cat.jpg'], [[[1.0, 2.0]]])
     """
 
-    matrix: Tensor | None
     valid: Tensor | None
+    _matrix: Tensor | Callable[[], Tensor] | None
     _keys: Sequence[str] | Callable[[], Sequence[str]] | None
 
     def __new__(
         cls,
         values: Iterable[Any],
         *,
-        matrix: Tensor | None = None,
+        matrix: Tensor | Callable[[], Tensor] | None = None,
         keys: Sequence[str] | Callable[[], Sequence[str]] | None = None,
         valid: Tensor | None = None,
     ) -> Self:
-        """Make a tuple of `values` with these attributes; `keys` may be a function, called when they are read."""
+        """Make a tuple of `values` with these attributes; functions are called when what they give is read."""
         self = super().__new__(cls, values)
-        self.matrix, self._keys, self.valid = matrix, keys, valid
+        self._matrix, self._keys, self.valid = matrix, keys, valid
         return self
+
+    @property
+    def matrix(self) -> Tensor | None:
+        """From pixels of `x` to pixels of the original files, float64 `[N, 3, 3]`."""
+        if callable(self._matrix) and not isinstance(self._matrix, Tensor):
+            self._matrix = self._matrix()
+        return self._matrix
 
     @property
     def keys(self) -> Sequence[str] | None:
@@ -58,7 +65,7 @@ class Batch(tuple[Any, ...]):
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch with its tensors on `device`."""
         moved = [_moved(value, device) for value in self]
-        return Batch(moved, matrix=self.matrix, keys=self._keys, valid=self.valid)
+        return Batch(moved, matrix=self._matrix, keys=self._keys, valid=self.valid)
 
 
 def _moved(value: Any, device: torch.device | str) -> Any:

@@ -8,7 +8,10 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from ...transforms.augment import Fused
+from ...transforms.transform import Split
 from ...transforms.types import Packed
+from ...transforms.warp import backends
 from .batch import Batch
 from .buffers import Buffers
 
@@ -25,6 +28,9 @@ class Lane(Protocol):
     @property
     def in_place(self) -> bool:
         """Whether rows may stay where they lie."""
+
+    def placed(self, augmentation: Any, split: Split) -> Any:
+        """The augmentation as it is decided and done there."""
 
     def send(self, value: Any) -> Any:
         """`value` where the batch is made."""
@@ -47,6 +53,10 @@ class HostLane:
     def __init__(self, device: torch.device) -> None:
         self.buffers = Buffers()
         self._device = device
+
+    def placed(self, augmentation: Any, split: Split) -> Any:
+        """`augmentation` itself."""
+        return augmentation
 
     def send(self, value: Any) -> Any:
         """`value` itself."""
@@ -82,6 +92,14 @@ class CudaLane:
         self._warping = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._in_flight: deque[tuple[torch.cuda.Event, Any]] = deque()
         self._lock = Lock()
+
+    def placed(self, augmentation: Any, split: Split) -> Any:
+        """The augmentation drawn on the GPU, where all of it can be."""
+        if not isinstance(augmentation, Fused) or not backends()["gpu"].available:
+            return augmentation
+        from ...transforms.on_device import drawn_on  # imports triton
+
+        return drawn_on(augmentation, self.device, split)
 
     def send(self, value: Any) -> Any:
         """A copy of `value` (tensors, packed images, lists and mappings of them) on the GPU, soon."""

@@ -63,6 +63,19 @@ class Job:
     epoch: int
 
 
+@dataclass(frozen=True)
+class Back:
+    """The way from a batch's pixels to the original files', worked out when it is asked for."""
+
+    presized: NDArray[np.float64]
+    plan: Plan | None = None
+
+    def __call__(self) -> Tensor:
+        """The matrices `float64[N, 3, 3]`."""
+        whole = self.presized if self.plan is None else self.presized @ np.asarray(self.plan.matrix, np.float64)
+        return torch.from_numpy(whole)
+
+
 class Made(NamedTuple):
     """A batch, and the mark after which it may be used (see `Lane.receive`)."""
 
@@ -101,19 +114,19 @@ class Maker:
         in_place = self.lane.in_place and augmentation is not None
         images, matrix = self.rows.read(job.rows, self.lane.buffers, in_place=in_place)
         targets = self.rows.targets(job.rows)
-        x = self.lane.send(images)
+        x, back = self.lane.send(images), Back(matrix)
         if augmentation is not None:
             plan = augmentation.plan(sizes_of(images), job.hashes, self.seed, job.epoch, self.split)
             x = self.lane.warp(lambda: augmentation.images(x, plan))
             targets = {name: _augmented(target, augmentation, plan) for name, target in targets.items()}
-            matrix = matrix @ np.asarray(plan.matrix, np.float64)
+            back = Back(matrix, plan)
         y = self.lane.send(collate(targets))
         if augmentation is not None and augmentation.mixes and self.split == "train":
             x, y = self.lane.warp(lambda: augmentation.mix(x, y, job.hashes, self.seed, job.epoch))
         keys = self.rows.keys(job.rows) if self.with_keys else None
         return Batch(
             (x, y) if keys is None else (x, y, keys),
-            matrix=torch.from_numpy(matrix),
+            matrix=back,
             keys=keys or (lambda: self.rows.keys(job.rows)),
             valid=torch.from_numpy(job.valid),
         )

@@ -13,10 +13,13 @@ from .making import Augmentation
 SizeOfEpoch = Callable[[int], Size]
 
 
-def augmentations(batch_tfms: Any, size: Size | SizeOfEpoch | None) -> Callable[[int], Augmentation | None]:
+def augmentations(
+    batch_tfms: Any, size: Size | SizeOfEpoch | None, placed: Callable[[Augmentation], Augmentation] = lambda a: a
+) -> Callable[[int], Augmentation | None]:
     """The augmentation of each epoch: `batch_tfms` (a list of transforms, or fused ones) at the `size` of the epoch.
 
-    A size takes the place of every size among the transforms. Raises UsageError where there is none to take.
+    A size takes the place of every size among the transforms; `placed` makes of each what the loader runs. Raises
+    UsageError where there is no size to take.
 
     >>> from ...transforms.geometry import Flip, Resize
     >>> at = augmentations([Resize(224), Flip()], size=lambda epoch: 128 + 32 * epoch)
@@ -30,14 +33,15 @@ def augmentations(batch_tfms: Any, size: Size | SizeOfEpoch | None) -> Callable[
     else:
         raise UsageError(f"batch_tfms must be transforms, or what fuse makes of them, but got {batch_tfms!r}")
     if size is None:
-        return lambda epoch: augmentation
+        here = None if augmentation is None else placed(augmentation)
+        return lambda epoch: here
     if not isinstance(augmentation, Fused) or not any(_has_size(t) for t in augmentation.transforms):
         raise UsageError(f"size needs a transform with a size among batch_tfms, as Resize(224), but got {batch_tfms!r}")
     fused = augmentation
 
     @lru_cache(maxsize=8)
     def at(epoch: int) -> Augmentation:
-        return resized(fused, size(epoch) if callable(size) else size)
+        return placed(resized(fused, size(epoch) if callable(size) else size))
 
     return at
 

@@ -8,6 +8,9 @@ import torch
 import triton
 import triton.language as tl
 
+from onewarp.pipeline.loader import Loader
+from onewarp.pipeline.loading.device import HostLane
+from onewarp.pipeline.loading.rows import MemoryRows, Targets
 from onewarp.transforms import aug_transforms, fuse, rand_augment, trivial_augment
 from onewarp.transforms.colour import (
     Brightness,
@@ -34,7 +37,7 @@ from onewarp.transforms.geometry import (
     Warp,
     Zoom,
 )
-from onewarp.transforms.on_device import DeviceFused
+from onewarp.transforms.on_device import DeviceFused, LatePlan, drawn_on
 from onewarp.transforms.plan import Stage
 from onewarp.transforms.program import NotInTable
 from onewarp.transforms.types import Packed, sizes_of
@@ -212,3 +215,45 @@ def test_one_graph_serves_every_epoch():
         stream.copy_(drawn.stream(0, epoch))
         graph.replay()
         assert torch.equal(x, drawn(images, keys=range(8), epoch=epoch))
+
+
+class There(HostLane):
+    """The way of a batch to this device, as the way to a GPU goes: drawn and warped there."""
+
+    in_place = False
+
+    def placed(self, augmentation, split):
+        return drawn_on(augmentation, DEVICE, split)
+
+    def send(self, value):
+        return sent(value) if isinstance(value, Packed) else value
+
+    def warp(self, function):
+        return function().cpu()
+
+
+class Points(MemoryRows):
+    """Rows with one point each."""
+
+    def targets(self, rows):
+        return {"points": Targets("points", [torch.tensor([[3.0 + row, 4.0]]) for row in rows.tolist()])}
+
+
+@pytest.mark.parametrize("split", ["train", "valid"])
+def test_a_loader_draws_on_the_device_and_knows_the_way_back(monkeypatch, split):
+    generator = np.random.default_rng(0)
+    photos = [generator.integers(0, 256, (h, w, 3), np.uint8) for h, w in ((40, 30), (25, 50), (30, 30))]
+    rows = Points(photos, splits=[split] * 3)
+    options = {"split": split, "batch_size": 3, "batch_tfms": aug_transforms(size=24), "seed": 5, "shuffle": False}
+    (host,) = Loader(rows, **options)
+    monkeypatch.setattr("onewarp.pipeline.loader.lane_to", There)
+    (device,) = Loader(rows, **options)
+    assert isinstance(device._matrix.plan, LatePlan)
+    assert (device[0] - host[0]).abs().max() < 3 / 255
+    assert torch.equal(device.matrix, host.matrix)
+    assert torch.equal(device[1], host[1])
+
+
+def test_what_the_device_cannot_draw_stays_on_the_host():
+    fused = fuse([Resize(8), Rotate(draw=lambda draw: 3.0)])
+    assert drawn_on(fused, DEVICE, "train") is fused
