@@ -39,6 +39,7 @@ SHAPE: dict[str, type] = {
 ROWS: dict[str, dict[str, type]] = {
     "augment": {"name": str, "threads": int, "status": str, "images_per_second": dict},
     "quality": {"name": str, "setting": str, "status": str, "psnr": dict},
+    "learners": {"name": str, "seed": int, "status": str, "error_rate": float, "epochs": list},
 }
 ASKED: dict[str, Any] = {"measure": str, "asked": (int, float), "got": (int, float), "holds": bool}
 STATUSES = ("measured", "not installed", "failed", "wrong")
