@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import gather_object
 from torch import Tensor
 
 from ..errors import SpecError, TrainingError, UsageError
-from . import saving
+from . import generators, saving
 from .events import Callback, Run, Training
 
 FORMAT = 1
@@ -63,9 +62,9 @@ def save(learn: Any, path: Path) -> Path:
         "groups": _settings(learn.opt),
         "scaler": None if learn.accelerator.scaler is None else learn.accelerator.scaler.state_dict(),
     }
-    generators = _generators(learn.accelerator)
+    tensors = _tensors(learn) | generators.of_every_process(learn.accelerator)
     if learn.accelerator.is_main_process:
-        saving.write(path, _tensors(learn) | generators, facts)
+        saving.write(path, tensors, facts)
     learn.accelerator.wait_for_everyone()
     return path
 
@@ -87,7 +86,7 @@ def load(learn: Any, path: Path) -> Place:
         )
     load_weights(learn.model, {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}, path)
     _load_optimiser(learn.opt, tensors, facts["groups"], path)
-    _restore_generators(tensors, learn.accelerator.process_index)
+    generators.restore(tensors, learn.accelerator.process_index)
     learn.recorder.load(facts["recorder"])
     learn.epochs = facts["epochs"]
     return Place(**facts["place"])
@@ -131,22 +130,6 @@ def _tensors(learn: Any) -> dict[str, Tensor]:
     for index, state in learn.opt.state_dict()["state"].items():
         tensors |= {f"opt.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
     return tensors
-
-
-def _generators(accelerator: Any) -> dict[str, Tensor]:
-    """The state of torch's generators in every process, by the process's number."""
-    own = {f"rng.{accelerator.process_index}.cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        own[f"rng.{accelerator.process_index}.cuda"] = torch.cuda.get_rng_state()
-    every = gather_object([own]) if accelerator.num_processes > 1 else [own]
-    return {name: state for one in every for name, state in one.items()}
-
-
-def _restore_generators(tensors: dict[str, Tensor], process: int) -> None:
-    if f"rng.{process}.cpu" in tensors:
-        torch.set_rng_state(tensors[f"rng.{process}.cpu"])
-    if torch.cuda.is_available() and f"rng.{process}.cuda" in tensors:
-        torch.cuda.set_rng_state(tensors[f"rng.{process}.cuda"])
 
 
 def _load_optimiser(opt: Any, tensors: dict[str, Tensor], groups: list[dict[str, Any]], path: Path) -> None:

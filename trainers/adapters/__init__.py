@@ -2,6 +2,7 @@
 
 from .accelerate import prepare
 from .fastai import as_fastai
+from .fastai_resuming import resumable
 from .foreign import AlbumentationsTransform, FastaiTransform, TorchvisionTransform
 from .huggingface import trainer_parts
 from .lightning import data_module
@@ -17,6 +18,7 @@ __all__ = [
     "as_fastai",
     "data_module",
     "prepare",
+    "resumable",
     "shared",
     "trainer_parts",
 ]

@@ -2,8 +2,10 @@
 
 ```python
 learn = vision_learner(as_fastai(dls), resnet34, metrics=error_rate, normalize=False)
-learn.fine_tune(2)
+learn.fine_tune(2)                                      # cbs=resumable(dls, "run.ckpt"): see fastai_resuming.py
 ```
+
+Under torchrun, within `learn.distrib_ctx()`, each process trains on its share and validates on everything, by itself.
 """
 
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ import torch
 
 from ...errors import MissingDependencyError, UsageError
 from ...pipeline import DataLoaders, Loader
+from .torch import shared
 
 
 @dataclass(frozen=True)
@@ -70,15 +73,26 @@ def as_fastai(dls: DataLoaders, device: str | torch.device | None = None) -> Any
     """
     try:
         from fastai.data.core import DataLoaders as TheirLoaders
+        from fastai.distributed import DistributedDL, num_distrib
         from fastai.losses import CrossEntropyLossFlat
         from fastai.torch_core import TensorCategory as TheirCategory
         from fastai.torch_core import TensorImage as TheirImage
-        from fastai.torch_core import default_device
+        from fastai.torch_core import default_device, to_detach
     except ImportError:
         raise MissingDependencyError("as_fastai must have fastai, which is not installed: pip install fastai") from None
+
+    class Shared(Batches, DistributedDL):  # type: ignore[misc]
+        """Batches that are shared out already, which fastai does by itself with all but a `DistributedDL`."""
+
+        def to_detach(self, batch: Any, cpu: bool = True, gather: bool = True) -> Any:
+            """Without exchanging losses and metrics with others."""
+            return to_detach(batch, cpu, gather=False)
+
     place = torch.device(device or default_device())
     wrap = (TheirImage, TheirCategory)
     loss = CrossEntropyLossFlat()
-    theirs = TheirLoaders(*(Batches(loader, place, wrap, loss) for loader in (dls.train, dls.valid)), device=place)
+    several = num_distrib() > 1
+    kind, valid = (Shared, shared(dls, 0, 1).valid) if several else (Batches, dls.valid)
+    theirs = TheirLoaders(*(kind(loader, place, wrap, loss) for loader in (dls.train, valid)), device=place)
     theirs.c, theirs.vocab = dls.c, dls.vocab
     return theirs

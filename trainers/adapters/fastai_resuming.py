@@ -1,0 +1,144 @@
+"""A fastai training that may be killed at any moment: a callback that writes where it stands, and goes on from there.
+
+```python
+learn = vision_learner(as_fastai(dls), resnet34)
+learn.fine_tune(5, cbs=resumable(dls, "run.ckpt"))      # killed, the same script goes on at the next batch
+```
+
+Where a script calls `fit` several times, all calls get the same callback.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from ...errors import MissingDependencyError, TrainingError, UsageError
+from ...pipeline import DataLoaders
+from .. import generators, saving
+from ..checkpoint import load_weights, pipeline_of
+
+KIND = "fastai checkpoint"
+
+
+def resumable(dls: DataLoaders, path: str | Path, every: int = 100) -> Any:
+    """A fastai callback that writes a checkpoint every `every` steps and after each epoch, and goes on from it.
+
+    Weights, optimiser, generators and the loader's position are as they were; the averages that fastai prints are not.
+    Raises `MissingDependencyError` where fastai is not installed, `TrainingError` where the checkpoint is not of this
+    model and data.
+    """
+    try:
+        from fastai.basics import Callback, CancelEpochException, CancelFitException
+    except ImportError:
+        raise MissingDependencyError("resumable must have fastai, which is not installed: pip install fastai") from None
+    if every < 1:
+        raise UsageError(f"every must be at least 1, but got {every}")
+    file = Path(path)
+
+    class Resumable(Callback):  # type: ignore[misc]
+        """Counts calls of `fit`, epochs over all of them, and steps in the epoch."""
+
+        order = 70  # after all that sets up a fit, or measures an epoch
+
+        def __init__(self) -> None:
+            self.fits_done = self.epochs_done = self.steps_done = 0
+            self.trained = False
+            self.place: dict[str, Any] | None = saving.read(file)[1]["place"] if file.exists() else None
+
+        def before_fit(self) -> None:
+            """Skip a fit that lies behind; go into the one in which the checkpoint stands."""
+            if self.place is not None and self.fits_done < self.place["fit"]:
+                raise CancelFitException
+            if self.place is not None and self.fits_done == self.place["fit"]:
+                load(self.learn, dls, file)
+            else:
+                self.place = None
+
+        def before_epoch(self) -> None:
+            """Skip an epoch that lies behind."""
+            if self.place is not None and self.fits_done == self.place["fit"] and self.epoch < self.place["epoch"]:
+                raise CancelEpochException
+
+        def before_train(self) -> None:
+            """Put the loader, and fastai's count of what is done, where they stood."""
+            dls.train.set_epoch(self.epochs_done + self.epoch)
+            self.steps_done, self.trained = 0, True
+            if self.place is not None and self.place["step"]:
+                dls.train.load_state_dict(self.place["loader"])
+                self.steps_done = self.place["step"]
+                for _ in range(self.steps_done):  # as fastai adds it up, for rates that are equal to the last bit
+                    self.learn.pct_train += 1 / (len(dls.train) * self.n_epoch)
+            self.place = None
+
+        def after_batch(self) -> None:
+            """Write, if it is time."""
+            if self.training:
+                self.steps_done += 1
+                if self.steps_done % every == 0:
+                    self.write(self.epoch, self.steps_done)
+
+        def after_epoch(self) -> None:
+            """Write that the next epoch begins."""
+            if self.trained:
+                self.write(self.epoch + 1, 0)
+            self.trained = False
+
+        def after_fit(self) -> None:
+            """Count."""
+            self.fits_done, self.epochs_done = self.fits_done + 1, self.epochs_done + self.n_epoch
+
+        def write(self, epoch: int, step: int) -> None:
+            """Write where it stands."""
+            place = {"fit": self.fits_done, "epoch": epoch, "step": step, "loader": dls.train.state_dict()}
+            save(self.learn, dls, file, place)
+
+    return Resumable()
+
+
+def save(learn: Any, dls: DataLoaders, path: Path, place: dict[str, Any]) -> None:
+    """Write a fastai learner's weights and optimiser, and every process's generators; every process must call it."""
+    tensors = {f"model.{name}": value for name, value in bare(learn.model).state_dict().items()}
+    state = learn.opt.state_dict()
+    for number, one in enumerate(state["state"]):
+        tensors |= {f"opt.{number}.{name}": value for name, value in one.items() if isinstance(value, Tensor)}
+    plain = [{name: value for name, value in one.items() if not isinstance(value, Tensor)} for one in state["state"]]
+    facts = {
+        "kind": KIND,
+        "pipeline": pipeline_of(dls),
+        "place": place,
+        "optimiser": plain,
+        "hypers": [{name: float(value) for name, value in group.items()} for group in state["hypers"]],
+    }
+    processes = PartialState()
+    tensors |= generators.of_every_process(processes)
+    if processes.is_main_process:
+        saving.write(path, tensors, facts)
+    processes.wait_for_everyone()
+
+
+def load(learn: Any, dls: DataLoaders, path: Path) -> None:
+    """Put a checkpoint's weights, optimiser and generators into a fastai learner."""
+    tensors, facts = saving.read(path)
+    if facts["kind"] != KIND or facts["pipeline"] != pipeline_of(dls):
+        raise TrainingError(
+            f"{path} must be a {KIND} of pipeline {pipeline_of(dls)}, but is a {facts['kind']} of {facts['pipeline']}"
+        )
+    weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+    load_weights(bare(learn.model), weights, path)
+    state: list[dict[str, Any]] = [dict(one) for one in facts["optimiser"]]
+    device = next(learn.model.parameters()).device
+    for name, value in tensors.items():
+        if name.startswith("opt."):
+            _, number, key = name.split(".", 2)
+            state[int(number)][key] = value.to(device)
+    learn.opt.load_state_dict({"state": state, "hypers": facts["hypers"]})
+    generators.restore(tensors, PartialState().process_index)
+
+
+def bare(model: nn.Module) -> nn.Module:
+    """The model itself, where DDP holds it."""
+    inner: nn.Module = model.module if isinstance(model, DistributedDataParallel) else model
+    return inner
