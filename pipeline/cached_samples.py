@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from ..transforms.buffers import Buffers
 from .cache import Cache
-from .loading.buffers import Buffers
 from .loading.cached_rows import CacheRows
 from .loading.decoded_rows import DecodedRows
 from .loading.rows import Pixels, RowNumbers

@@ -19,10 +19,10 @@ from PIL import Image
 from torch import Tensor
 
 from ...errors import CacheError, DamagedRowError, UsageError
+from ...transforms.buffers import Buffers
 from ...transforms.draw import hash_key
 from ...transforms.types import Packed
 from ..cache import Cache
-from .buffers import Buffers
 from .columns import Column
 from .files import ReadFiles
 from .mapping import MappedFiles, most_maps

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import DamagedRowError, DecodeError, UsageError
+from ...transforms.buffers import Buffers
 from ...transforms.decoding import decode_pixels
 from ...transforms.draw import hash_keys
 from ...transforms.resizing import Sizing, resize
 from ..items import relative_key
-from .buffers import Buffers
 from .rows import Kind, Pixels, RowNumbers, Targets, gather
 
 Image = NDArray[np.uint8]

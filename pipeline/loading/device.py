@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from ...transforms.augment import Fused
+from ...transforms.buffers import Buffers
 from ...transforms.transform import Split
 from ...transforms.types import Packed
 from ...transforms.warp import backends
 from .batch import Batch
-from .buffers import Buffers
 
 T = TypeVar("T")
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import UsageError
+from ...transforms.buffers import Buffers
 from ...transforms.draw import hash_keys
 from ...transforms.types import Packed
-from .buffers import Buffers
 from .selection import Selection
 
 RowNumbers = NDArray[np.int64]

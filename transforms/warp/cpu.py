@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import WarpError
+from ..buffers import Buffers
 from ..types import Packed
 from . import threads
-from .buffers import Buffers
 from .outspec import OutSpec
 
 try:
@@ -26,7 +26,7 @@ PADDINGS = {"reflection": 0, "border": 1, "zeros": 2}
 INSTRUCTION_SET = "ONEWARP_CPU"
 """Environment variable: avx512, avx2 or portable, in place of the best that the machine has."""
 
-_buffers = Buffers(spare=max(4, 2 * (os.cpu_count() or 1)))  # as many as loaders keep in flight
+_buffers = Buffers(keep=max(4, 2 * (os.cpu_count() or 1)))  # as many as loaders keep in flight
 
 
 def detail() -> str:

@@ -12,11 +12,11 @@ from PIL import Image
 
 from onewarp.errors import CacheError, DamagedRowError, UsageError
 from onewarp.pipeline.loader import Loader
-from onewarp.pipeline.loading.buffers import Buffers
 from onewarp.pipeline.loading.cached_rows import CacheRows, files_of
 from onewarp.pipeline.loading.files import ReadFiles
 from onewarp.pipeline.loading.mapping import MappedFiles
 from onewarp.pipeline.loading.rows import MemoryRows
+from onewarp.transforms.buffers import Buffers
 from onewarp.transforms.draw import hash_key
 from onewarp.transforms.types import Packed
 

@@ -5,8 +5,8 @@ from PIL import Image
 
 from onewarp.errors import DamagedRowError, UsageError
 from onewarp.pipeline.loader import Loader
-from onewarp.pipeline.loading.buffers import Buffers
 from onewarp.pipeline.loading.decoded_rows import DecodedRows, rows_of_files
+from onewarp.transforms.buffers import Buffers
 from onewarp.transforms.resizing import Sizing
 
 

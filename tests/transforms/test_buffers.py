@@ -2,9 +2,10 @@ import gc
 import threading
 
 import numpy as np
+import pytest
 import torch
 
-from onewarp.pipeline.loading.buffers import Buffers
+from onewarp.transforms.buffers import Buffers
 
 
 def test_memory_comes_back_when_the_last_view_is_gone():
@@ -19,6 +20,25 @@ def test_memory_comes_back_when_the_last_view_is_gone():
     assert buffers.empty((64, 100, 100, 3)).data_ptr() != address
     del array
     assert address in {buffers.empty((64, 100, 100, 3)).data_ptr() for _ in range(2)}
+
+
+def test_whatever_shares_the_memory_keeps_it():
+    buffers = Buffers()
+    keepers = [
+        lambda t: t[1:].transpose(0, 1),
+        lambda t: t.numpy(),
+        lambda t: t.detach(),
+        lambda t: t.untyped_storage(),
+        lambda t: (t * torch.ones((), requires_grad=True)).grad_fn,  # saved for the backward pass
+    ]
+    for keep in keepers:
+        batch = buffers.empty((2, 8), torch.float32).fill_(1)
+        place, kept = batch.data_ptr(), keep(batch)
+        del batch
+        others = [buffers.empty((2, 8), torch.float32) for _ in range(8)]
+        assert place not in {other.data_ptr() for other in others}
+        del kept, others
+        gc.collect()
 
 
 def test_a_kept_tensor_is_never_overwritten():
@@ -49,6 +69,14 @@ def test_blocks_are_aligned_and_typed():
     assert tensor.data_ptr() % 64 == 0
     assert (tensor.dtype, tuple(tensor.shape), tensor.is_contiguous()) == (torch.float32, (3, 5), True)
     assert Buffers().empty((0, 4)).numel() == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.uint8], ids=str)
+def test_channels_may_come_last(dtype):
+    batch = Buffers().empty((2, 3, 5, 7), dtype, torch.channels_last)
+    assert (batch.dtype, tuple(batch.shape)) == (dtype, (2, 3, 5, 7))
+    assert batch.is_contiguous(memory_format=torch.channels_last)
+    assert Buffers().empty((0, 3, 5, 7), dtype, torch.channels_last).shape == (0, 3, 5, 7)
 
 
 def test_threads_never_share_a_block():

@@ -45,13 +45,22 @@ class Buffers:
         """How many unused blocks are held."""
         return len(self._free)
 
-    def empty(self, shape: tuple[int, ...], dtype: torch.dtype = torch.uint8) -> Tensor:
-        """A tensor of undefined content, contiguous."""
+    def empty(
+        self,
+        shape: tuple[int, ...],
+        dtype: torch.dtype = torch.uint8,
+        memory_format: torch.memory_format = torch.contiguous_format,
+    ) -> Tensor:
+        """A tensor of undefined content."""
         size = prod(shape) * dtype.itemsize
         block = self._take(size)
         lease = block.view(_Lease)
         weakref.finalize(lease, self._free.append, block).atexit = False
-        return torch.from_numpy(lease)[:size].view(dtype).view(shape)
+        plain = torch.from_numpy(lease)[:size].view(dtype)
+        if memory_format == torch.contiguous_format:
+            return plain.view(shape)
+        n, c, h, w = shape
+        return plain.view(n, h, w, c).permute(0, 3, 1, 2)
 
     def _take(self, size: int) -> _Block:
         for _ in range(len(self._free)):
