@@ -140,6 +140,7 @@ def tell(
 
 @bench.command(name="presize")
 @PHOTOS
+@click.option("--phone", type=click.Path(path_type=Path), default=photos.PHONE, help="A folder with a phone's photos.")
 @OUT
 @JSON
 @click.option("--size", default=460, show_default=True)
@@ -147,11 +148,22 @@ def tell(
 @click.option("--limit", default=48, show_default=True, help="Photos at most.")
 @click.option("--simd", help="The Python of an environment with pillow-simd.")
 def bench_presize(
-    photos: Path, out: Path | None, as_json: bool, size: int, rounds: int, limit: int, simd: str | None
+    photos: Path, phone: Path, out: Path | None, as_json: bool, size: int, rounds: int, limit: int, simd: str | None
 ) -> None:
     """Decoding and resizing, one core."""
     with kept(out, "presize") as path:
-        arguments = [str(photos), "--size", str(size), "--rounds", str(rounds), "--limit", str(limit)]
+        arguments = [
+            "--web",
+            str(photos),
+            "--phone",
+            str(phone),
+            "--size",
+            str(size),
+            "--rounds",
+            str(rounds),
+            "--limit",
+            str(limit),
+        ]
         delegated("presize", [*arguments, "--out", str(path), *(["--simd", simd] if simd else [])], as_json, path)
 
 

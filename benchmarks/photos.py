@@ -14,6 +14,9 @@ from ..transforms.resizing import Sizing, resize
 PETS = Path(__file__).resolve().parents[2] / "shared" / "data" / "pets" / "images"
 """Where photos are looked for if no folder is named: `shared/` beside the repository."""
 
+PHONE = PETS.parents[1] / "phone"
+"""The same for photos of a phone."""
+
 
 def squares(folder: Path, count: int, side: int) -> NDArray[np.uint8]:
     """`uint8[count, side, side, 3]`: the middle of photos of `folder`, evenly chosen; fewer photos come again.

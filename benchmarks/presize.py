@@ -1,22 +1,21 @@
 """Presizing beside its peers: the same photos, one core, one thread, all to the same N x N crop.
 
-`taskset -c 0 python -m onewarp.benchmarks.presize run PHOTOS… --size 460 --out RESULTS.json`. Every contender is a
-process of its own. It first makes every photo once, which warms it up and is held against a float64 reference: the
-photo decoded whole, and resampled by the triangle filter over the same square. Then come the rounds, each in another
-order; medians and quartiles of images a second of processor time are told, which others on the machine disturb less
-than the clock, and the ratio to fastai in the same round. `--simd PYTHON` adds Pillow of another environment.
+`taskset -c 0 python -m onewarp.benchmarks.presize --simd .venv-simd/bin/python --out RESULTS.json`. Two sets of photos:
+those of 500 pixels on the long side, as the web has them, and those of a phone. Every contender is a process of its
+own. It first makes every photo once, which warms it up and is held against a float64 reference: the photo decoded
+whole, and resampled by the triangle filter over the same square. Then come the rounds, each in another order; medians
+and quartiles of images a second of processor time are told, which others on the machine disturb less than the clock,
+and the ratio to fastai in the same round. `--simd PYTHON` adds Pillow of another environment.
 """
 
 import json
-import platform
 import random
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +24,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..errors import UsageError
 from ..pipeline.items import get_image_files
 from ..pipeline.store.work import prepare_worker
 from ..transforms.colourspace import needs_conversion
 from ..transforms.decoding import Decoding, decode_pixels
 from ..transforms.resizing import Sizing, resize
+from . import photos, results
 from .peers import pillow_alone, presizing
 from .peers.pillow_alone import Presize
 
 BASE = "fastai PILImage.create + Resize"
-PACKAGES = ("pillow", "simplejpeg", "torch", "torchvision", "fastai", "opencv-python-headless")
+OURS = "onewarp"
+WEB, PHONE = "500 px web photos", "12 Mpx phone photos"
+ASKED = {WEB: 2.5, PHONE: 4.0}
+"""How many times as fast as fastai, at 50 dB in the worst photo."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def ours(quality: float) -> Presize:
 
 
 CONTENDERS: dict[str, tuple[str, Callable[[], Presize]]] = {  # name: the package that it needs, and how it is made
-    "onewarp": ("simplejpeg", lambda: ours(Decoding().quality)),
+    OURS: ("simplejpeg", lambda: ours(Decoding().quality)),
     "onewarp, quality 1": ("simplejpeg", lambda: ours(1)),
     BASE: ("fastai", presizing.fastai),
     "Pillow": ("pillow", lambda: pillow_alone.presize),
@@ -121,15 +125,15 @@ class Contender:
 
     def close(self) -> None:
         """End the process."""
-        self._child.stdin.close()
-        self._child.wait()
+        with self._child:  # closes the pipes, and waits
+            pass
 
 
 def contenders(simd: str | None) -> dict[str, Contender]:
     """Those that are installed, and Pillow of another environment."""
     found = {}
     for name, (package, _) in CONTENDERS.items():
-        if _version(package) is not None:
+        if results.installed(package) is not None:
             found[name] = Contender([sys.executable, "-m", __spec__.name, "serve", name])
     if simd is not None:
         other = Contender([simd, str(Path(pillow_alone.__file__))])
@@ -164,61 +168,114 @@ def _measured(name: str, seconds: dict[str, list[float]], fidelity: list[float],
     return Measured(name, low, median, high, ratio, min(fidelity), statistics.mean(fidelity))
 
 
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+def row(setting: str, one: Measured) -> dict[str, Any]:
+    """A contender's row of the result."""
+    return {
+        "name": one.name,
+        "setting": setting,
+        "status": "measured",
+        "images_per_second": {"cpu": [round(rate, 2) for rate in (one.low, one.median, one.high)]},
+        "times_fastai": None if one.ratio is None else round(one.ratio, 3),
+        "psnr": {"mean": round(one.mean, 2), "least": round(one.worst, 2)},
+    }
 
 
-def _photos(sources: Sequence[Path], limit: int) -> list[str]:
-    """Photos of the sources that are JPEG by content, evenly chosen; in sRGB, to which the others convert nothing."""
-    files = [file for source in sources for file in ([source] if source.is_file() else get_image_files(source))]
-    photos = [str(file) for file in files if file.read_bytes()[:3] == b"\xff\xd8\xff" and _is_srgb(file)]
-    return photos[:: -(-len(photos) // limit)]
+def absent(setting: str, simd: str | None) -> list[dict[str, Any]]:
+    """Rows that say who is not there."""
+    missing = [(name, package) for name, (package, _) in CONTENDERS.items() if results.installed(package) is None]
+    if simd is None:
+        missing.append(("Pillow of another environment", "an environment named by --simd"))
+    told = {"setting": setting, "status": "not installed"}
+    return [{"name": name, **told, "reason": f"{package} is not there"} for name, package in missing]
 
 
-def _is_srgb(file: Path) -> bool:
+def asked(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What was asked beside what was measured."""
+    found = []
+    for setting, times in ASKED.items():
+        ours = results.measured(rows, name=OURS, setting=setting)
+        if ours is not None and ours["times_fastai"] is not None:
+            found.append(results.asked(f"presize: {setting}, times {BASE}", times, ours["times_fastai"]))
+        if ours is not None:
+            found.append(results.asked(f"presize: {setting}, the worst photo, dB", 50.0, ours["psnr"]["least"]))
+    return found
+
+
+def chosen(folder: Path, limit: int, long: int | None = None) -> list[str]:
+    """Photos that are JPEG by content, evenly chosen; in sRGB, to which the others convert nothing.
+
+    With `long` only those that have so many pixels on the long side.
+    """
+    files = [str(file) for file in get_image_files(folder) if file.read_bytes()[:3] == b"\xff\xd8\xff"]
+    fitting = [file for file in files if _fits(file, long)]
+    if not fitting:
+        raise UsageError(f"photos must lie in a folder, but {folder} has none that fits: name another")
+    return fitting[:: -(-len(fitting) // limit)]
+
+
+def _fits(file: str, long: int | None) -> bool:
     with Image.open(file) as image:
-        return image.mode == "RGB" and not needs_conversion(image)
+        return image.mode == "RGB" and not needs_conversion(image) and long in (None, max(image.size))
 
 
-@click.group()
-def main() -> None:
-    """Presizing beside its peers."""
+def measure(sets: Mapping[str, Sequence[str]], size: int, rounds: int, simd: str | None) -> dict[str, Any]:
+    """All contenders over all sets of photos."""
+    rows = []
+    for setting, paths in sets.items():
+        rows += [row(setting, one) for one in compare(paths, size, rounds, simd)] + absent(setting, simd)
+    counts = {setting: len(paths) for setting, paths in sets.items()}
+    about = results.about("presize", "cpu", {**counts, "size": size, "rounds": rounds})
+    about["versions"] |= {name: results.installed(name) for name in ("pillow", "simplejpeg")}
+    return {**about, "rows": rows, "asked": asked(rows)}
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+@click.option("--web", type=click.Path(path_type=Path), default=photos.PETS, help="A folder with photos of 500 pixels.")
+@click.option("--phone", type=click.Path(path_type=Path), default=photos.PHONE, help="A folder with a phone's photos.")
+@click.option("--size", default=460, show_default=True)
+@click.option("--rounds", default=7, show_default=True)
+@click.option("--limit", default=48, show_default=True, help="Photos of a set at most.")
+@click.option("--simd", help="The Python of an environment with pillow-simd.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write JSON there.")
+def main(
+    context: click.Context,
+    web: Path,
+    phone: Path,
+    size: int,
+    rounds: int,
+    limit: int,
+    simd: str | None,
+    out: Path | None,
+) -> None:
+    """Presize photos to SIZE x SIZE by every contender."""
+    if context.invoked_subcommand is not None:
+        return
+    found = measure({WEB: chosen(web, limit, 500), PHONE: chosen(phone, limit)}, size, rounds, simd)
+    results.check(found)
+    for one in found["rows"]:
+        click.echo(f"{one['setting']}, {one['name']:44s} {said(one)}")
+    for one in found["asked"]:
+        click.echo(f"{one['measure']}: {one['got']}, asked {one['asked']}{'' if one['holds'] else ', missed'}")
+    if out is not None:
+        out.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def said(one: Mapping[str, Any]) -> str:
+    """A row in words."""
+    if one["status"] != "measured":
+        return str(one["reason"])
+    low, median, high = one["images_per_second"]["cpu"]
+    times = "" if one["times_fastai"] is None else f", {one['times_fastai']:.2f} x fastai"
+    level = f"{one['psnr']['least']:.1f} dB at worst, {one['psnr']['mean']:.1f} on average"
+    return f"{median:.1f} images/s ({low:.1f} .. {high:.1f}){times}, {level}"
 
 
 @main.command()
 @click.argument("name")
 def serve(name: str) -> None:
-    """Be a contender, for `run`."""
-    pillow_alone.serve(CONTENDERS[name][1](), _version(CONTENDERS[name][0]) or "")
-
-
-@main.command()
-@click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--size", default=460, show_default=True)
-@click.option("--rounds", default=7, show_default=True)
-@click.option("--limit", default=48, show_default=True, help="Photos at most.")
-@click.option("--simd", help="The Python of an environment with pillow-simd.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write JSON there.")
-def run(sources: tuple[Path, ...], size: int, rounds: int, limit: int, simd: str | None, out: Path | None) -> None:
-    """Presize the photos of SOURCES to SIZE x SIZE by every contender."""
-    paths = _photos(sources, limit)
-    found = compare(paths, size, rounds, simd)
-    for one in found:
-        times = "" if one.ratio is None else f"{one.ratio:6.2f} x"
-        click.echo(
-            f"{one.name:44s} {one.median:8.1f} images/s ({one.low:.1f} .. {one.high:.1f}) {times}  "
-            f"{one.worst:5.1f} dB at worst, {one.mean:5.1f} on average"
-        )
-    if out is not None:
-        said = {"photos": len(paths), "size": size, "rounds": rounds, "machine": platform.machine()}
-        results = [asdict(one) for one in found]
-        out.write_text(
-            json.dumps({**said, "versions": {name: _version(name) for name in PACKAGES}, "results": results}, indent=1)
-            + "\n"
-        )
+    """Be a contender, for the comparison."""
+    pillow_alone.serve(CONTENDERS[name][1](), results.installed(CONTENDERS[name][0]) or "")
 
 
 if __name__ == "__main__":

@@ -83,6 +83,25 @@ def quality_table(found: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def presize_table(found: Mapping[str, Any]) -> str:
+    """Markdown: images a second, times fastai, and mean and least PSNR of each contender for each set of photos."""
+    settings = list(dict.fromkeys(row["setting"] for row in found["rows"]))
+    head = [f"{setting}, {what}" for setting in settings for what in ("images/s", "times fastai", "dB")]
+    lines = [f"| way | {' | '.join(head)} |", "|---|" + "--:|" * len(head)]
+    for name in dict.fromkeys(row["name"] for row in found["rows"]):
+        cells = []
+        for setting in settings:
+            row = results.measured(found["rows"], name=name, setting=setting)
+            if row is None:
+                cells += ["not measured", "", ""]
+                continue
+            times, level = row["times_fastai"], row["psnr"]
+            cells += [f"{row['images_per_second']['cpu'][1]:,.1f}", "" if times is None else f"{times:.2f}"]
+            cells.append(f"{level['mean']:.1f} ({level['least']:.1f})")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def asked_table(found: Sequence[Mapping[str, Any]]) -> str:
     """Markdown: what was asked beside what was measured, losses too."""
     lines = ["| measure | asked, at least | measured | |", "|---|--:|--:|---|"]
@@ -109,8 +128,10 @@ def pages(folder: Path = results.RESULTS) -> dict[Path, str]:
     main, method = ROOT / "README.md", ROOT / "benchmarks" / "README.md"
     front = "".join(speed_table(one, rows) + caption(one) for one in speed)
     levels = "".join(quality_table(one) + caption(one) for one in fidelity)
-    asked = asked_table([*speed, *fidelity]) if speed or fidelity else ""
+    presized = results.read("presize", folder=folder)
+    asked = asked_table([*speed, *fidelity, *presized]) if speed or fidelity or presized else ""
     detail = between(method.read_text(encoding="utf-8"), "quality", levels)
+    detail = between(detail, "presize", "".join(presize_table(one) + caption(one) for one in presized))
     return {
         main: between(main.read_text(encoding="utf-8"), "table", front),
         method: between(detail, "asked", asked),

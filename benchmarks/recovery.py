@@ -18,6 +18,7 @@ import click
 import distributed  # noqa: F401  (before the first fork, so that every child has it)
 
 from ..pipeline.presizing import presize
+from . import results
 
 
 @dataclass(frozen=True)
@@ -100,12 +101,17 @@ def _remove(folder: Path) -> None:
 @click.option("--size", default=128, show_default=True)
 @click.option("--kills", default=50, show_default=True)
 @click.option("--seed", default=0, show_default=True)
-def main(source: Path, size: int, kills: int, seed: int) -> None:
+@click.option("--out", type=click.Path(path_type=Path), help="Write JSON there.")
+def main(source: Path, size: int, kills: int, seed: int, out: Path | None) -> None:
     """Kill presizing of SOURCE at random instants and resume it."""
     parts, done = study(source, size, kills, seed)
     between = sum(0 < kill.parts < parts and not kill.finished for kill in done)
     said = {"parts": parts, "kills": len(done), "between": between, "same": sum(kill.same for kill in done)}
-    click.echo(json.dumps({**said, "each": [asdict(kill) for kill in done]}))
+    about = results.about("recovery", "cpu", {"size": size, "seed": seed})
+    text = json.dumps({**about, **said, "each": [asdict(kill) for kill in done]})
+    click.echo(text)
+    if out is not None:
+        out.write_text(text + "\n")
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ ROWS: dict[str, dict[str, type]] = {
     "augment": {"name": str, "threads": int, "status": str, "images_per_second": dict},
     "quality": {"name": str, "setting": str, "status": str, "psnr": dict},
     "learners": {"name": str, "seed": int, "status": str, "error_rate": float, "epochs": list},
+    "presize": {"name": str, "setting": str, "status": str, "images_per_second": dict, "psnr": dict},
 }
 ASKED: dict[str, Any] = {"measure": str, "asked": (int, float), "got": (int, float), "holds": bool}
 STATUSES = ("measured", "not installed", "failed", "wrong")
