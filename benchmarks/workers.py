@@ -2,8 +2,9 @@
 
 `python -m onewarp.benchmarks.workers PHOTOS --out RESULTS.json`. The same parts are made of the same photos, whose
 files come again under other keys until there are as many as are asked for. Inside the clock is all from the first part
-handed out to the last one on the disk; outside are the start of the workers and one part each, with which they import
-and warm up. Ways take turns, each round in another order; ratios are of the same round.
+handed out to the last one on the disk; rows are kept as JPEG, so that the disk, which all share, does not decide.
+Outside are the start of the workers and a few small parts, with which they import and warm up. Ways take turns, each
+round in another order; ratios are of the same round.
 """
 
 import json
@@ -46,11 +47,11 @@ class Peak:
 
 
 def jobs_of(photos: Path, folder: Path, files: int, size: int) -> list[Job]:
-    """The parts of a raw cache in `folder`, of as many files as that, the photos again and again."""
+    """The parts of a cache in `folder`, of as many files as that, the photos again and again."""
     source = FolderSource(str(photos))
     there = source.items()
     items = [there[i % len(there)]._replace(key=f"{i:07d}") for i in range(files)]
-    recipe = Recipe(Sizing(size, "crop"))
+    recipe = Recipe(Sizing(size, "crop"), encoding="jpeg")
     return list(Plan(Catalogue(source, items), folder, recipe, Earlier(), Seen(folder / "seen")).jobs())
 
 
@@ -143,7 +144,7 @@ def _ratio(over: Sequence[float], under: Sequence[float]) -> float:
 
 @click.command()
 @click.argument("photos", type=click.Path(exists=True, path_type=Path))
-@click.option("--files", default=1500, show_default=True)
+@click.option("--files", default=3000, show_default=True)
 @click.option("--size", default=460, show_default=True)
 @click.option("--rounds", default=5, show_default=True)
 @click.option("--grown", multiple=True, type=int, default=(1_000, 20_000), show_default=True, help="For the memory.")
