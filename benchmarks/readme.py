@@ -129,7 +129,9 @@ def pages(folder: Path = results.RESULTS) -> dict[Path, str]:
     front = "".join(speed_table(one, rows) + caption(one) for one in speed)
     levels = "".join(quality_table(one) + caption(one) for one in fidelity)
     presized = results.read("presize", folder=folder)
-    asked = asked_table([*speed, *fidelity, *presized]) if speed or fidelity or presized else ""
+    robust = [*results.read("workers", folder=folder), *results.read("recovery", folder=folder)]
+    measured = [*speed, *fidelity, *presized, *robust]
+    asked = asked_table(measured) if measured else ""
     detail = between(method.read_text(encoding="utf-8"), "quality", levels)
     detail = between(detail, "presize", "".join(presize_table(one) + caption(one) for one in presized))
     return {

@@ -10,6 +10,7 @@ import random
 import signal
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,19 @@ def study(source: Path, size: int, kills: int, seed: int = 0, **settings: Any) -
     return parts, done
 
 
+def told(parts: int, done: Sequence[Kill], settings: dict[str, Any]) -> dict[str, Any]:
+    """The study as a result, beside what was asked of 50 kills."""
+    between = sum(0 < kill.parts < parts and not kill.finished for kill in done)
+    same = sum(kill.same for kill in done)
+    asked = [
+        results.asked("of 50 kills, between the first part and the last", 40, 50 * between / len(done)),
+        results.asked("of 50 kills, resumed to the same bytes", 50, 50 * same / len(done)),
+    ]
+    counts = {"parts": parts, "kills": len(done), "between": between, "same": same}
+    about = results.about("recovery", "cpu", settings)
+    return {**about, **counts, "rows": [], "each": [asdict(kill) for kill in done], "asked": asked}
+
+
 def _start(source: Path, cache: Path, size: int, settings: dict[str, Any]) -> int:
     child = os.fork()
     if child == 0:
@@ -105,10 +119,7 @@ def _remove(folder: Path) -> None:
 def main(source: Path, size: int, kills: int, seed: int, out: Path | None) -> None:
     """Kill presizing of SOURCE at random instants and resume it."""
     parts, done = study(source, size, kills, seed)
-    between = sum(0 < kill.parts < parts and not kill.finished for kill in done)
-    said = {"parts": parts, "kills": len(done), "between": between, "same": sum(kill.same for kill in done)}
-    about = results.about("recovery", "cpu", {"size": size, "seed": seed})
-    text = json.dumps({**about, **said, "each": [asdict(kill) for kill in done]})
+    text = json.dumps(told(parts, done, {"size": size, "seed": seed}))
     click.echo(text)
     if out is not None:
         out.write_text(text + "\n")

@@ -41,6 +41,8 @@ ROWS: dict[str, dict[str, type]] = {
     "quality": {"name": str, "setting": str, "status": str, "psnr": dict},
     "learners": {"name": str, "seed": int, "status": str, "error_rate": float, "epochs": list},
     "presize": {"name": str, "setting": str, "status": str, "images_per_second": dict, "psnr": dict},
+    "workers": {"name": str, "status": str, "files_per_second": list},
+    "recovery": {},
 }
 ASKED: dict[str, Any] = {"measure": str, "asked": (int, float), "got": (int, float), "holds": bool}
 STATUSES = ("measured", "not installed", "failed", "wrong")

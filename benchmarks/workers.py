@@ -34,6 +34,7 @@ from ..pipeline.store.sources import FolderSource
 from ..pipeline.store.work import Job, make_part
 from ..transforms.resizing import Sizing
 from . import results
+from .rounds import quartiles
 
 Way = Callable[[Sequence[Job]], object]
 
@@ -127,15 +128,14 @@ def measure(photos: Path, files: int, size: int, rounds: int, grown: Sequence[in
     held = {str(count): memory(photos, count, 128) for count in grown}
     two = rates["dask, 2 workers"]
     pool, one = (_ratio(two, rates[name]) for name in ("bare pool, 2 workers", "dask, 1 worker"))
-    asked = [results.asked("dask, 2 workers, times a bare pool", 0.85, pool)]
-    asked.append(results.asked("dask, 2 workers, times 1 worker", 1.8, one))
+    asked = [results.asked("presize: dask, 2 workers, times a bare pool", 0.85, pool)]
+    asked.append(results.asked("presize: dask, 2 workers, times 1 worker", 1.8, one))
     if len(held) > 1:
-        few, *_, many = held.values()
-        asked.append(results.asked(f"memory of a worker, {grown[0]} files over {grown[-1]}", 1 / 1.15, few / many))
+        measure = f"presize: memory of a worker, {grown[0]:,} files and {grown[-1]:,}, less over more"
+        asked.append(results.asked(measure, 0.87, min(held.values()) / max(held.values())))
     settings = {"files": files, "size": size, "rounds": rounds, "memory at size": 128}
-    about = results.about("workers", "cpu", settings)
-    quartiles = {name: statistics.quantiles(found, n=4) if rounds > 1 else found for name, found in rates.items()}
-    return {**about, "files_per_second": quartiles, "peak_bytes": held, "asked": asked}
+    rows = [{"name": name, "status": "measured", "files_per_second": quartiles(found)} for name, found in rates.items()]
+    return {**results.about("workers", "cpu", settings), "rows": rows, "peak_bytes": held, "asked": asked}
 
 
 def _ratio(over: Sequence[float], under: Sequence[float]) -> float:
