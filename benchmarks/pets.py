@@ -139,15 +139,47 @@ def run(photos: Path, variant: str, seed: int, recipe: Recipe, cache: Path | Non
 
 
 def table(runs: Sequence[Any]) -> str:
-    """The results as Markdown: a row for each variant, in the order of `VARIANTS`."""
-    lines = ["| training | error, each seed | mean | spread (sd) |", "|---|---|---|---|"]
+    """The results as Markdown: a row for each variant, in the order of `VARIANTS`, and how far it is from the first."""
+    rates = {(run["variant"], run["seed"]): run["error_rate"] for run in runs}
+    first = next(iter(VARIANTS))
+    lines = [
+        f"| training | error, each seed | mean | spread (sd) | less {first}, same seeds (sd) |",
+        "|---|---|--:|--:|--:|",
+    ]
     for variant, words in VARIANTS.items():
-        rates = [r["error_rate"] for r in sorted(runs, key=lambda r: r["seed"]) if r["variant"] == variant]
-        if rates:
-            each = ", ".join(f"{rate:.1%}" for rate in rates)
-            spread = f"{statistics.stdev(rates):.1%}" if len(rates) > 1 else ""
-            lines.append(f"| {variant}: {words} | {each} | {statistics.mean(rates):.1%} | {spread} |")
-    return "\n".join(lines)
+        each = {seed: rate for (name, seed), rate in sorted(rates.items()) if name == variant}
+        gaps = [rate - rates[first, seed] for seed, rate in each.items() if variant != first and (first, seed) in rates]
+        if each:
+            cells = [", ".join(f"{rate:.1%}" for rate in each.values()), f"{statistics.mean(each.values()):.1%}"]
+            cells += [spread([*each.values()]), f"{statistics.mean(gaps):+.1%} ({spread(gaps)})" if gaps else ""]
+            lines.append(f"| {variant}: {words} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def spread(rates: Sequence[float]) -> str:
+    """The standard deviation, where there are several."""
+    return f"{statistics.stdev(rates):.1%}" if len(rates) > 1 else ""
+
+
+def caption(runs: Sequence[Any]) -> str:
+    """How the runs of a table were trained, and how finely such an error can be told at all."""
+    recipe, images = Recipe(**runs[0]["recipe"]), runs[0]["images"]
+    mean = statistics.mean(run["error_rate"] for run in runs)
+    chance = (mean * (1 - mean) / images["valid"]) ** 0.5
+    return (
+        f"\n{recipe.size} px, batches of {recipe.bs}, `fine_tune({recipe.epochs}, base_lr={recipe.base_lr}, "
+        f"freeze_epochs={recipe.freeze_epochs})` on {images['train']} photos; {images['valid']} held out, the same for "
+        f"all. One photo more is {1 / images['valid']:.1%}; which photos are held out moves an error by {chance:.1%} "
+        f"(a binomial's standard deviation), whatever the spread over seeds. torch {runs[0]['torch']}.\n"
+    )
+
+
+def reports(runs: Sequence[Any]) -> str:
+    """Tables with their captions: one for each recipe."""
+    by_recipe: dict[str, list[Any]] = {}
+    for run in runs:
+        by_recipe.setdefault(json.dumps(run["recipe"]), []).append(run)
+    return "\n".join(table(alike) + caption(alike) for alike in by_recipe.values())
 
 
 @click.command()
@@ -173,7 +205,7 @@ def main(photos: Path, results: Path, seeds: int, variants: tuple[str, ...], cac
                 runs.append(run(photos, variant, seed, asked, cache))
                 results.parent.mkdir(parents=True, exist_ok=True)
                 results.write_text(json.dumps(runs, indent=1))
-    click.echo(table([r for r in runs if r["recipe"] == asdict(asked)]))
+    click.echo(reports([r for r in runs if r["recipe"] == asdict(asked)]))
 
 
 if __name__ == "__main__":

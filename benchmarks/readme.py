@@ -1,15 +1,16 @@
-"""The tables of the READMEs, from the results: `python -m onewarp.benchmarks.readme` writes them.
+"""The tables of the READMEs and the docs, from the results: `python -m onewarp.benchmarks.readme` writes them.
 
 A test holds the pages to what this makes of the JSON, so no figure in them is typed.
 """
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from . import augment, quality, results
+from . import augment, learners, pets, quality, results
 
 ROOT = Path(__file__).resolve().parents[1]
 HEADLINE = (augment.FUSED, augment.ALONE)
@@ -137,7 +138,18 @@ def pages(folder: Path = results.RESULTS) -> dict[Path, str]:
     return {
         main: between(main.read_text(encoding="utf-8"), "table", front),
         method: between(detail, "asked", asked),
+        **training(folder),
     }
+
+
+def training(folder: Path) -> dict[Path, str]:
+    """The page of training: both learners' errors, and what augmentation does on the pets."""
+    page = ROOT / "docs" / "training.md"
+    text = page.read_text(encoding="utf-8")
+    trained = results.read("learners", folder=folder)
+    text = between(text, "learners", "".join(learners.table(one) + caption(one) for one in trained))
+    studies = [json.loads(path.read_text()) for path in sorted(folder.glob("pets-*.json"))]
+    return {page: between(text, "pets", "".join(pets.reports(runs) for runs in studies))}
 
 
 def main() -> int:
