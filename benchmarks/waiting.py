@@ -1,6 +1,6 @@
 """How much of a training step is waiting for data: steps fed by the loader beside steps on one batch that stays.
 
-`python -m onewarp.benchmarks.waiting CACHE --model resnet50 --device cuda --out RESULTS.json`
+`python -m onewarp.benchmarks.waiting CACHE --model resnet50 --device cuda --out RESULTS.json`; part of `on_gpu.sh`.
 
 Both loops run the same steps, one after the other in turns; what the loader's loop takes longer is waiting. On a GPU
 the loops are timed by events on the stream, so that nothing is synchronised within them.
@@ -9,6 +9,7 @@ the loops are timed by events on the stream, so that nothing is synchronised wit
 import itertools
 import json
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,9 @@ from torch import Tensor, nn
 
 from ..pipeline.cache import Cache
 from ..pipeline.loader import Loader
+from ..pipeline.presizing import presize
+from ..trainers.drawn import draw_photos
+from ..trainers.small import small_resnet
 from ..transforms.augment import aug_transforms
 from ..transforms.colour import Normalize
 
@@ -91,24 +95,48 @@ def measured(
     }
 
 
+def drawn(folder: Path, per_class: int, size: int) -> Path:
+    """A cache of drawn photos."""
+    presize(draw_photos(folder / "photos", per_class), folder / "cache", size, label="parent", encoding="raw")
+    return folder / "cache"
+
+
+def dry() -> dict[str, Any]:
+    """The whole way on the CPU, as small as it gets: what it was done with, and no figure."""
+    with tempfile.TemporaryDirectory() as folder:
+        cache = drawn(Path(folder), per_class=4, size=64)
+        found = measured(cache, small_resnet(6), torch.device("cpu"), batch_size=8, size=32, steps=2, rounds=1)
+    return {"model": "small_resnet", **{name: found[name] for name in ("suite", "device", "torch", "rows")}}
+
+
+def on(cache: Path, name: str, device: torch.device, **settings: int) -> dict[str, Any]:
+    """The measurement of a model of timm on a cache."""
+    import timm
+
+    model = timm.create_model(name, pretrained=False, num_classes=len(Cache.open(cache).vocab or ()) or 1)
+    return {"model": name, **measured(cache, model, device, **settings)}
+
+
 @click.command()
-@click.argument("cache", type=click.Path(exists=True, path_type=Path))
-@click.option("--model", "name", default="resnet50", show_default=True, help="A model of timm.")
+@click.argument("cache", required=False, type=click.Path(exists=True, path_type=Path))
+@click.option("--model", default="resnet50", show_default=True, help="A model of timm.")
 @click.option("--device", default="cuda" if torch.cuda.is_available() else "cpu", show_default=True)
 @click.option("--batch-size", default=256, show_default=True)
 @click.option("--size", default=224, show_default=True)
 @click.option("--steps", default=100, show_default=True)
 @click.option("--rounds", default=5, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path))
-def main(
-    cache: Path, name: str, device: str, batch_size: int, size: int, steps: int, rounds: int, out: Path | None
-) -> None:
-    """Measure how long training on CACHE waits for data."""
-    import timm
-
-    model = timm.create_model(name, pretrained=False, num_classes=len(Cache.open(cache).vocab or ()) or 1)
-    found = measured(cache, model, torch.device(device), batch_size, size, steps, rounds)
-    text = json.dumps({"model": name, **found}, indent=1)
+@click.option("--out", type=click.Path(path_type=Path), help="A file for the JSON.")
+@click.option("--dry", "only_dry", is_flag=True, help="Only see that it runs: on the CPU, small, without figures.")
+def main(cache: Path | None, model: str, device: str, out: Path | None, only_dry: bool, **settings: int) -> None:
+    """Measure how long training on CACHE (2,100 drawn photos of 460 pixels if not given) waits for data."""
+    if only_dry:
+        found = dry()
+    elif cache is not None:
+        found = on(cache, model, torch.device(device), **settings)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            found = on(drawn(Path(folder), per_class=350, size=460), model, torch.device(device), **settings)
+    text = json.dumps(found, indent=1)
     click.echo(text)
     if out:
         out.write_text(text + "\n")

@@ -30,3 +30,7 @@ def test_all_but_the_figures_runs_without_a_gpu(tmp_path):
     assert "grid_sample, composed" in report["contenders"]
     assert "figures" not in report
     assert "microseconds" not in json.dumps(report)
+    pytest.importorskip("timm", reason="timm comes with the train extra")
+    waited = json.loads((tmp_path / "waiting-dry.json").read_text())
+    assert (waited["model"], waited["rows"]) == ("small_resnet", 24)
+    assert "waiting" not in waited
