@@ -123,6 +123,7 @@ def measure(photos: Path, files: int, size: int, rounds: int, grown: Sequence[in
             "dask, 2 workers": by_dask(stack, 2),
             "bare pool, 2 workers": by_pool(stack, 2),
             "dask, 1 worker": by_dask(stack, 1),
+            "bare pool, 1 worker": by_pool(stack, 1),  # beside 2, what the machine itself gives
         }
         rates = turns(ways, photos, files, size, rounds)
     held = {str(count): memory(photos, count, 128) for count in grown}
