@@ -25,7 +25,7 @@ from ...transforms.resizing import resize
 from .recipe import Recipe
 from .sources import Source
 
-_START_SECONDS = 120.0  # to import torch on a busy machine
+_START_SECONDS = 600.0  # to import torch on a busy machine, or one whose processes are stopped meanwhile
 _DONE, _NO_MEMORY = b".", b"m"
 _UNREAD = b"-" * 64
 _HANGS = "takes longer to decode than max_seconds allows"
@@ -99,7 +99,10 @@ def _try(source: Source, recipe: Recipe, places: Sequence[Any], limit: int | Non
         says = _Says(child.stdout)
         if not says.next(1, _START_SECONDS):
             child.kill()
-            raise CacheError(f"the process that looks for files that kill does not start (code {child.wait()})")
+            raise CacheError(
+                f"the process that looks for files that kill their worker does not start (code {child.wait()}): "
+                "the same command goes on from here"
+            )
         for _ in places:
             digest = says.next(64, _patience(recipe))
             said = says.next(1, _patience(recipe)) if digest else digest
