@@ -5,13 +5,12 @@ A file is written aside and renamed, so that it is whole or not there.
 
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from ..errors import TrainingError
@@ -22,16 +21,16 @@ Json = dict[str, Any]
 def write(path: Path, tensors: dict[str, Tensor], facts: Json) -> None:
     """Write `tensors` and `facts` into one safetensors file; the facts are JSON in its header."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    plain = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
     try:
-        plain = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
-        save_file(plain, name, metadata={"onewarp": json.dumps(facts)})
-        with open(name, "rb") as file:
+        with aside.open("wb") as file:  # save_file would keep it from all but its owner
+            file.write(save(plain, metadata={"onewarp": json.dumps(facts)}))
+            file.flush()
             os.fsync(file.fileno())
-        os.replace(name, path)
+        os.replace(aside, path)
     finally:
-        Path(name).unlink(missing_ok=True)
+        aside.unlink(missing_ok=True)
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], Json]:

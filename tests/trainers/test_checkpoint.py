@@ -176,4 +176,6 @@ def test_the_best_weights_are_kept_and_put_back(data, model, tmp_path):
 def test_files_are_whole_or_absent(data, model, tmp_path):
     path = Learner(data, model, table=False).save(tmp_path / "deep" / "c")
     assert [p.name for p in path.parent.iterdir()] == ["c"]
+    (tmp_path / "plain").touch()
+    assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode  # for whoever may read other files
     assert np.frombuffer(path.read_bytes()[:8], np.uint64)[0] < path.stat().st_size  # a safetensors header
