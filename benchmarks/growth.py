@@ -41,6 +41,7 @@ def write_tiny(folder: Path, rows: int, parts: int = 8) -> None:
         "format": FORMAT,
         "fingerprint": "tiny",
         "pixels": {"encoding": encoding},
+        "targets": [{"name": "label", "kind": "category", "vocab": ["even", "odd"]}],
         "vocab": ["even", "odd"],
         "splits": {},
         "rows": rows,

@@ -19,6 +19,7 @@ import click
 import distributed  # noqa: F401  (before the first fork, so that every child has it)
 
 from ..pipeline.presizing import presize
+from ..pipeline.recipes import read_block
 from . import results
 
 
@@ -115,10 +116,11 @@ def _remove(folder: Path) -> None:
 @click.option("--size", default=128, show_default=True)
 @click.option("--kills", default=50, show_default=True)
 @click.option("--seed", default=0, show_default=True)
+@click.option("--block", type=click.Path(exists=True, path_type=Path), help="A DataBlock's JSON file.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write JSON there.")
-def main(source: Path, size: int, kills: int, seed: int, out: Path | None) -> None:
+def main(source: Path, size: int, kills: int, seed: int, block: Path | None, out: Path | None) -> None:
     """Kill presizing of SOURCE at random instants and resume it."""
-    parts, done = study(source, size, kills, seed)
+    parts, done = study(source, size, kills, seed, block=None if block is None else read_block(block))
     text = json.dumps(told(parts, done, {"size": size, "seed": seed}))
     click.echo(text)
     if out is not None:

@@ -1,5 +1,6 @@
 """Floor 2: how data flows, from files to batches."""
 
+from .annotations import Beside, VocBoxes
 from .blocks import BBoxBlock, CategoryBlock, ImageBlock, MaskBlock, MultiCategoryBlock, PointBlock
 from .cache import Cache
 from .compose import Pipeline
@@ -11,11 +12,12 @@ from .loader import Loader
 from .loading.batch import Batch
 from .presizing import presize
 from .spec import register
-from .splits import ColSplitter, FuncSplitter, Given, GrandparentSplitter, HashSplitter, RandomSplitter
+from .splits import ColSplitter, FuncSplitter, GrandparentSplitter, HashSplitter, RandomSplitter
 
 __all__ = [
     "BBoxBlock",
     "Batch",
+    "Beside",
     "Cache",
     "CategoryBlock",
     "ColReader",
@@ -33,6 +35,7 @@ __all__ = [
     "PointBlock",
     "RandomSplitter",
     "RegexLabeller",
+    "VocBoxes",
     "get_image_files",
     "parent_label",
     "presize",
@@ -43,7 +46,7 @@ __all__ = [
 # What may stand in a pipeline's JSON by its name, beside the transforms, which see to it themselves.
 for _named in (
     *(ImageBlock, CategoryBlock, MultiCategoryBlock, MaskBlock, PointBlock, BBoxBlock),
-    *(get_image_files, parent_label, RegexLabeller, UsingAttr, ColReader),
-    *(RandomSplitter, GrandparentSplitter, FuncSplitter, HashSplitter, ColSplitter, Given),
+    *(get_image_files, parent_label, RegexLabeller, UsingAttr, ColReader, Beside, VocBoxes),
+    *(RandomSplitter, GrandparentSplitter, FuncSplitter, HashSplitter, ColSplitter),
 ):
     register(_named)

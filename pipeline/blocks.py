@@ -1,5 +1,6 @@
 """What a sample consists of: an image, and a class, several classes, a mask, points or boxes."""
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,11 +8,11 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ..errors import LabelError, UsageError
 from ..transforms.category import Categorize, MultiCategorize
-from ..transforms.decoding import decode
+from ..transforms.decoding import FORMATS, decode
 from ..transforms.to_tensor import ToTensor
 from ..transforms.transform import Transform
 from ..transforms.types import TensorBBox, TensorImage, TensorMask, TensorMultiCategory, TensorPoint
@@ -61,17 +62,27 @@ class OpenImage(Transform):
 
 
 class OpenMask(Transform):
-    """The labels of each pixel, of a path or an array: `TensorMask` `[h, w]`; `vocab[i]` is what number `i` marks."""
+    """The labels of each pixel, of a path, the bytes of a file or an array: `TensorMask` `[h, w]`.
+
+    `vocab[i]` is what number `i` marks.
+    """
 
     vocab: Sequence[str] | None = None
 
-    def encode(self, x: str | Path | Image.Image) -> TensorMask:
-        """The numbers in the file, untouched: palettes are not applied."""
-        image = x if isinstance(x, Image.Image) else Image.open(x)
-        with image:
-            return TensorMask(
-                torch.from_numpy(np.array(image if image.mode in ("L", "P", "I", "I;16") else image.convert("L")))
-            )
+    def encode(self, x: str | Path | bytes | Image.Image) -> TensorMask:
+        """The numbers in the file, untouched: palettes are not applied. `LabelError` where it cannot be read."""
+        try:
+            file = io.BytesIO(x) if isinstance(x, bytes) else x
+            Image.init()  # else Pillow knows five formats only
+            known_formats = [name for name in FORMATS if name in Image.OPEN]
+            image = file if isinstance(file, Image.Image) else Image.open(file, formats=known_formats)
+            with image:
+                numbers = np.array(image if image.mode in ("L", "P", "I", "I;16") else image.convert("L"))
+        except OSError as error:
+            known = not isinstance(error, UnidentifiedImageError)  # whose message holds the address of an object
+            reason = error.strerror or error if known else "is no picture that Pillow knows"
+            raise LabelError(f"{reason}" if isinstance(x, bytes) else f"{x}: {reason}") from None
+        return TensorMask(torch.from_numpy(numbers.astype(np.int32) if numbers.dtype == np.uint16 else numbers))
 
     def encode(self, x: np.ndarray | torch.Tensor) -> TensorMask:  # type: ignore[no-redef]  # noqa: F811
         """As it is."""

@@ -1,7 +1,7 @@
 """A finished cache, opened to be read."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,34 +14,41 @@ from numpy.typing import NDArray
 from ..errors import CacheError, UsageError
 from ..transforms.decoding import Matrix, Pixels
 from ..transforms.draw import hash_key
-from .store.encodings import Encoding, decode_row
+from .placing import PLACES
+from .store.encodings import Encoding, decode_mask, decode_row
 from .store.footer import INDEX, MAPPED_INDEX, REJECTED_FILE, read_footer
 from .store.parts import checksum, row_bytes
-from .store.recipe import canonical
+from .store.recipe import canonical, fingerprint
 from .store.schema import FOOTER
 
 
 class Row(NamedTuple):
-    """One row: its pixels `uint8[h, w, 3]`, and the matrix from them to the pixels of the original file."""
+    """One row: its pixels `uint8[h, w, 3]`, and the matrix from them to the pixels of the original file.
+
+    `places` has, by column and in these pixels, a mask `[h, w]`, points `float32[n, 2]` and boxes `float32[n, 4]`.
+    """
 
     key: str
     pixels: Pixels
     label: str | int | list[str | int] | None
     split: str | None
     matrix: Matrix
+    places: dict[str, NDArray[Any]]
 
 
 class Cache:
     """A cache that `presize` has finished; `Cache.open(path)`.
 
     `index` is a table of every column but the pixels, in the order of the rows (columns: `store/schema.py`); `parts`
-    the part files by number; `vocab` the names of the classes by number, None without labels; `splits` how many rows
-    each split has; `encoding` how the pixels are kept; `fingerprint` names the settings that decide the pixels.
+    the part files by number; `targets` by name what the columns of targets are, in the order of a batch: a mapping with
+    `kind` and `vocab`; `vocab` the names of the classes by number, None without labels; `splits` how many rows each
+    split has; `encoding` how the pixels are kept; `fingerprint` names the settings that decide the pixels.
     """
 
     def __init__(self, path: Path, index: pa.Table, said: dict[str, Any]) -> None:
         self.path, self.index, self.said = path, index, said
         self.parts = [path / name for name in said["parts"]]
+        self.targets: dict[str, dict[str, Any]] = {target["name"]: target for target in said["targets"]}
         self.vocab: list[str | int] | None = said["vocab"]
         self.splits: dict[str, int] = said["splits"] or {}
         self.encoding: Encoding = said["pixels"]["encoding"]
@@ -93,19 +100,48 @@ class Cache:
         data = self.bytes_of(columns)
         pixels = decode_row(data, self.encoding, columns["height"], columns["width"])
         matrix = np.array(columns["matrix"]).reshape(3, 3)
-        return Row(columns["key"], pixels, self.names(columns.get("label")), columns.get("split"), matrix)
+        label, places = self.names(columns.get("label")), self._places(columns)
+        return Row(columns["key"], pixels, label, columns.get("split"), matrix, places)
+
+    def _places(self, columns: dict[str, Any]) -> dict[str, NDArray[Any]]:
+        places: dict[str, NDArray[Any]] = {}
+        for name, target in self.targets.items():
+            if target["kind"] == "mask":
+                places[name] = decode_mask(self.bytes_of(columns, name))
+            elif target["kind"] in PLACES:
+                width = {"points": 2, "boxes": 4}[target["kind"]]
+                places[name] = np.array(columns[name], np.float32).reshape(-1, width)
+        return places
 
     def columns(self, number: int) -> dict[str, Any]:
         """What the index says of a row."""
         return {name: self.index.column(name)[number].as_py() for name in self.index.column_names}
 
-    def bytes_of(self, columns: dict[str, Any]) -> bytes:
-        """The bytes of a row's pixels, given its columns of the index; `CacheError` where they are damaged."""
-        part = self.parts[columns["part"]]
-        data = row_bytes(part, columns["offset"], columns["length"])
-        if checksum(data) != columns["checksum"]:
-            raise CacheError(f"row {columns['key']!r} of {part} is damaged: its checksum is not that of the index")
+    def bytes_of(self, columns: dict[str, Any], mask: str | None = None) -> bytes:
+        """The bytes of a row's pixels, or of a mask, given its columns of the index; `CacheError` if damaged."""
+        part, prefix = self.parts[columns["part"]], "" if mask is None else f"{mask}_"
+        data = row_bytes(part, columns[f"{prefix}offset"], columns[f"{prefix}length"])
+        if checksum(data) != columns[f"{prefix}checksum"]:
+            what = "its checksum" if mask is None else f"the checksum of its {mask}"
+            raise CacheError(f"row {columns['key']!r} of {part} is damaged: {what} is not that of the index")
         return data
+
+    @property
+    def masks(self) -> list[str]:
+        """The names of the columns of masks."""
+        return [name for name, target in self.targets.items() if target["kind"] == "mask"]
+
+    def in_order(self, keys: Sequence[str]) -> "Cache":
+        """The same cache with its rows in the order of `keys`; those that it does not hold are left out."""
+        numbers = {key: row for row, key in enumerate(self.index.column("key").to_pylist())}
+        order = np.array([numbers[key] for key in keys if key in numbers], np.int64)
+        if not len(order):
+            raise UsageError(f"none of the {len(keys)} keys is in {self!r}: give it a cache of its own")
+        if len(order) == len(self) and (order == np.arange(len(self))).all():
+            return self
+        other = Cache(self.path, self.index.take(pa.array(order)).combine_chunks(), self.said)
+        other.fingerprint = fingerprint([self.fingerprint, order.tolist()])
+        return other
 
     def names(self, label: int | list[int] | None) -> str | int | list[str | int] | None:
         """A label, or several, by name."""
@@ -119,10 +155,12 @@ class Cache:
         return found
 
     def verify(self) -> Iterator[str]:
-        """Every row's bytes held against their checksum: a line for each row that is damaged."""
+        """Every row's bytes held against their checksums: a line for each row that is damaged."""
         for number in range(len(self)):
+            columns = self.columns(number)
             try:
-                self.bytes_of(self.columns(number))
+                for mask in (None, *self.masks):
+                    self.bytes_of(columns, mask)
             except (CacheError, OSError) as error:
                 yield f"row {number}: {error}"
 

@@ -44,7 +44,7 @@ TRANSFORMS = click.option(
 @click.option(
     "--block",
     type=click.Path(path_type=Path),
-    help="A DataBlock's JSON file, which says what labels and splits are, in place of --label and --split.",
+    help="A DataBlock's JSON file: its labels, split, masks, points and boxes, in place of --label and --split.",
 )
 @click.option(
     "--encoding",

@@ -15,10 +15,10 @@ from ..transforms.to_tensor import ToTensor
 from ..transforms.transform import Transform
 from .blocks import Block, as_block
 from .cache import Cache
-from .cached_samples import CachedSampleRows
 from .cataloguing import Pictures, catalogue_of_samples
 from .dataloaders import DataLoaders
 from .keys import keys_of
+from .loading.cached_rows import CacheRows
 from .loading.rows import Rows
 from .presizing import presize
 from .sample_rows import sample_rows
@@ -166,12 +166,12 @@ class DataBlock:
         return sample_rows(datasets.samples, datasets.keys, datasets.split_names, self.sizing())
 
     def cached(self, datasets: Datasets, source: Any, cache: str | os.PathLike[str]) -> Rows:
-        """The samples as rows whose pixels are presized once into the folder `cache`."""
+        """The samples as rows that are presized once into the folder `cache`; files that it sets aside are left out."""
         sizing = self.sizing()
         if sizing is None:
             raise UsageError("a cache keeps photos at one size: give item_tfms=Resize(n)")
         presize(self._catalogue(datasets, Pictures(_address(source))), cache, sizing.size, quiet=False)
-        return CachedSampleRows(datasets.samples, datasets.keys, datasets.split_names, Cache.open(cache))
+        return CacheRows(Cache.open(cache).in_order(datasets.keys))
 
     def transforms(self) -> Fused:
         """All transforms of items and batches, fused."""

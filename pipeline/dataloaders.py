@@ -1,6 +1,7 @@
 """The loaders of a data set's splits, and what a trainer has to know of them."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -12,18 +13,20 @@ from ..transforms.category import Categorize
 from ..transforms.colour import Normalize
 from ..transforms.resizing import Sizing
 from ..transforms.types import TensorBBox, TensorCategory, TensorImage, TensorMask, TensorMultiCategory, TensorPoint
-from .blocks import Block
+from .blocks import BBoxBlock, Block, CategoryBlock, ImageBlock, MaskBlock, MultiCategoryBlock, PointBlock
+from .cache import Cache
 from .compose import Pipeline
 from .keys import keys_of
 from .loader import Loader
 from .loading.batch import Batch
+from .loading.cached_rows import CacheRows
 from .loading.rows import Rows
 from .sample_rows import sample_rows
 from .samples import Samples
 from .show import show_grid
 from .spec import to_json
 
-_TYPES: dict[str, Any] = {
+TYPES: dict[str, Any] = {
     "category": TensorCategory,
     "multicategory": TensorMultiCategory,
     "mask": TensorMask,
@@ -64,6 +67,34 @@ class DataLoaders:
         calm = {name: value for name, value in loader.items() if name not in ("indices", "tail")}
         valid = Loader(rows, "valid", val_bs or bs, transforms, seed, shuffle=False, **calm)
         return cls(train, valid, samples, transforms, sizing, settings)
+
+    @classmethod
+    def of_cache(
+        cls,
+        cache: Cache | str | os.PathLike[str],
+        transforms: Fused | Iterable[Any] = (),
+        *,
+        targets: Sequence[str] | None = None,
+        **settings: Any,
+    ) -> Self:
+        """Loaders over a cache that has the splits `train` and `valid`, with its own targets, or those named.
+
+        `settings` are those of `of`. Raises `UsageError` where a split or a target is missing.
+        """
+        stored = cache if isinstance(cache, Cache) else Cache.open(cache)
+        if {"train", "valid"} - stored.splits.keys():
+            seen = ", ".join(stored.splits) or "none"
+            raise UsageError(f"{stored.path} must have splits train and valid, but has {seen}: presize with --split")
+        rows = CacheRows(stored, targets=targets)
+        blocks = (ImageBlock(), *(_block(**stored.targets[name]) for name in targets or stored.targets))
+        pixels = stored.said["pixels"]
+        return cls.of(
+            rows,
+            Samples((), blocks, (None,) * len(blocks)),
+            transforms if isinstance(transforms, Fused) else fuse(transforms),
+            sizing=Sizing(pixels["size"], pixels["square"], pixels["enlarge"]),
+            **settings,
+        )
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -144,7 +175,7 @@ class DataLoaders:
         targets = list(y.values()) if isinstance(y, dict) else [] if y is None else [y]
         samples = []
         for i, image in enumerate(images):
-            parts = [b.decode(_TYPES[b.kind](t[i].cpu())) for b, t in zip(self.blocks[1:], targets, strict=True)]
+            parts = [b.decode(TYPES[b.kind](t[i].cpu())) for b, t in zip(self.blocks[1:], targets, strict=True)]
             samples.append((TensorImage(image), *parts))
         return samples
 
@@ -158,6 +189,19 @@ class DataLoaders:
     def to_json(self) -> str:
         """Blocks (with their vocabulary) and transforms as JSON: what it takes to serve."""
         return to_json({"blocks": self.blocks, "transforms": Pipeline((self.transforms,))})
+
+
+def _block(name: str, kind: str, vocab: Sequence[Any] | None) -> Block:
+    """The block of a cache's target."""
+    match kind:
+        case "category":
+            return CategoryBlock(vocab)
+        case "multicategory":
+            return MultiCategoryBlock(vocab=vocab)
+        case "mask":
+            return MaskBlock(vocab)
+        case _:
+            return PointBlock() if kind == "points" else BBoxBlock()
 
 
 def know_classes(transforms: Fused, blocks: Sequence[Block]) -> Fused:

@@ -14,16 +14,13 @@ from torch import Tensor
 from ..errors import LabelError
 from ..transforms.decoding import decode_pixels
 from ..transforms.resizing import Sizing, resize
-from ..transforms.targets import move_boxes, move_points
-from ..transforms.warp import OutSpec, warp_mask
 from .loading.decoded_rows import DecodedRows, load_file
 from .loading.rows import Kind
+from .placing import PLACES, place, shown_size
 from .samples import Samples
 
 Presized = tuple[tuple[int, int], NDArray[np.float64]]
 """The height and width of a row, and the matrix from its pixels to the file's."""
-
-_PLACES = ("mask", "points", "boxes")
 
 
 def sample_rows(
@@ -48,7 +45,7 @@ def sample_targets(
         if block.kind in ("category", "multicategory"):
             targets[name] = (block.kind, encoded(samples, n, keys).__getitem__)
         elif block.kind != "image":
-            targets[name] = (block.kind, partial(place, samples=samples, block=n, presized=presized))
+            targets[name] = (block.kind, partial(_place, samples=samples, block=n, presized=presized))
     return targets
 
 
@@ -72,18 +69,14 @@ def encoded(samples: Samples, block: int, keys: Sequence[str]) -> Tensor:
     return torch.stack(done) if done else torch.empty(0, dtype=torch.int64)
 
 
-def place(row: int, samples: Samples, block: int, presized: Callable[[int], Presized]) -> Tensor:
+def _place(row: int, samples: Samples, block: int, presized: Callable[[int], Presized]) -> Tensor:
     """A mask, points or boxes, given in pixels of the file, in pixels of the row."""
     size, to_file = presized(row)
-    value = samples.element(row, block).plain()
-    match samples.blocks[block].kind:
-        case "mask":
-            matrix = torch.from_numpy(to_file.astype(np.float32))[None]
-            return warp_mask(value[None], matrix, OutSpec(size, padding="border"))[0]
-        case "points":
-            return move_points(value, np.linalg.inv(to_file))
-        case _:
-            return move_boxes(value, np.linalg.inv(to_file))
+    kind = samples.blocks[block].kind
+    try:
+        return place(kind, samples.element(row, block).plain(), size, to_file, shown_size(size, to_file))
+    except LabelError as error:
+        raise LabelError(f"{column_name(samples, block)}: {error}") from None
 
 
 class _Reader:
@@ -95,7 +88,7 @@ class _Reader:
 
     @cached_property
     def _has_places(self) -> bool:
-        return any(block.kind in _PLACES for block in self.samples.blocks)
+        return any(block.kind in PLACES for block in self.samples.blocks)
 
     def load(self, row: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
         """The picture `uint8[h, w, 3]`, and the matrix from its pixels to the file's."""

@@ -56,7 +56,7 @@ def _draw(y: Tensor, ax: Any) -> None:
         case TensorImage():
             ax.imshow(displayable(data), interpolation="antialiased")
         case TensorMask():
-            ax.imshow(data, alpha=0.5, cmap="tab20", vmin=0, vmax=19, interpolation="nearest")
+            ax.imshow(data.numpy(), alpha=0.5, cmap="tab20", vmin=0, vmax=19, interpolation="nearest")
         case TensorPoint():
             ax.scatter(data[:, 0] - 0.5, data[:, 1] - 0.5, s=14, c="lime", edgecolors="black", linewidths=0.5)
         case _:

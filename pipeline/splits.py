@@ -175,22 +175,6 @@ class ColSplitter(Splitter):
         )
 
 
-@dataclass(frozen=True)
-class Given(Splitter):
-    """The split of each item, given one by one in the items' order of keys.
-
-    >>> Given((("a", "train"), ("b", "valid")))(["x", "y"], ["b", "a"])
-    ([1], [0])
-    """
-
-    by_key: tuple[tuple[str, str | None], ...]
-
-    def names(self, items: Sequence[Any], keys: Sequence[str] | None = None) -> list[str | None]:
-        """The name given for each key."""
-        named = dict(self.by_key)
-        return [named.get(key) for key in keys or ()]
-
-
 def _check_share(share: float) -> None:
     if not 0 <= share <= 1:
         raise UsageError(f"valid_pct must be a share from 0 to 1, but got {share}")

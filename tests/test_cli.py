@@ -131,4 +131,4 @@ def test_a_cache_of_another_version_is_refused(cache, tmp_path):
     pq.write_table(index.replace_schema_metadata({name: json.dumps(said)}), copy / "_index.parquet")
     done = run("inspect", copy)
     assert done.exit_code == 1
-    assert "was made by a newer version of onewarp (format 99, this one reads 1): install that" in done.stderr
+    assert "was made by a newer version of onewarp (format 99, this one reads 2): install that" in done.stderr

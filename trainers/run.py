@@ -7,13 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..errors import UsageError
-from ..pipeline.blocks import CategoryBlock, ImageBlock, MultiCategoryBlock
 from ..pipeline.cache import Cache
 from ..pipeline.dataloaders import DataLoaders
-from ..pipeline.loading.cached_rows import CacheRows
-from ..pipeline.samples import Samples
 from ..transforms import Fused
-from ..transforms.resizing import Sizing
 from .checkpoint import Checkpoint
 from .find import valley
 from .interpret import ClassificationInterpretation
@@ -58,14 +54,7 @@ def loaders(cache: str | Path, transforms: Fused, bs: int = 64, seed: int = 0) -
     stored = Cache.open(cache)
     if stored.vocab is None:
         raise UsageError(f"{cache} must have labels to train for, but has none: presize with --label")
-    if {"train", "valid"} - stored.splits.keys():
-        raise UsageError(f"{cache} must have splits train and valid, but has {[*stored.splits]}: presize with --split")
-    several = "list" in str(stored.index.schema.field("label").type)
-    target = MultiCategoryBlock(vocab=stored.vocab) if several else CategoryBlock(stored.vocab)
-    pixels = stored.said["pixels"]
-    sizing = Sizing(pixels["size"], pixels["square"], pixels["enlarge"])
-    samples = Samples((), (ImageBlock(), target), (None, None))
-    return DataLoaders.of(CacheRows(stored), samples, transforms, sizing=sizing, bs=bs, seed=seed)
+    return DataLoaders.of_cache(stored, transforms, targets=["label"], bs=bs, seed=seed)
 
 
 def train(

@@ -3,7 +3,7 @@
 import io
 import resource
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from os import PathLike
 from pathlib import Path
@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ...errors import CacheError, DamagedRowError, UsageError
+from ...errors import DamagedRowError, UsageError
 from ...transforms.buffers import Buffers
 from ...transforms.draw import hash_key
 from ...transforms.types import Packed
 from ..cache import Cache
+from .cached_targets import CachedTargets
 from .columns import Column
 from .files import ReadFiles
 from .mapping import MappedFiles, most_maps
@@ -40,7 +41,7 @@ class Stored(Protocol):
     """What rows need of a cache."""
 
     index: pa.Table
-    vocab: Any
+    targets: dict[str, dict[str, Any]]
     fingerprint: str
     parts: list[Path]
 
@@ -70,11 +71,19 @@ class CacheRows:
     `reading="map"` maps the part files, and lets a warp on the CPU read them in place; `"pread"` copies them, which
     is faster from a disk when nothing is in the page cache; `"auto"` maps as long as the system maps so many files.
     `checking` says when a row's checksum is compared: the `first` time that it is read, `always` or `never`.
+    `targets` names the columns of targets that are read, all of them if it is not given.
     Raises CacheError where a part is missing or was changed, and DamagedRowError for a row whose bytes are not those
     that were written.
     """
 
-    def __init__(self, cache: Stored, *, reading: Reading = "auto", checking: Checking = "first") -> None:
+    def __init__(
+        self,
+        cache: Stored,
+        *,
+        reading: Reading = "auto",
+        checking: Checking = "first",
+        targets: Sequence[str] | None = None,
+    ) -> None:
         if reading not in ("auto", "map", "pread"):
             raise UsageError(f"reading must be 'auto', 'map' or 'pread', but got {reading!r}")
         if checking not in ("first", "always", "never"):
@@ -82,10 +91,11 @@ class CacheRows:
         self._cache, self._checking = cache, checking
         names = ("part", "offset", "length", "height", "width", "key_hash", "matrix", "checksum")
         self._columns = {name: Column(cache.index.column(name)) for name in names}
-        self._label = _label_column(cache.index)
         # A page of these comes with the first row in it that is read.
         self._checked = np.zeros(0 if checking == "never" else len(cache), bool)
         self._files = files_of(cache.parts, reading)
+        chosen = _chosen(cache.targets, targets)
+        self._targets = CachedTargets(cache.index, chosen, self._files, checking != "never", self._damaged)
         self._cold = True  # until a batch came without a byte from the disk
 
     def __len__(self) -> int:
@@ -125,16 +135,8 @@ class CacheRows:
         return self._columns["key_hash"][rows]
 
     def targets(self, rows: RowNumbers) -> dict[str, Targets]:
-        """The label: a number, or float32 zeros and ones over the vocabulary for a list of numbers."""
-        if self._label is None:
-            return {}
-        if isinstance(self._label, Column):
-            return {"label": Targets("category", torch.from_numpy(self._label[rows].astype(np.int64)))}
-        lists = self._label.take(pa.array(rows)).to_pylist()
-        hot = torch.zeros(len(rows), len(self._cache.vocab))
-        for i, numbers in enumerate(lists):
-            hot[i, numbers] = 1
-        return {"label": Targets("multicategory", hot)}
+        """The targets by column; those that lie in the picture in its pixels."""
+        return self._targets[rows]
 
     def expect(self, rows: RowNumbers) -> None:
         """Ask the system to read these rows ahead, unless the last batch came out of the page cache."""
@@ -256,13 +258,11 @@ def rows_of(
     return rows
 
 
-def _label_column(index: pa.Table) -> Column | pa.ChunkedArray | None:
-    if "label" not in index.column_names:
-        return None
-    column = index.column("label")
-    if column.null_count:
-        raise CacheError(f"{column.null_count} rows of the cache have no label: presize again with labels for all")
-    return Column(column) if pa.types.is_integer(column.type) else column
+def _chosen(there: Mapping[str, Any], names: Sequence[str] | None) -> dict[str, Any]:
+    missing = [name for name in names or () if name not in there]
+    if missing:
+        raise UsageError(f"targets must be some of the cache's ({', '.join(there) or 'none'}), but got {missing[0]!r}")
+    return {name: there[name] for name in (there if names is None else names)}
 
 
 def _blocks_read() -> int:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...errors import DamagedRowError, DecodeError, UsageError
+from ...errors import DamagedRowError, DecodeError, LabelError, UsageError
 from ...transforms.buffers import Buffers
 from ...transforms.decoding import decode_pixels
 from ...transforms.draw import hash_keys
@@ -27,7 +27,7 @@ class DecodedRows:
     """Rows that a function makes out of items: `load(item)` gives `uint8[h, w, 3]` and the matrix to the original.
 
     `targets` maps a name to the kind of a target and a function of the item that gives it as a tensor. A picture
-    that cannot be decoded is a DamagedRowError when it is read.
+    that cannot be decoded, and a target that does not fit it, is a DamagedRowError when it is read.
 
     >>> rows = DecodedRows([3, 5], ["a", "b"], lambda n: (np.zeros((n, n, 3), np.uint8), np.eye(3)))
     >>> [image.shape[:2] for image in rows.read(np.array([1, 0]), Buffers(), in_place=False).images]
@@ -91,8 +91,14 @@ class DecodedRows:
         return {name: self._target(kind, of, rows) for name, (kind, of) in self._targets.items()}
 
     def _target(self, kind: Kind, of: Callable[[Any], Tensor], rows: RowNumbers) -> Targets:
-        values = [of(self._items[row]) for row in rows.tolist()]
+        values = [self._told(of, row) for row in rows.tolist()]
         return Targets(kind, torch.stack(values) if kind in ("category", "multicategory") else values)
+
+    def _told(self, of: Callable[[Any], Tensor], row: int) -> Tensor:
+        try:
+            return of(self._items[row])
+        except LabelError as error:
+            raise self._damaged(row, error) from error
 
     def expect(self, rows: RowNumbers) -> None:
         """Nothing is known of where the bytes lie."""
@@ -107,8 +113,11 @@ class DecodedRows:
         try:
             return self._load(self._items[row])
         except DecodeError as error:
-            key = self._keys[row]
-            raise DamagedRowError(f"{key!r} {error}: take it out, or load with damaged='replace'", row, key) from error
+            raise self._damaged(row, error) from error
+
+    def _damaged(self, row: int, error: Exception) -> DamagedRowError:
+        key = self._keys[row]
+        return DamagedRowError(f"{key!r} {error}: take it out, or load with damaged='replace'", row, key)
 
 
 def load_file(path: Path, sizing: Sizing | None) -> tuple[Image, Matrix]:

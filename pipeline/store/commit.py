@@ -25,7 +25,7 @@ from .work import Done, part_name
 
 def index_footer(recipe: Recipe, catalogue: Catalogue, done: Sequence[Done]) -> dict[str, Any]:
     """What the index says of the cache as a whole."""
-    pixels, targets = recipe.pixels(), catalogue.targets
+    pixels = recipe.pixels()
     pipeline = to_spec({**catalogue.pipeline, "presize": recipe})
     counts = Counter(name for part in done for name in _splits(part.rows) if name is not None)
     return {
@@ -35,8 +35,8 @@ def index_footer(recipe: Recipe, catalogue: Catalogue, done: Sequence[Done]) -> 
         "limits": recipe.limits(),
         "pipeline": pipeline,
         "pipeline_fingerprint": fingerprint(pipeline),
-        "targets": targets,
-        "vocab": next((target["vocab"] for target in targets.values()), None),
+        "targets": catalogue.targets,
+        "vocab": catalogue.vocab,
         "splits": None if catalogue.splits is None else dict(sorted(counts.items())),
         "rows": sum(part.rows.num_rows for part in done),
         "rejected": sum(len(part.rejected) for part in done),

@@ -1,13 +1,14 @@
 """How a row's pixels are kept: as they are, or as a JPEG, PNG or WebP file."""
 
 import io
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import simplejpeg
+from numpy.typing import NDArray
 from PIL import Image
 
-from ...errors import UsageError
+from ...errors import LabelError, UsageError
 from ...transforms.decoding import Pixels
 
 Encoding = Literal["raw", "jpeg", "png", "webp"]
@@ -46,6 +47,27 @@ def decode_row(data: bytes | memoryview, encoding: Encoding, height: int, width:
     if pixels.shape != (height, width, 3):
         raise ValueError(f"must be {height} x {width} pixels, but is {pixels.shape[0]} x {pixels.shape[1]}")
     return pixels
+
+
+def encode_mask(mask: NDArray[Any]) -> bytes:
+    """A mask `[h, w]` of whole numbers from 0 to 65535 as a PNG file of one channel, of 8 bits where that is enough.
+
+    >>> decode_mask(encode_mask(np.array([[0, 300]]))).tolist()
+    [[0, 300]]
+    """
+    low, high = (int(mask.min()), int(mask.max())) if mask.size else (0, 0)
+    if mask.dtype.kind not in "biu" or low < 0 or high > 65535:
+        raise LabelError(f"a mask must hold whole numbers from 0 to 65535, but has {mask.dtype} from {low} to {high}")
+    stream = io.BytesIO()
+    Image.fromarray(mask.astype(np.uint8 if high < 256 else np.uint16)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def decode_mask(data: bytes | memoryview) -> NDArray[Any]:
+    """The mask in a PNG file that `encode_mask` made: uint8 or int32 `[h, w]`."""
+    with Image.open(io.BytesIO(data)) as image:
+        mask = np.array(image)
+    return mask if mask.dtype == np.uint8 else mask.astype(np.int32)
 
 
 def expected_bytes(pixels: int, encoding: Encoding) -> int:

@@ -1,14 +1,17 @@
 """A cache as a folder of image files, for tools that want one."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from ...errors import UsageError
 from ..cache import Cache
 from .durable import disk_errors
 from .encodings import Encoding, decode_row, encode
 
+_SHAPES = ("points", "boxes")
 _EXTENSIONS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
 
 
@@ -23,7 +26,9 @@ def export(
 
     A file lies at `split/label/key`, as far as the cache has splits and single labels, with the extension of its
     encoding behind that of the key where they differ. Images keep the cache's encoding (raw ones become PNG), or get
-    that of `encoding`. Raises `UsageError` where `folder` holds something already, or a key would lead out of it.
+    that of `encoding`. A mask lies beside its image, as `name.mask.png`; where there are masks, points or boxes, the
+    lines of `metadata.jsonl` say of each image what belongs to it. Raises `UsageError` where `folder` holds something
+    already, or a key would lead out of it.
     """
     root = Path(folder)
     with disk_errors(root):
@@ -34,12 +39,16 @@ def export(
         if kind not in _EXTENSIONS:
             raise UsageError(f"encoding must be one of {', '.join(_EXTENSIONS)} for files, but got {encoding!r}")
         for number in range(len(cache)):
-            _write(cache, number, root, kind, quality)
+            told = _write(cache, number, root, kind, quality)
+            if len(told) > 1:
+                with open(root / "metadata.jsonl", "a", encoding="utf-8") as file:
+                    file.write(json.dumps(told) + "\n")
             advance(1)
     return len(cache)
 
 
-def _write(cache: Cache, number: int, root: Path, kind: Encoding, quality: int) -> None:
+def _write(cache: Cache, number: int, root: Path, kind: Encoding, quality: int) -> dict[str, Any]:
+    """Write an image and its masks; where they are, and its points and boxes."""
     columns = cache.columns(number)
     data: bytes | memoryview = cache.bytes_of(columns)
     if kind != cache.encoding:
@@ -49,6 +58,12 @@ def _write(cache: Cache, number: int, root: Path, kind: Encoding, quality: int) 
     path = root.joinpath(*(_plain(part) for part in above), _relative(columns["key"], _EXTENSIONS[kind]))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
+    told: dict[str, Any] = {"file_name": path.relative_to(root).as_posix()}
+    for name in cache.masks:
+        mask = path.with_name(f"{path.stem}.{name}.png")
+        mask.write_bytes(cache.bytes_of(columns, name))
+        told[f"{name}_file_name"] = mask.relative_to(root).as_posix()
+    return told | {name: columns[name] for name, target in cache.targets.items() if target["kind"] in _SHAPES}
 
 
 def _relative(key: str, extension: str) -> str:

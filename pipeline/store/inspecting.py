@@ -10,14 +10,16 @@ from ..cache import Cache
 def describe(cache: Cache) -> dict[str, Any]:
     """Numbers of a cache, for JSON.
 
-    `rows`, `classes` (0 without labels), `vocab`, `splits` (rows by name), `rejected`, `encoding`, `sizes` (least, mean
-    and greatest `height` and `width`), `bytes` (of all parts), `fingerprint`, `format`, `parts`, `pixels` (settings).
+    `rows`, `classes` (0 without labels), `vocab`, `targets` (kind by column), `splits` (rows by name), `rejected`,
+    `encoding`, `sizes` (least, mean and greatest `height` and `width`), `bytes` (of all parts), `fingerprint`,
+    `format`, `parts`, `pixels` (settings).
     """
     said = cache.said
     return {
         "rows": len(cache),
         "classes": len(cache.vocab or []),
         "vocab": cache.vocab,
+        "targets": {name: target["kind"] for name, target in cache.targets.items()},
         "splits": cache.splits,
         "rejected": said["rejected"],
         "encoding": cache.encoding,

@@ -17,44 +17,50 @@ import pyarrow.parquet as pq
 from ...errors import CacheError
 from .pages import value_offsets
 from .recipe import canonical
-from .schema import FOOTER
+from .schema import FOOTER, pictures_of
 
 _GROUP_BYTES = 32 << 20  # of pixels in a row group: what a writer or a reader holds in memory at once
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """A file that became no row, and why."""
+    """A file that became no row, and why.
+
+    `targets` is the digest of a mask, points and boxes that did not fit; None where the picture itself was refused.
+    """
 
     key: str
     reason: str
     bytes: int | None = None
     sha256: str | None = None
+    targets: str | None = None
 
 
 @dataclass
 class PartWriter:
     """Writes rows into an open file, a row group at a time; a context that gives up what was not finished.
 
-    `schema` is that of `part_schema`; `add` takes a row's small columns and the bytes of its pixels.
+    `schema` is that of `part_schema`; `add` takes a row's small columns, and by column the bytes of its pixels
+    and masks.
     """
 
     file: BinaryIO
     schema: pa.Schema
     _rows: list[Mapping[str, Any]] = field(default_factory=list)
-    _data: list[bytes | memoryview] = field(default_factory=list)
+    _data: list[Mapping[str, bytes | memoryview]] = field(default_factory=list)
     _held: int = 0
     _digest: Any = field(default_factory=lambda: blake2b(digest_size=8))
 
     def __post_init__(self) -> None:
-        self._pixels = pixels_column(self.schema)
+        pictures = pictures_of(self.schema)
+        self._small = [name for name in self.schema.names if name not in pictures]
         self._writer = pq.ParquetWriter(
             self.file,
             self.schema,
             compression="NONE",
             use_dictionary=["split"] if "split" in self.schema.names else False,
             data_page_size=1 << 30,
-            write_statistics=[name for name in self.schema.names if name != self._pixels],
+            write_statistics=self._small,
         )
 
     def __enter__(self) -> Self:
@@ -64,13 +70,13 @@ class PartWriter:
         with suppress(OSError):  # closing writes a footer, for which there may be no room
             self._writer.close()
 
-    def add(self, row: Mapping[str, Any], data: bytes | memoryview) -> None:
+    def add(self, row: Mapping[str, Any], data: Mapping[str, bytes | memoryview]) -> None:
         """One row; what is no column is left out."""
-        row = {name: row[name] for name in self.schema.names if name != self._pixels}
+        row = {name: row[name] for name in self._small}
         self._digest.update(canonical(row).encode())
         self._rows.append(row)
         self._data.append(data)
-        self._held += len(data)
+        self._held += sum(map(len, data.values()))
         if self._held >= _GROUP_BYTES:
             self._flush()
 
@@ -91,17 +97,18 @@ class PartWriter:
         self._rows, self._data, self._held = [], [], 0
 
     def _column(self, column: pa.Field) -> pa.Array:
+        if column.name in self._small:
+            return pa.array([row[column.name] for row in self._rows], column.type)
+        data = [row[column.name] for row in self._data]
         if column.name == "pixels":
-            return _binary(self._data, column.type)
-        if column.name == "image":
-            paths = pa.array([row["key"] for row in self._rows], pa.string())
-            return pa.StructArray.from_arrays([_binary(self._data, pa.binary()), paths], fields=list(column.type))
-        return pa.array([row[column.name] for row in self._rows], column.type)
+            return _binary(data, column.type)
+        paths = pa.array([row["key"] for row in self._rows], pa.string())
+        return pa.StructArray.from_arrays([_binary(data, pa.binary()), paths], fields=list(column.type))
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part file that is whole: its small columns and `offset`, its rejected files, what its footer says."""
+    """A part file that is whole: its small columns and offsets, its rejected files, what its footer says."""
 
     path: Path
     rows: pa.Table
@@ -109,13 +116,8 @@ class Part:
     said: dict[str, Any]
 
 
-def pixels_column(schema: pa.Schema) -> str:
-    """The name of the column with the pixels."""
-    return "pixels" if "pixels" in schema.names else "image"
-
-
 def read_part(path: Path) -> Part:
-    """Everything but the pixels; `CacheError` where the file is not a part of a cache, or not whole."""
+    """Everything but the pixels and masks; `CacheError` where the file is not a part of a cache, or not whole."""
     try:
         with open(path, "rb") as file:
             parquet = pq.ParquetFile(file)
@@ -123,11 +125,14 @@ def read_part(path: Path) -> Part:
             said = json.loads((parquet.metadata.metadata or {}).get(FOOTER, b"null"))
             if said is None:
                 raise CacheError(f"{path} must be a part of a cache, but was not written by onewarp")
-            small = parquet.read(columns=[name for name in schema.names if name != pixels_column(schema)])
-            offsets = _offsets(file, parquet, small.column("length").to_numpy())
+            pictures = pictures_of(schema)
+            rows = parquet.read(columns=[name for name in schema.names if name not in pictures])
+            for name, prefix in pictures.items():
+                offsets = _offsets(file, parquet, name, rows.column(f"{prefix}length").to_numpy())
+                column = pa.field(f"{prefix}offset", pa.int64(), nullable=False)
+                rows = rows.append_column(column, pa.array(offsets))
     except (OSError, pa.ArrowException, KeyError) as error:
         raise CacheError(f"{path} is no whole part of a cache: {str(error).splitlines()[0]}") from error
-    rows = small.append_column(pa.field("offset", pa.int64(), nullable=False), pa.array(offsets))
     return Part(path, rows.replace_schema_metadata(None), [Rejected(**entry) for entry in said["rejected"]], said)
 
 
@@ -145,8 +150,10 @@ def row_bytes(path: str | os.PathLike[str], offset: int, length: int) -> bytes:
     return data
 
 
-def _offsets(file: BinaryIO, parquet: pq.ParquetFile, lengths: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    leaf = _leaf(parquet)
+def _offsets(
+    file: BinaryIO, parquet: pq.ParquetFile, column: str, lengths: np.ndarray[Any, Any]
+) -> np.ndarray[Any, Any]:
+    leaf = _leaf(parquet, column)
     found, first = [], 0
     for group in range(parquet.num_row_groups):
         count = parquet.metadata.row_group(group).num_rows
@@ -155,10 +162,10 @@ def _offsets(file: BinaryIO, parquet: pq.ParquetFile, lengths: np.ndarray[Any, A
     return np.concatenate([np.empty(0, np.int64), *found])
 
 
-def _leaf(parquet: pq.ParquetFile) -> int:
-    """The number of the pixels' column among the leaves of the Parquet schema."""
+def _leaf(parquet: pq.ParquetFile, column: str) -> int:
+    """The number of a column of pixels among the leaves of the Parquet schema."""
     names = [parquet.schema.column(i).path for i in range(len(parquet.schema))]
-    return names.index("pixels") if "pixels" in names else names.index("image.bytes")
+    return names.index(column if column in names else f"{column}.bytes")
 
 
 def _binary(data: Sequence[bytes | memoryview], kind: pa.DataType) -> pa.Array:

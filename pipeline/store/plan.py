@@ -72,7 +72,8 @@ class Plan:
             part = self.earlier.holding([one.key for one in wanted], self.recipe.limits())
             if part is not None and not self._as_wanted(part.said, part.rows, wanted):
                 part = None
-            if part is not None and all(one.unchanged for one in wanted):
+            settled = not self.catalogue.places and all(one.unchanged for one in wanted)
+            if part is not None and settled:
                 self.found.append(found_part(number, part))
                 continue
             yield Job(
@@ -83,6 +84,7 @@ class Plan:
                 self.schema,
                 wanted,
                 self.said,
+                self.catalogue.places,
                 kept=None if part is None else str(part.path),
             )
 
@@ -90,11 +92,13 @@ class Plan:
         item = self.catalogue.items[i]
         known = self.earlier.known(item.key, self.recipe.limits())
         remembered = self.memory.hash_of(item.key, item.stamp)
+        whole = isinstance(item.place, str)  # a row of a table has the stamp of its table
         return Wanted(
             item.key,
             item.place,
-            None if item.stamp is None else item.stamp[0],
+            item.stamp[0] if item.stamp is not None and whole else None,
             self.catalogue.told(i),
+            self.catalogue.given(i),
             known,
             unchanged=known is not None and known.sha256 == remembered,
         )
@@ -102,11 +106,11 @@ class Plan:
     def _as_wanted(self, said: dict[str, Any], rows: pa.Table, wanted: Sequence[Wanted]) -> bool:
         """Whether a part has the columns, the vocabularies, the labels and the splits of today."""
         columns = {field.name: field.type for field in self.small}
-        there = {field.name: field.type for field in rows.schema if field.name != "offset"}
+        there = {field.name: field.type for field in rows.schema if not field.name.endswith("offset")}
         if columns != there or {**said, "rejected": None} != {**self.said, "rejected": None}:
             return False
         today = {one.key: one.targets for one in wanted}
-        names = [field.name for field in self.catalogue.fields]
+        names = [*self.catalogue.labels, *(["split"] if self.catalogue.splits is not None else [])]
         return all(
             today[row["key"]][name] == row[name] for row in rows.select(["key", *names]).to_pylist() for name in names
         )

@@ -16,7 +16,7 @@ from ...transforms.resizing import Sizing
 from ..spec import register
 from .encodings import ENCODINGS, Encoding
 
-FORMAT = 1
+FORMAT = 2
 """The version of the cache's format: raised when an older reader would misread it."""
 
 
@@ -34,6 +34,11 @@ class Recipe:
             raise UsageError(f"encoding must be one of {', '.join(ENCODINGS)}, but got {self.encoding!r}")
         if not 1 <= self.jpeg_quality <= 100:
             raise UsageError(f"jpeg_quality must be from 1 to 100, but got {self.jpeg_quality}")
+
+    @property
+    def column(self) -> str:
+        """The name of the column with the pixels."""
+        return "pixels" if self.encoding == "raw" else "image"
 
     def pixels(self) -> dict[str, Any]:
         """Everything that a row's pixels depend on, but the file itself, for JSON."""

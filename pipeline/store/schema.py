@@ -10,6 +10,11 @@ Part files `part-*.parquet`, one row per image, sorted by key:
 | `height`, `width` | int32 | of the row's pixels |
 | `label` | int64, or list of int64 | number in the vocabulary (or numbers); only where there are labels |
 | `split` | string | name of the split, or null; only where there are splits |
+| `mask` | struct of `bytes` and `path` | a PNG file of one channel, `height` x `width`; an Image to `datasets` |
+| `mask_length`, `mask_checksum` | int64, uint32 | bytes of the mask's file, and their CRC-32 |
+| `points` | list of pairs of float32 | (x, y) in continuous pixels of the row |
+| `boxes` | list of 4 float32 | (left, top, right, bottom) in continuous pixels of the row, not cut to it |
+| `targets_sha256` | string | of mask, points and boxes as they were given: as long as it stays, so do they |
 | `length` | int64 | bytes of the row's pixels, or of its image file |
 | `checksum` | uint32 | CRC-32 (zlib) of these bytes |
 | `origin` | string | where the image came from: relative path, address, or table and row |
@@ -18,14 +23,17 @@ Part files `part-*.parquet`, one row per image, sorted by key:
 | `sha256` | string | of the file's bytes, hexadecimal |
 | `matrix` | 9 float64 | row-major 3x3 from continuous pixels of the row to those of the file |
 
-The pixels' column is uncompressed, PLAIN and without dictionary. `_index.parquet` holds every column but the pixels,
-in the same order, and
+Masks, points and boxes are there where a DataBlock has them. A second label or mask is `label2`, `mask2`, and so on.
+
+The columns of pixels and of masks are uncompressed, PLAIN and without dictionary. `_index.parquet` holds every column
+but these, in the same order, and
 
 | column | type | what it holds |
 |---|---|---|
 | `key_hash` | uint64 | `hash_key(key)`, from which every draw follows |
 | `part` | int32 | number of the part in the footer's list `parts` |
 | `offset` | int64 | where the row's bytes begin in the part |
+| `mask_offset` | int64 | where the mask's bytes begin in the part |
 
 `_index.arrow` is the same table in Arrow's IPC format, uncompressed, one record batch: it is mapped when the cache is
 opened, so that opening takes no longer and no more memory for more rows. A cache without it is read from
@@ -45,6 +53,9 @@ from .encodings import Encoding
 FOOTER = b"onewarp"
 """The key of onewarp's JSON among the metadata of every file of a cache."""
 
+_PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+"""As Hugging Face has it, down to what may be null: else it shows a structure and no image."""
+
 REJECTED = pa.schema(
     [
         pa.field("key", pa.string(), nullable=False),
@@ -59,12 +70,24 @@ def pixels_field(encoding: Encoding, fixed_length: int | None) -> pa.Field:
     """The column with the pixels: `fixed_length` bytes in every row, or any number."""
     if encoding == "raw":
         return pa.field("pixels", pa.binary(-1 if fixed_length is None else fixed_length), nullable=False)
-    # As Hugging Face has it, down to what may be null: else it shows a structure and no image.
-    return pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
+    return pa.field("image", _PICTURE)
+
+
+def place_fields(name: str, kind: str) -> list[pa.Field]:
+    """The columns of a mask, of points or of boxes, but a mask's pixels."""
+    if kind == "mask":
+        return [_needed(f"{name}_length", pa.int64()), _needed(f"{name}_checksum", pa.uint32())]
+    return [_needed(name, pa.list_(pa.list_(pa.float32(), 2 if kind == "points" else 4)))]
+
+
+def pictures_of(schema: pa.Schema) -> dict[str, str]:
+    """The columns of pixels and of masks, with what stands before `offset` and `length` in the names of theirs."""
+    names = [field.name for field in schema if field.name == "pixels" or field.type == _PICTURE]
+    return {name: "" if name in ("pixels", "image") else f"{name}_" for name in names}
 
 
 def small_fields(told: Sequence[pa.Field]) -> list[pa.Field]:
-    """All columns but the pixels; `told` are those of labels and splits."""
+    """All columns but the pixels and masks; `told` are those of targets and splits."""
     return [
         _needed("key", pa.string()),
         _needed("height", pa.int32()),
@@ -81,25 +104,29 @@ def small_fields(told: Sequence[pa.Field]) -> list[pa.Field]:
     ]
 
 
-def part_schema(pixels: pa.Field, small: list[pa.Field], targets: Mapping[str, Any]) -> pa.Schema:
+def part_schema(pixels: pa.Field, small: list[pa.Field], targets: Sequence[Mapping[str, Any]]) -> pa.Schema:
     """The schema of a part, which tells Hugging Face `datasets` what is an image and what a class.
 
-    `targets` says of each column of targets what it is (`Catalogue.targets`).
+    `targets` says what the columns of targets are (`Catalogue.targets`).
     """
     features: dict[str, Any] = {"image": {"_type": "Image"}} if pixels.name == "image" else {}
-    for column in small:
-        if targets.get(column.name, {}).get("kind") == "category":
-            names = [str(name) for name in targets[column.name]["vocab"]]
-            features[column.name] = {"names": names, "_type": "ClassLabel"}
+    for target in targets:
+        if target["kind"] == "category":
+            names = [str(name) for name in target["vocab"]]
+            features[target["name"]] = {"names": names, "_type": "ClassLabel"}
+    masks = [target["name"] for target in targets if target["kind"] == "mask"]
+    features |= {name: {"_type": "Image"} for name in masks}
     said = json.dumps({"info": {"features": features}}, sort_keys=True)
     key, *others = small
-    return pa.schema([key, pixels, *others], metadata={"huggingface": said} if features else None)
+    pictures = [pixels, *(pa.field(name, _PICTURE) for name in masks)]
+    return pa.schema([key, *pictures, *others], metadata={"huggingface": said} if features else None)
 
 
 def index_schema(small: list[pa.Field]) -> pa.Schema:
     """The schema of the index."""
-    places = [_needed("key_hash", pa.uint64()), _needed("part", pa.int32()), _needed("offset", pa.int64())]
-    return pa.schema([*small, *places])
+    places = [_needed("key_hash", pa.uint64()), _needed("part", pa.int32())]
+    lengths = [field.name for field in small if field.name == "length" or field.name.endswith("_length")]
+    return pa.schema([*small, *places, *(_needed(name.replace("length", "offset"), pa.int64()) for name in lengths)])
 
 
 def _needed(name: str, kind: pa.DataType) -> pa.Field:

@@ -75,11 +75,14 @@ class FolderSource:
 
 
 class TableRow(dict[str, Any]):
-    """A row of a table, by column; as a path it is its key, so that labellers of names work on it too."""
+    """A row of a table, by column; as a path it is its key, so that labellers of names work on it too.
 
-    def __init__(self, key: str, columns: dict[str, Any]) -> None:
+    `folder` is that of the table, which paths in it are relative to.
+    """
+
+    def __init__(self, key: str, columns: dict[str, Any], folder: str = "") -> None:
         super().__init__(columns)
-        self.key = key
+        self.key, self.folder = key, folder
 
     def __fspath__(self) -> str:
         return self.key

@@ -106,7 +106,7 @@ class TableSource:
         if kind == "path":
             rows = [{**row, image: value} for row, value in zip(rows, paths, strict=True)]
         return [
-            Item(k, place, TableRow(k, row), stamp)
+            Item(k, place, TableRow(k, row, str(Path(path).parent)), stamp)
             for k, place, row, stamp in zip(keys, places, rows, stamps, strict=True)
         ]
 

@@ -15,11 +15,13 @@ import pyarrow as pa
 import torch
 from PIL import Image
 
-from ...errors import CacheError, DecodeError
+from ...errors import CacheError, DecodeError, LabelError
 from ...transforms.decoding import decode_pixels
 from ...transforms.resizing import resize
+from ..blocks import Block
 from .durable import ATTEMPT, disk_errors, written_aside
 from .encodings import encode
+from .given import Given, placed, read_given
 from .parts import Part, PartWriter, Rejected, checksum, read_part, row_bytes
 from .probing import Killer, find_killers
 from .recipe import Recipe
@@ -37,19 +39,27 @@ class Known:
     place: tuple[str, int] | None = None  # path of the part, offset
     rejected: Rejected | None = None
 
+    def holds(self, given: Given) -> bool:
+        """Whether it was made of the same mask, points and boxes; a picture that was refused needs none."""
+        if self.rejected is not None:
+            return self.rejected.targets in (None, given.digest)
+        return self.row is not None and self.row.get("targets_sha256") == given.digest
+
 
 @dataclass(frozen=True)
 class Wanted:
     """A file that is to become a row.
 
-    `targets` are its columns that do not depend on the pixels (label, split). `unchanged` says that the file is still
-    the one that `known` was made of; where it is not sure, the worker reads the file and compares hashes.
+    `targets` are its columns that do not depend on the pixels (label, split), `given` what its mask, points and boxes
+    are made of, by column. `unchanged` says that the file is still the one that `known` was made of; where it is not
+    sure, the worker reads the file and compares hashes.
     """
 
     key: str
     place: Any
     size: int | None
     targets: Mapping[str, Any]
+    given: Mapping[str, Any] = field(default_factory=dict)
     known: Known | None = None
     unchanged: bool = False
 
@@ -58,6 +68,7 @@ class Wanted:
 class Job:
     """One part: `number` among the parts, the files that belong to it, and `kept`, the path of a part that holds them.
 
+    `places` are the blocks of masks, points and boxes by column.
     `deaths` counts the workers that died of it: after the first, its files are tried in a process of their own before.
     """
 
@@ -68,6 +79,7 @@ class Job:
     schema: pa.Schema
     wanted: tuple[Wanted, ...]
     said: Mapping[str, Any]
+    places: Mapping[str, Block] = field(default_factory=dict)
     kept: str | None = None
     deaths: int = 0
 
@@ -88,7 +100,7 @@ class Done:
 @dataclass(frozen=True)
 class _Row:
     columns: Mapping[str, Any]
-    data: bytes | memoryview
+    pictures: Mapping[str, bytes | memoryview]
     copied: bool
 
 
@@ -129,10 +141,10 @@ def part_name(number: int, digest: str) -> str:
 
 
 def _still_holds(job: Job, wanted: Wanted) -> bool:
-    if wanted.unchanged:
-        return True
+    if wanted.known is None or not wanted.known.holds(read_given(wanted.given)):
+        return False
     try:
-        return wanted.known is not None and _digest(job.source.read(wanted.place)) == wanted.known.sha256
+        return wanted.unchanged or _digest(job.source.read(wanted.place)) == wanted.known.sha256
     except OSError:
         return False
 
@@ -163,7 +175,7 @@ def _write(job: Job, writer: PartWriter, killers: Mapping[str, Killer]) -> Done:
         if isinstance(made, Rejected):
             done.rejected.append(made)
         else:
-            writer.add(made.columns, made.data)
+            writer.add(made.columns, made.pictures)
             done.hashes[wanted.key] = made.columns["sha256"]
             done.copied += made.copied
             done.decoded += not made.copied
@@ -183,8 +195,9 @@ def _killers(job: Job, attempts: int) -> dict[str, Killer]:
 
 def _make(job: Job, wanted: Wanted) -> _Row | Rejected:
     """The row of a file, taken over from an earlier run where that is possible."""
+    given = read_given(wanted.given)
     if wanted.unchanged and wanted.known is not None:
-        taken = _take_over(wanted, wanted.known)
+        taken = _take_over(job, wanted, wanted.known, given)
         if taken is not None:
             return taken
     limit = job.recipe.decoding.max_bytes
@@ -196,19 +209,25 @@ def _make(job: Job, wanted: Wanted) -> _Row | Rejected:
         return Rejected(wanted.key, f"cannot be read: {error.strerror or error}", wanted.size)
     digest = _digest(data)
     if wanted.known is not None and wanted.known.sha256 == digest:
-        taken = _take_over(wanted, wanted.known)
+        taken = _take_over(job, wanted, wanted.known, given)
         if taken is not None:
             return taken
     try:
-        return _decode(job.recipe, wanted, data, digest)
+        given.refuse_missing()
+        columns, encoded = _decode(job.recipe, wanted, data, digest)
+        return _row(job, columns, encoded, given, copied=False)
     except DecodeError as error:
         return Rejected(wanted.key, str(error), len(data), digest)
+    except LabelError as error:
+        return Rejected(wanted.key, str(error), len(data), digest, given.digest)
 
 
-def _take_over(wanted: Wanted, known: Known) -> _Row | Rejected | None:
-    """What was made of the file before, with the targets of today; None where its bytes are no longer whole."""
+def _take_over(job: Job, wanted: Wanted, known: Known, given: Given) -> _Row | Rejected | None:
+    """What was made of the file before, with the targets of today; None where its bytes are no longer whole, or where
+    these targets do not fit.
+    """
     if known.rejected is not None:
-        return known.rejected
+        return known.rejected if known.holds(given) else None
     if known.row is None or known.place is None:
         return None
     try:
@@ -217,10 +236,20 @@ def _take_over(wanted: Wanted, known: Known) -> _Row | Rejected | None:
         return None
     if checksum(data) != known.row["checksum"]:
         return None
-    return _Row({**known.row, **wanted.targets}, data, copied=True)
+    try:
+        return _row(job, {**known.row, **wanted.targets}, data, given, copied=True)
+    except LabelError:
+        return None
 
 
-def _decode(recipe: Recipe, wanted: Wanted, data: bytes, digest: str) -> _Row:
+def _row(job: Job, columns: Mapping[str, Any], data: bytes | memoryview, given: Given, copied: bool) -> _Row:
+    """The row with its mask, points and boxes; `LabelError` where they do not fit."""
+    more, masks = placed(given, job.places, columns)
+    return _Row({**columns, **more}, {job.recipe.column: data, **masks}, copied)
+
+
+def _decode(recipe: Recipe, wanted: Wanted, data: bytes, digest: str) -> tuple[dict[str, Any], bytes | memoryview]:
+    """The columns of a picture, and its bytes."""
     sizing = recipe.sizing
     picture = decode_pixels(data, sizing.size, recipe.decoding)
     pixels, matrix = resize(picture, sizing)
@@ -239,7 +268,7 @@ def _decode(recipe: Recipe, wanted: Wanted, data: bytes, digest: str) -> _Row:
         "sha256": digest,
         "matrix": matrix.ravel().tolist(),
     }
-    return _Row(columns, encoded, copied=False)
+    return columns, encoded
 
 
 def _digest(data: bytes) -> str:

@@ -26,7 +26,7 @@ def test_the_way_of_a_cache(pictures, tmp_path):
     assert (said["rows"], said["classes"], said["vocab"], said["rejected"]) == (12, 2, ["cat", "dog"], 0)
     assert said["splits"] == {"train": 9, "valid": 3}
     assert set(said) >= {"rows", "classes", "vocab", "splits", "rejected", "encoding", "sizes", "bytes", "fingerprint"}
-    assert said["format"] == 1
+    assert said["format"] == 2
     assert "cat" in run("inspect", cache).stdout
     assert run("verify", cache).exit_code == 0
     assert run("export", cache, tmp_path / "out").exit_code == 0

@@ -247,7 +247,7 @@ def test_another_version_of_the_format_is_refused(pictures, tmp_path):
     said = json.loads(table.schema.metadata[b"onewarp"])
     newer = json.dumps({**said, "format": 99})
     pq.write_table(table.replace_schema_metadata({"onewarp": newer}), index)
-    with pytest.raises(CacheError, match=r"made by a newer version of onewarp \(format 99, this one reads 1\)"):
+    with pytest.raises(CacheError, match=r"made by a newer version of onewarp \(format 99, this one reads 2\)"):
         Cache.open(tmp_path / "C")
     with pytest.raises(CacheError, match="newer version"):
         presize(pictures, tmp_path / "C", 16)

@@ -76,10 +76,10 @@ def test_the_rows_of_a_table_are_the_items_of_a_block_without_get_items(pictures
     assert cache.index.column("label").to_pylist() == [[1], [0, 1], [], [0]]
     assert cache.index.column("label2").to_pylist() == [0, 0, 1, 1]
     assert cache.splits == {"test": 1, "train": 2, "valid": 1}
-    assert cache.said["targets"] == {
-        "label": {"kind": "multicategory", "vocab": ["b", "a"]},
-        "label2": {"kind": "category", "vocab": ["cat", "dog"]},
-    }
+    assert list(cache.targets.values()) == [
+        {"name": "label", "kind": "multicategory", "vocab": ["b", "a"]},
+        {"name": "label2", "kind": "category", "vocab": ["cat", "dog"]},
+    ]
 
 
 def test_other_labels_of_a_block_rewrite_columns_without_decoding(pets, tmp_path):

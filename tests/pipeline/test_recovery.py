@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from onewarp.errors import CacheError
+from onewarp.pipeline import Beside, DataBlock, ImageBlock, MaskBlock, get_image_files
 from onewarp.pipeline.cache import Cache
 from onewarp.pipeline.presizing import presize
 from onewarp.pipeline.store.durable import disk_errors, write_whole, written_aside
@@ -20,10 +22,16 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 def test_killed_at_any_instant_and_resumed_it_is_as_if_nothing_had_been(draw, tmp_path):
-    """A few of the instants that `benchmarks/recovery.py` tries."""
+    """A few of the instants that `benchmarks/recovery.py` tries, with a mask for each picture but every tenth."""
+    (tmp_path / "masks").mkdir()
     for i in range(400):
         draw(tmp_path / "many" / f"{i:03d}.png", i % 50, (90, 120))
+        if i % 10:
+            Image.new("L", (120, 90), i % 256).save(tmp_path / "masks" / f"{i:03d}.png")
+    block = DataBlock(blocks=(ImageBlock, MaskBlock), get_items=get_image_files, get_y=Beside("../masks", ".png"))
+    (tmp_path / "block.json").write_text(block.to_json())
     command = [sys.executable, "-m", "onewarp.benchmarks.recovery", str(tmp_path / "many"), "--size=80", "--kills=7"]
+    command += ["--block", str(tmp_path / "block.json")]
     said = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     assert said["same"] == said["kills"] == 7
     assert said["between"] >= 3

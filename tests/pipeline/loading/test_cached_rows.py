@@ -28,11 +28,17 @@ class Store:
     index: pa.Table
     parts: list[Path]
     encoding: str
-    vocab: tuple[str, ...] = ("cat", "dog")
     fingerprint: str = "f1"
 
     def __len__(self):
         return len(self.index)
+
+    @property
+    def targets(self):
+        if "label" not in self.index.column_names:
+            return {}
+        several = pa.types.is_list(self.index.schema.field("label").type)
+        return {"label": {"kind": "multicategory" if several else "category", "vocab": ["cat", "dog"]}}
 
     @property
     def splits(self):

@@ -8,6 +8,7 @@ from onewarp.errors import LabelError, SourceError
 from onewarp.pipeline.cache import Cache
 from onewarp.pipeline.presizing import presize
 from onewarp.pipeline.store.tables import open_source
+from onewarp.transforms.decoding import Decoding
 
 
 @pytest.fixture
@@ -35,6 +36,8 @@ def test_a_column_of_bytes_and_a_column_of_keys(photos, tmp_path):
     cache = Cache.open(tmp_path / "C")
     assert cache.index.column("key").to_pylist() == ["id0", "id1", "id2", "id3"]
     assert [cache[f"id{i}"].label for i in range(4)] == [1, 0, 1, 0]
+    small = Decoding(max_bytes=max(map(len, photos.values())))  # which the table is not
+    assert presize(tmp_path / "t.parquet", tmp_path / "E", 16, image="jpg", key="id", decoding=small).rows == 4
     presize(tmp_path / "t.parquet", tmp_path / "D", 16, image="jpg")
     assert Cache.open(tmp_path / "D").index.column("key")[2].as_py() == "t/000000002"
 
