@@ -75,6 +75,11 @@ def _client(scheduler: str, workers: int) -> Iterator[Any]:
         "distributed.worker.memory.target": False,
         "distributed.worker.memory.pause": False,  # a paused worker has nothing to wait for: rows are on the disk
         "distributed.deploy.lost-worker-timeout": "10 minutes",  # to start again; else the cluster gives it up
+        # Workers that decode all the time: what dask would watch them with costs them a twentieth of it.
+        "distributed.worker.profile.enabled": False,
+        "distributed.worker.memory.monitor-interval": "1s",
+        "distributed.admin.system-monitor.interval": "5s",
+        "distributed.admin.tick.interval": "1s",
         "distributed.admin.tick.limit": "60s",
     }
     with import_module("dask").config.set(settings), ExitStack() as stack:
