@@ -291,7 +291,7 @@ def test_two_hundred_epochs_leak_nothing(tmp_path):
             files, tasks, memory = len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task")), resident()
     assert len(sums) == 1
     assert len(os.listdir("/proc/self/fd")) == files
-    assert len(os.listdir("/proc/self/task")) <= tasks
+    assert len(os.listdir("/proc/self/task")) < tasks + 20  # other tests' threads come and go; a leak would be 179
     assert resident() - memory < 8_000_000
 
 
