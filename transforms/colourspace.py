@@ -4,6 +4,7 @@ import io
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageCms, features
 
 _SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}  # of a profile -> Pillow's mode
@@ -27,6 +28,12 @@ def to_srgb(image: Image.Image, background: tuple[int, int, int] = (255, 255, 25
     if alpha is None:
         return rgb
     return Image.composite(rgb, Image.new("RGB", rgb.size, background), alpha)
+
+
+def rgb_to_srgb(pixels: NDArray[np.uint8], profile: bytes) -> NDArray[np.uint8]:
+    """`uint8[h, w, 3]` in sRGB: these pixels themselves where their profile asks for no conversion."""
+    transform = _transform(profile, "RGB")
+    return pixels if transform is None else np.array(transform.apply_in_place(Image.fromarray(pixels)))
 
 
 def needs_conversion(image: Image.Image) -> bool:
@@ -72,11 +79,18 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
         opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if _SPACES.get(opened.profile.xcolor_space.strip()) != mode:
             return None
-        if mode == "RGB" and (opened.profile.profile_description or "").startswith("sRGB"):
-            return None
-        return ImageCms.buildTransform(opened, ImageCms.createProfile("sRGB"), mode, "RGB")
+        transform = ImageCms.buildTransform(opened, ImageCms.createProfile("sRGB"), mode, "RGB")
+        return None if mode == "RGB" and _is_srgb(transform) else transform
     except (ImageCms.PyCMSError, OSError, ValueError):
         return None
+
+
+def _is_srgb(transform: ImageCms.ImageCmsTransform) -> bool:
+    """Whether a way from RGB to sRGB changes no colour by more than one level: what a name promises is not enough."""
+    levels = np.arange(0, 256, 15, dtype=np.uint8)
+    colours = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(1, -1, 3)
+    converted = np.asarray(transform.apply(Image.fromarray(colours)))
+    return bool(np.abs(converted.astype(int) - colours).max() <= 1)
 
 
 @lru_cache(maxsize=1)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile
 
 from ..errors import DecodeError, UsageError
-from .colourspace import needs_conversion, to_srgb
+from .colourspace import needs_conversion, rgb_to_srgb, to_srgb
 from .orientation import swaps_axes, turn, turn_back, upright_to_file
 from .types import TensorImage
 
@@ -61,14 +61,25 @@ class Decoding:
 class Decoded:
     """Pixels as they lie in the file, not yet turned upright.
 
-    `pixels` is `uint8[h, w, 3]` sRGB; `size` the file's own (height, width); `orientation` EXIF 1 to 8; `scale` how
-    many of the file's pixels one decoded pixel spans: the picture covers `size / scale` of the decoded pixels.
+    `raw` is `uint8[h, w, 3]` in the colours of an ICC `profile`, sRGB where that is empty; `size` the file's own
+    (height, width); `orientation` EXIF 1 to 8; `scale` how many of the file's pixels one decoded pixel spans: the
+    picture covers `size / scale` of the decoded pixels.
     """
 
-    pixels: Pixels
+    raw: Pixels
     size: tuple[int, int]
     orientation: int
     scale: int = 1
+    profile: bytes = b""
+
+    @property
+    def pixels(self) -> Pixels:
+        """All of them in sRGB, `uint8[h, w, 3]`."""
+        return self.part(0, 0, *self.raw.shape[:2])
+
+    def part(self, top: int, left: int, height: int, width: int) -> Pixels:
+        """A part of them in sRGB; colours that have to be converted cost more than all else, so no others are."""
+        return rgb_to_srgb(self.raw[top : top + height, left : left + width], self.profile)
 
     @property
     def upright(self) -> Pixels:
@@ -78,7 +89,7 @@ class Decoded:
     @property
     def matrix(self) -> Matrix:
         """`float64[3, 3]` from continuous pixels of `upright` to continuous pixels of the file."""
-        height, width = self.pixels.shape[:2]
+        height, width = self.raw.shape[:2]
         return np.diag([self.scale, self.scale, 1.0]) @ upright_to_file(self.orientation, height, width)
 
 
@@ -211,11 +222,8 @@ def _decode_jpeg(data: Buffer, image: Image.Image, target: int | None, decoding:
         return None
     if pixels.shape[:2] != least:
         return None
-    if convert:
-        scaled = Image.fromarray(pixels)
-        scaled.info["icc_profile"] = image.info["icc_profile"]
-        pixels = np.array(to_srgb(scaled))
-    return Decoded(pixels, (height, width), _orientation(image), scale)
+    profile = image.info["icc_profile"] if convert else b""
+    return Decoded(pixels, (height, width), _orientation(image), scale, profile)
 
 
 def _dct_scale(short: int, wanted: float) -> int:

@@ -61,7 +61,7 @@ def resize(picture: Decoded, sizing: Sizing) -> tuple[Pixels, Matrix]:
     height, width = sizing.content(*size)
     top, left, tall, wide = _region(picture, sizing)
     content = (width, height) if swap else (height, width)
-    pixels = turn(_resample(picture.pixels, (top, left, tall, wide), content), picture.orientation)
+    pixels = turn(_resample(picture, (top, left, tall, wide), content), picture.orientation)
     to_file = _to_file(picture, (top, left, tall, wide), content) @ upright_to_file(picture.orientation, *content)
     if sizing.square == "pad":
         pixels, to_file = _pad(pixels, to_file, sizing.size)
@@ -89,10 +89,10 @@ def _centred(length: float, side: float, flipped: bool) -> int:
     return int(np.ceil(spare)) if flipped else int(spare)
 
 
-def _resample(pixels: Pixels, region: tuple[int, int, float, float], size: tuple[int, int]) -> Pixels:
-    """`region` (top, left, height, width) of `pixels` at `size`."""
+def _resample(picture: Decoded, region: tuple[int, int, float, float], size: tuple[int, int]) -> Pixels:
+    """`region` (top, left, height, width) of the pixels at `size`."""
     top, left, tall, wide = region
-    part = pixels[top : top + int(np.ceil(tall)), left : left + int(np.ceil(wide))]
+    part = picture.part(top, left, int(np.ceil(tall)), int(np.ceil(wide)))
     if size[0] == tall and size[1] == wide:
         return part
     # Rows without gaps and a batch's axis in front: only so torch takes pixels as they are, and gives them back so.

@@ -37,15 +37,16 @@ def backends() -> dict[str, Backend]:
     >>> backends()["reference"].available
     True
     """
-    found: dict[str, Backend] = {}
-    natives: tuple[BackendName, ...] = ("gpu", "cpu")
-    for name in natives:
-        try:
-            detail, available = str(_module(name).detail()), True
-        except ImportError as error:
-            detail, available = str(error), False
-        found[name] = Backend(name, available, detail)
-    return {**found, "reference": Backend("reference", True, f"torch {torch.__version__}")}
+    natives = {name: _native(name) for name in ("gpu", "cpu")}
+    return {**natives, "reference": Backend("reference", True, f"torch {torch.__version__}")}
+
+
+def _native(name: Literal["gpu", "cpu"]) -> Backend:
+    """The state of one."""
+    try:
+        return Backend(name, True, str(_module(name).detail()))
+    except ImportError as error:
+        return Backend(name, False, str(error))
 
 
 def _module(name: str) -> Any:
@@ -101,18 +102,18 @@ def warp(
 def _chosen(images: Tensor | Packed, device: torch.device, out: OutSpec, backend: BackendName | None) -> Any:
     """The back end's module that serves these images."""
     floating = isinstance(images, Tensor) and images.is_floating_point()
-    native: BackendName = "gpu" if device.type == "cuda" else "cpu"
+    native: Literal["gpu", "cpu"] = "gpu" if device.type == "cuda" else "cpu"
     if backend is None:
         if floating or out.dtype == torch.float64 or device.type not in ("cpu", "cuda"):
             return reference
-        return _module(native) if backends()[native].available else reference
+        return _module(native) if _native(native).available else reference
     if backend not in ("gpu", "cpu"):
         raise WarpError(f"backend must be 'gpu', 'cpu', 'reference' or None, but got {backend!r}")
     if floating or out.dtype == torch.float64:
         raise WarpError(f"backend {backend!r} takes and makes no such floats; use backend='reference'")
     if device.type == "cuda" and backend == "cpu":
         raise WarpError("backend 'cpu' needs its images in host memory, but they are on a GPU; move them with .cpu()")
-    state = backends()[backend]
+    state = _native(backend)
     if not state.available:
         raise WarpError(f"backend {backend!r} cannot be used here: {state.detail}")
     return _module(backend)

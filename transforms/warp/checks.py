@@ -12,6 +12,7 @@ from .outspec import OutSpec
 
 LEAST_DETERMINANT = 1e-14
 """A homography whose determinant is smaller, beside the product of its rows' lengths, has no inverse in float32."""
+_NEXT, _LAST = [1, 2, 0], [2, 0, 1]
 
 
 def check_images(images: Tensor | Packed) -> tuple[int, torch.device]:
@@ -57,16 +58,18 @@ def check_homography(homography: Tensor, count: int, device: torch.device) -> No
     if device.type != "cpu" or not count:
         return  # As above: a NaN there is no positive w, so the kernel makes it fill.
     rows = homography.detach().numpy().astype(np.float64)
-    if not np.isfinite(rows).all():
-        row = int(np.argmin(np.isfinite(rows).all((1, 2))))
-        raise WarpError(
-            f"homography must be finite, but row {row} is {rows[row].tolist()}; a division by zero upstream does this"
-        )
-    volume = np.abs(np.vecdot(rows[:, 0], np.cross(rows[:, 1], rows[:, 2])))
-    singular = volume <= LEAST_DETERMINANT * np.prod(np.linalg.vector_norm(rows, axis=-1), -1)
-    if singular.any():
-        row = int(singular.argmax())
+    a, b, c = rows[:, 0], rows[:, 1], rows[:, 2]
+    with np.errstate(invalid="ignore"):  # of infinities, which are no number then
+        volume = np.abs((a * (b[:, _NEXT] * c[:, _LAST] - b[:, _LAST] * c[:, _NEXT])).sum(1))
+        good = volume > LEAST_DETERMINANT * np.sqrt((rows * rows).sum(2).prod(1))
+    if good.all():
+        return
+    row = int(good.argmin())
+    if np.isfinite(rows[row]).all():
         raise WarpError(f"homography must have an inverse, but row {row} is {rows[row].tolist()}")
+    raise WarpError(
+        f"homography must be finite, but row {row} is {rows[row].tolist()}; a division by zero upstream does this"
+    )
 
 
 def check_parameter(name: str, value: Tensor, shapes: Sequence[tuple[int, ...]], device: torch.device) -> None:

@@ -121,6 +121,7 @@ def _packed(images: Tensor | Packed) -> tuple[Tensor, Tensor, Tensor]:
     if isinstance(images, Packed):
         return images.data.contiguous(), images.offsets.contiguous(), images.sizes.contiguous()
     count, height, width, _ = images.shape
-    offsets = torch.arange(count, dtype=torch.int64) * (height * width * 3)
-    sizes = torch.tensor([height, width], dtype=torch.int32).repeat(count, 1)
-    return images.contiguous(), offsets, sizes
+    sizes = np.empty((count, 2), np.int32)
+    sizes[:] = height, width
+    offsets = np.arange(0, count * height * width * 3, height * width * 3)
+    return images.contiguous(), torch.from_numpy(offsets), torch.from_numpy(sizes)
