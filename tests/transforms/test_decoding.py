@@ -154,6 +154,25 @@ def test_a_wide_gamut_png_and_jpeg_change(shared):
         assert green < 30
 
 
+@needs_profiles
+def test_a_part_has_the_colours_of_the_whole(pets):
+    with Image.open(pets / "Birman_96.jpg") as image:
+        plain, adobe = np.asarray(image), image.info["icc_profile"]
+    picture = decode_pixels(_file(Image.fromarray(plain), icc_profile=adobe))
+    assert np.array_equal(picture.part(10, 20, 50, 60), picture.pixels[10:60, 20:80])
+    jpeg = decode_pixels(pets / "Birman_96.jpg")
+    assert jpeg.profile == adobe
+    assert np.array_equal(jpeg.part(10, 20, 50, 60), jpeg.pixels[10:60, 20:80])
+    assert not np.array_equal(jpeg.pixels, jpeg.raw)
+
+
+@needs_profiles
+def test_that_a_profile_is_called_srgb_is_not_enough(pets):
+    named = decode_pixels(pets / "Egyptian_Mau_15.jpg")  # "sRGB Profile", up to nine levels away from it
+    assert named.profile
+    assert 1 < np.abs(named.pixels.astype(int) - named.raw).max() < 10
+
+
 def test_animations_give_their_first_frame():
     frames = [Image.new("RGB", (6, 4), colour) for colour in ((255, 0, 0), (0, 0, 255))]
     for kind in ("GIF", "WEBP"):
