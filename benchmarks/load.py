@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -32,7 +32,7 @@ from ..transforms.augment import aug_transforms, fuse
 from ..transforms.colour import Normalize
 from ..transforms.decoding import decode_pixels
 from ..transforms.resizing import Sizing, resize
-from . import pagecache
+from . import pagecache, results
 from .peers import endtoend, loading
 from .peers.loading import BATCH, Epochs, Photos, Reader
 
@@ -56,6 +56,41 @@ class Measured:
     copies: list[float]
     cpu_rates: list[float]
     cpu_copies: list[float]
+
+
+WARPED = "onewarp, end to end"
+ASKED = (
+    # reader, beside whom, state, workers of the one and of the other, at least
+    ("onewarp", "FFCV", "sequential", (1, 1), 1.3),
+    ("onewarp", "WebDataset", "sequential", (1, 1), 5.0),
+    ("onewarp", "ImageFolder", "sequential", (1, 1), 40.0),
+    ("onewarp", "FFCV", "scattered", (1, 1), 1.0),
+    ("onewarp JPEG", "FFCV JPEG", "sequential", (1, 1), 1.0),
+    ("onewarp JPEG", "Hugging Face JPEG", "sequential", (1, 1), 1.5),
+    (WARPED, "the warp alone", "sequential", (1, 1), 0.9),
+    (WARPED, "fastai, end to end", "sequential", (1, 1), 40.0),
+    (WARPED, "ImageFolder + torchvision v2, end to end", "sequential", (1, 1), 15.0),
+    ("onewarp", "onewarp", "sequential", (2, 1), 1.8),
+    ("onewarp JPEG", "onewarp JPEG", "sequential", (2, 1), 1.8),
+    (WARPED, WARPED, "sequential", (2, 1), 1.8),
+)
+
+
+def asked(groups: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What was asked beside what `groups` of a result say, by the clock; pairs that were not measured are left out."""
+    by = {(one["reader"], one["state"], one["workers"]): one for one in groups}
+    found = []
+    alone = by.get(("onewarp", "sequential", 1))
+    if alone is not None:
+        found.append(results.asked("load: onewarp, times a copy within memory", 0.7, alone["over_copy_clock"][1]))
+    for reader, other, state, workers, least in ASKED:
+        one, beside = by.get((reader, state, workers[0])), by.get((other, state, workers[1]))
+        if one is None or beside is None:
+            continue
+        words = f"two threads times one, {reader}" if reader == other else f"{reader}, times {other}"
+        ratio = one["rows_per_second_clock"][1] / beside["rows_per_second_clock"][1]
+        found.append(results.asked(f"load: {words}{', scattered' * (state == 'scattered')}", least, ratio))
+    return found
 
 
 @lru_cache

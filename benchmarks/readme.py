@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from . import augment, learners, pets, quality, results
+from . import augment, learners, load, pets, quality, results
 
 ROOT = Path(__file__).resolve().parents[1]
 HEADLINE = (augment.FUSED, augment.ALONE)
@@ -103,6 +103,15 @@ def presize_table(found: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def load_table(found: Mapping[str, Any]) -> str:
+    """Markdown: rows a second by the clock of each reader, and beside a copy within memory."""
+    lines = ["| reader | page cache | threads | rows/s | of a copy within memory |", "|---|---|--:|--:|--:|"]
+    for one in sorted(found["measured"], key=lambda one: (one["state"] != "sequential", one["workers"])):
+        rate, share = one["rows_per_second_clock"][1], one["over_copy_clock"][1]
+        lines.append(f"| {one['reader']} | {one['state']} | {one['workers']} | {rate:,.0f} | {share:.3f} |")
+    return "\n".join(lines) + "\n"
+
+
 def asked_table(found: Sequence[Mapping[str, Any]]) -> str:
     """Markdown: what was asked beside what was measured, losses too."""
     lines = ["| measure | asked, at least | measured | |", "|---|--:|--:|---|"]
@@ -122,6 +131,12 @@ def caption(found: Mapping[str, Any]) -> str:
     return f"\n{machine['processor']}, {machine['cores']} cores{busy}; commit {found['commit']}; {told}; {versions}.\n"
 
 
+def load_caption(found: Mapping[str, Any]) -> str:
+    """What loading was measured on."""
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    return f"\n{found['machine']}, load average {found['load_average']}; commit {found['commit']}; {versions}.\n"
+
+
 def pages(folder: Path = results.RESULTS) -> dict[Path, str]:
     """The pages as they have to be."""
     speed, fidelity = results.read("augment", folder=folder), results.read("quality", folder=folder)
@@ -131,10 +146,12 @@ def pages(folder: Path = results.RESULTS) -> dict[Path, str]:
     levels = "".join(quality_table(one) + caption(one) for one in fidelity)
     presized = results.read("presize", folder=folder)
     robust = [*results.read("workers", folder=folder), *results.read("recovery", folder=folder)]
-    measured = [*speed, *fidelity, *presized, *robust]
+    loaded = [json.loads(path.read_text()) for path in sorted(folder.glob("load--*.json"))]
+    measured = [*speed, *fidelity, *presized, *robust, *({"asked": load.asked(one["measured"])} for one in loaded)]
     asked = asked_table(measured) if measured else ""
     detail = between(method.read_text(encoding="utf-8"), "quality", levels)
     detail = between(detail, "presize", "".join(presize_table(one) + caption(one) for one in presized))
+    detail = between(detail, "load", "".join(load_table(one) + load_caption(one) for one in loaded))
     return {
         main: between(main.read_text(encoding="utf-8"), "table", front),
         method: between(detail, "asked", asked),

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from onewarp.benchmarks import augment, readme, results
+from onewarp.benchmarks import augment, load, readme, results
 from onewarp.errors import UsageError
 
 
@@ -108,3 +108,29 @@ def test_the_results_that_are_kept_have_the_right_shape():
         for found in results.read(suite):
             assert json.dumps(found)
             assert results.slug(found).startswith(suite)
+
+
+def test_loading_is_told_beside_its_peers():
+    def group(reader, rate, workers=1, state="sequential"):
+        quartiles = {"rows_per_second_clock": [0, rate, 0], "over_copy_clock": [0, rate / 20, 0]}
+        return {"reader": reader, "state": state, "workers": workers, **quartiles}
+
+    groups = [
+        group("onewarp", 16),
+        group("onewarp", 24, workers=2),
+        group("FFCV", 8),
+        group("FFCV", 8, state="scattered"),
+    ]
+    found = {one["measure"]: (one["got"], one["holds"]) for one in load.asked(groups)}
+    assert found == {
+        "load: onewarp, times a copy within memory": (0.8, True),
+        "load: onewarp, times FFCV": (2.0, True),
+        "load: two threads times one, onewarp": (1.5, False),
+    }
+    lines = readme.load_table({"measured": groups}).splitlines()
+    assert lines[2:] == [
+        "| onewarp | sequential | 1 | 16 | 0.800 |",
+        "| FFCV | sequential | 1 | 8 | 0.400 |",
+        "| onewarp | sequential | 2 | 24 | 1.200 |",
+        "| FFCV | scattered | 1 | 8 | 0.400 |",
+    ]
