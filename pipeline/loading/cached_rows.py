@@ -152,7 +152,7 @@ class CacheRows:
         """The rows' pixels: copied, decoded, or left where they lie in the mapped files."""
         before = _blocks_read()
         places = self._places(rows)
-        self._files.states.check(np.unique(places.part).tolist())
+        self._files.states.check(sorted(set(places.part.tolist())))
         matrix = self._columns["matrix"][rows].reshape(-1, 3, 3)
         if in_place and self._cache.encoding == "raw" and isinstance(self._files, MappedFiles):
             pixels: Tensor | Packed = self._in_place(rows, places, self._files)
