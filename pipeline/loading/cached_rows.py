@@ -24,7 +24,7 @@ from ...transforms.draw import hash_key
 from ...transforms.types import Packed
 from ..cache import Cache
 from .cached_targets import CachedTargets
-from .columns import Column
+from .columns import Column, distinct
 from .files import ReadFiles
 from .mapping import MappedFiles, most_maps
 from .rows import Pixels, RowNumbers, Rows, Targets, allocate, views
@@ -152,7 +152,7 @@ class CacheRows:
         """The rows' pixels: copied, decoded, or left where they lie in the mapped files."""
         before = _blocks_read()
         places = self._places(rows)
-        self._files.states.check(sorted(set(places.part.tolist())))
+        self._files.states.check(distinct(places.part))
         matrix = self._columns["matrix"][rows].reshape(-1, 3, 3)
         if in_place and self._cache.encoding == "raw" and isinstance(self._files, MappedFiles):
             pixels: Tensor | Packed = self._in_place(rows, places, self._files)

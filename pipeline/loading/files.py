@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import CacheError
+from .columns import distinct
 
 _TRUSTED = 0.1  # seconds: asking for every row would cost as much as a twentieth of copying it
 
@@ -77,7 +78,7 @@ class ReadFiles:
 
     def fill(self, outs: Sequence[NDArray[np.uint8]], files: NDArray[np.int64], offsets: NDArray[np.int64]) -> None:
         """Read bytes from these places into each of `outs` `uint8[length]`; each file is opened once."""
-        for file in np.unique(files).tolist():
+        for file in distinct(files):
             with self._opened(file) as number:
                 for i in np.flatnonzero(files == file).tolist():
                     self._read(number, file, outs[i], int(offsets[i]))
@@ -108,7 +109,7 @@ class ReadFiles:
 
     def expect(self, files: NDArray[np.int64], offsets: NDArray[np.int64], lengths: NDArray[np.int64]) -> None:
         """Ask the system to read these ranges ahead."""
-        for file in np.unique(files).tolist():
+        for file in distinct(files):
             with self._opened(file) as number:
                 for i in np.flatnonzero(files == file).tolist():
                     os.posix_fadvise(number, int(offsets[i]), int(lengths[i]), os.POSIX_FADV_WILLNEED)

@@ -70,20 +70,33 @@ struct Position {
     M dead;  // No source: w is not positive.
 };
 
+// Positions where w is positive throughout and float32 has the bits for them.
+template <bool antialias>
+ONEWARP_INLINE Position positions(const Geometry& G, const Row& row, F u, F du, F dv) {
+    const F r = inverse(fma(G.g, u, row.w));
+    Position p;
+    p.x = fma(G.a, u, row.x) * r;
+    p.y = fma(G.d, u, row.y) * r;
+    if (antialias) {
+        p.across = filter_of(fma(-p.x, G.g, G.a), fma(-p.x, G.k, G.b), du, dv, r);
+        p.down = filter_of(fma(-p.y, G.g, G.d), fma(-p.y, G.k, G.e), du, dv, r);
+    }
+    p.dead = less(set(0), set(0));
+    return p;
+}
+
 // Filters at every kEvery-th pixel of a stretch of a row, one in each lane, and the way from each to the next: within a
 // tile where w changes little, those between them are linear to a thousandth.
 constexpr int kEvery = 16, kStretch = L > 1 ? (L - 1) * kEvery / 64 * 64 : 64;
 struct Knots {
-    alignas(64) float at[4][L], step[4][L + 1];
+    alignas(64) float at[4][L], step[4][L];
 };
 inline void tie(Knots& knots, const Geometry& G, const Row& row, int u) {
-    const F there = fma(lanes(), set(kEvery), set(static_cast<float>(u))), one = set(1);
-    const F r = inverse(fma(G.g, there, row.w)), x = fma(G.a, there, row.x) * r, y = fma(G.d, there, row.y) * r;
-    const Filter across = filter_of(fma(-x, G.g, G.a), fma(-x, G.k, G.b), one, one, r);
-    const Filter down = filter_of(fma(-y, G.g, G.d), fma(-y, G.k, G.e), one, one, r);
-    const F all[4] = {across.r, across.p, down.r, down.p};
+    const F there = fma(lanes(), set(kEvery), set(static_cast<float>(u)));
+    const Position p = positions<true>(G, row, there, set(1), set(1));
+    const F all[4] = {p.across.r, p.across.p, p.down.r, p.down.p};
     for (int i = 0; i < 4; i++) {
-        store(knots.at[i], all[i]), store(knots.step[i], all[i]);
+        store(knots.at[i], all[i]);
         for (int k = 0; k + 1 < L; k++) knots.step[i][k] = knots.at[i][k + 1] - knots.at[i][k];
     }
 }
@@ -93,22 +106,6 @@ ONEWARP_INLINE void untie(const Knots& knots, int along, Position& p) {
     const F part = fma(lanes(), set(1.f / kEvery), set((along % kEvery + 0.5f) / kEvery));
     const auto between = [&](int i) { return fma(set(knots.step[i][k]), part, set(knots.at[i][k])); };
     p.across = {between(0), between(1)}, p.down = {between(2), between(3)};
-}
-
-// Positions where w is positive throughout and float32 has the bits for them; their filters, unless there are knots.
-template <bool antialias>
-ONEWARP_INLINE Position positions(const Geometry& G, const Row& row, F u, F du, F dv, const Knots* knots, int along) {
-    const F r = inverse(fma(G.g, u, row.w));
-    Position p;
-    p.x = fma(G.a, u, row.x) * r;
-    p.y = fma(G.d, u, row.y) * r;
-    if (antialias && knots) untie(*knots, along, p);
-    if (antialias && !knots) {
-        p.across = filter_of(fma(-p.x, G.g, G.a), fma(-p.x, G.k, G.b), du, dv, r);
-        p.down = filter_of(fma(-p.y, G.g, G.d), fma(-p.y, G.k, G.e), du, dv, r);
-    }
-    p.dead = less(set(0), set(0));
-    return p;
 }
 
 // A coordinate that finds the same colour within the frame, or a few pixels outside of it.
@@ -224,11 +221,13 @@ template <bool antialias>
 using Window = Prepared<std::conditional_t<antialias, Weights4, Weights2>>;
 
 template <bool antialias>
-ONEWARP_INLINE void prepare(const Geometry& G, const Row& row, F u, F du, F dv, bool precise, const Knots* knots, int along,
-                            Window<antialias>& out) {
+ONEWARP_INLINE void prepare(const Geometry& G, const Row& row, F u, F du, F dv, bool precise, const Knots* knots,
+                            int along, Window<antialias>& out) {
     const Image& image = G.image;
-    const Position p =
-        precise ? precise_positions(G, row, u, du, dv) : positions<antialias>(G, row, u, du, dv, knots, along);
+    Position p = precise ? precise_positions(G, row, u, du, dv)
+                 : knots ? positions<false>(G, row, u, du, dv)
+                         : positions<antialias>(G, row, u, du, dv);
+    if (knots) untie(*knots, along, p);
     const F x = p.x - set(0.5f), y = p.y - set(0.5f), first = set(antialias ? 1 : 0);
     const M in_x = both(less_equal(first, x), less(x, set(G.x_last)));
     const M in_y = both(less_equal(first, y), less(y, set(G.y_last)));
@@ -497,7 +496,9 @@ inline void rectangle(const Request& request, const Image& image, const Division
             const int along = (left - u0) % kStretch;
             if (knotted && !along) tie(knots, G, row, left);
             const int right = left + kTogether * L < u1 ? left + kTogether * L : u1;
-            if (!small) sample_row<antialias>(G, n, row, v, left, (right - left + L - 1) / L, knotted ? &knots : nullptr, along, together);
+            const int vectors = (right - left + L - 1) / L;
+            if (!small)
+                sample_row<antialias>(G, n, row, v, left, vectors, knotted ? &knots : nullptr, along, together);
             for (int u = left; u < right; u += L) {
                 F* rgb = together[(u - left) / L];
                 const int count = right - u < L ? right - u : L;

@@ -66,7 +66,7 @@ struct Image {
 
 // Sides of the output tiles that share a division into sub-pixels, and its limits: see README.md.
 constexpr int kTile = 32;
-constexpr double kOneSample = 3.0, kSkew = 2.0, kSubpixel = 2.0, kMost = 8.0, kWhole = 1.0 / 1024, kSmooth = 1.2;
+constexpr double kOneSample = 3.0, kSkew = 2.0, kSubpixel = 2.0, kMost = 8.0, kWhole = 1.0 / 1024, kSmooth = 1.05;
 
 // How the pixels of a tile are sampled.
 struct Division {
