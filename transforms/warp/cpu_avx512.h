@@ -47,101 +47,42 @@ ONEWARP_INLINE void split(F x, F& mantissa, F& exponent) {
 }
 ONEWARP_INLINE F scale(F x, F n) { return _mm512_scalef_ps(x, n); }
 
-// x weights of two neighbours side by side in 16 bits, y weights twice: their rounded products (vpmulhrsw) are the
-// 13 bit weights of two pixels of a row, as vpdpwssd wants them.
-struct Weights4 {
-    __m512i w01[4], w23[4];  // Of each of the four rows.
-};
-ONEWARP_INLINE __m512i beside(I a, I b) {
+// What cpu_words.h is made of: arithmetic of 16 bits, and windows of 16 bytes of which 12 are wanted.
+using V = __m512i;
+ONEWARP_INLINE V beside(I a, I b) {
     return _mm512_mask_blend_epi16(0xAAAAAAAA, bits(a), _mm512_slli_epi32(bits(b), 16));
 }
-ONEWARP_INLINE __m512i twice(I a) {
-    const __m512i low = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13));
-    return _mm512_shuffle_epi8(bits(a), low);
+template <class... Bytes>
+ONEWARP_INLINE V pick(V windows, Bytes... twelve) {
+    return _mm512_shuffle_epi8(windows, _mm512_broadcast_i32x4(_mm_setr_epi8(twelve..., -1, -1, -1, -1)));
 }
-// For weights of which the inner two follow from the outer two: linear, and their second differences. In x they are
-// made of integers that sum to one exactly, and row 1 takes what the other rows leave of them, so that all together sum
-// to one exactly, and a plain area stays plain.
-ONEWARP_INLINE Weights4 exact_weights4(F fx, F first_x, F last_x, F fy, F first_y, F last_y) {
-    const F one = set(8192), two = set(16384);
-    const I f = round(fx * one), a = round(first_x * one), b = round(last_x * one);
-    const __m512i x01 = beside(a, 8192 - f + b - a - a), x23 = beside(f + a - b - b, b);
-    const __m512i double01 = _mm512_add_epi16(x01, x01), double23 = _mm512_add_epi16(x23, x23);
-    const __m512i y0 = twice(round(first_y * two)), y3 = twice(round(last_y * two));
-    const __m512i y2 = twice(round(fma(last_y, set(-2), fy + first_y) * two));
-    Weights4 w;
-    w.w01[0] = _mm512_mulhrs_epi16(double01, y0), w.w23[0] = _mm512_mulhrs_epi16(double23, y0);
-    w.w01[2] = _mm512_mulhrs_epi16(double01, y2), w.w23[2] = _mm512_mulhrs_epi16(double23, y2);
-    w.w01[3] = _mm512_mulhrs_epi16(double01, y3), w.w23[3] = _mm512_mulhrs_epi16(double23, y3);
-    w.w01[1] = _mm512_sub_epi16(_mm512_sub_epi16(x01, w.w01[0]), _mm512_add_epi16(w.w01[2], w.w01[3]));
-    w.w23[1] = _mm512_sub_epi16(_mm512_sub_epi16(x23, w.w23[0]), _mm512_add_epi16(w.w23[2], w.w23[3]));
-    return w;
+ONEWARP_INLINE V twice(I a) {
+    const __m128i low = _mm_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13);
+    return _mm512_shuffle_epi8(bits(a), _mm512_broadcast_i32x4(low));
 }
-ONEWARP_INLINE Weights4 weights4(const F* x, const F* y) {
-    const F one = set(16384);
-    const __m512i x01 = beside(round(x[0] * one), round(x[1] * one)),
-                  x23 = beside(round(x[2] * one), round(x[3] * one));
-    Weights4 w;
-    for (int j = 0; j < 4; j++) {
-        const __m512i both_y = twice(round(y[j] * one));
-        w.w01[j] = _mm512_mulhrs_epi16(x01, both_y);
-        w.w23[j] = _mm512_mulhrs_epi16(x23, both_y);
-    }
-    return w;
+template <int k>
+ONEWARP_INLINE V spread(V a) {
+    return _mm512_shuffle_epi32(a, static_cast<_MM_PERM_ENUM>(k * 0x55));
 }
-ONEWARP_INLINE I total_weight(const Weights4& w) {
-    const __m512i ones = _mm512_set1_epi16(1);
-    __m512i pair[4];
-    for (int j = 0; j < 4; j++) pair[j] = _mm512_dpwssd_epi32(_mm512_madd_epi16(w.w01[j], ones), w.w23[j], ones);
-    return ints(_mm512_add_epi32(_mm512_add_epi32(pair[0], pair[1]), _mm512_add_epi32(pair[2], pair[3])));
-}
+ONEWARP_INLINE V add16(V a, V b) { return _mm512_add_epi16(a, b); }
+ONEWARP_INLINE V subtract16(V a, V b) { return _mm512_sub_epi16(a, b); }
+ONEWARP_INLINE V product16(V a, V b) { return _mm512_mulhrs_epi16(a, b); }
+ONEWARP_INLINE I add_pairs(I sum, V a, V b) { return ints(_mm512_dpwssd_epi32(bits(sum), a, b)); }
 
-template <bool tight>
-ONEWARP_INLINE __m128i row16(const uint8_t* p) {
-    // 12 bytes are wanted; a masked load touches no more.
-    return tight ? _mm_maskz_loadu_epi32(7, p) : _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-}
-
-template <bool tight>
-ONEWARP_INLINE __m512i four_rows(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d) {
-    const __m256i ab = _mm256_inserti128_si256(_mm256_castsi128_si256(row16<tight>(a)), row16<tight>(b), 1);
-    const __m256i cd = _mm256_inserti128_si256(_mm256_castsi128_si256(row16<tight>(c)), row16<tight>(d), 1);
+ONEWARP_INLINE V four(__m128i a, __m128i b, __m128i c, __m128i d) {
+    const __m256i ab = _mm256_inserti128_si256(_mm256_castsi128_si256(a), b, 1);
+    const __m256i cd = _mm256_inserti128_si256(_mm256_castsi128_si256(c), d, 1);
     return _mm512_inserti64x4(_mm512_castsi256_si512(ab), cd, 1);
 }
-
-// Dwords 0, 1, 2 of each 128 bits of a[k] are red, green, blue of pixel 4 q + k: to three vectors of 16 pixels.
-ONEWARP_INLINE void planes(const __m512i* a, I* rgb) {
-    const __m512i t0 = _mm512_unpacklo_epi32(a[0], a[1]), t1 = _mm512_unpacklo_epi32(a[2], a[3]);
-    const __m512i t2 = _mm512_unpackhi_epi32(a[0], a[1]), t3 = _mm512_unpackhi_epi32(a[2], a[3]);
-    rgb[0] = ints(_mm512_unpacklo_epi64(t0, t1));
-    rgb[1] = ints(_mm512_unpackhi_epi64(t0, t1));
-    rgb[2] = ints(_mm512_unpacklo_epi64(t2, t3));
-}
-
-template <int k, bool tight>
-ONEWARP_INLINE __m512i dot4_of(const uint8_t* pixels, int stride, const int32_t* o, const Weights4& w) {
-    const __m512i first =
-        _mm512_broadcast_i32x4(_mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1));
-    const __m512i second =
-        _mm512_broadcast_i32x4(_mm_setr_epi8(6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1));
-    const uint8_t *a = pixels + o[k], *b = pixels + o[4 + k], *c = pixels + o[8 + k], *d = pixels + o[12 + k];
-    __m512i sum = _mm512_setzero_si512();
-    for (int j = 0; j < 4; j++, a += stride, b += stride, c += stride, d += stride) {
-        const __m512i row = four_rows<tight>(a, b, c, d);
-        constexpr auto spread = static_cast<_MM_PERM_ENUM>(k * 0x55);
-        sum = _mm512_dpwssd_epi32(sum, _mm512_shuffle_epi8(row, first), _mm512_shuffle_epi32(w.w01[j], spread));
-        sum = _mm512_dpwssd_epi32(sum, _mm512_shuffle_epi8(row, second), _mm512_shuffle_epi32(w.w23[j], spread));
-    }
-    return sum;
-}
-
 template <bool tight>
-ONEWARP_INLINE void dot4(const uint8_t* pixels, int stride, const int32_t* o, const Weights4& w, I* rgb) {
-    const __m512i a[4] = {dot4_of<0, tight>(pixels, stride, o, w), dot4_of<1, tight>(pixels, stride, o, w),
-                          dot4_of<2, tight>(pixels, stride, o, w), dot4_of<3, tight>(pixels, stride, o, w)};
-    planes(a, rgb);
+ONEWARP_INLINE __m128i window(const uint8_t* p) {
+    return tight ? _mm_maskz_loadu_epi32(7, p) : _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
 }
-
+template <int k, bool tight>
+ONEWARP_INLINE V windows(const uint8_t* p, const int32_t* o) {
+    return four(window<tight>(p + o[k]), window<tight>(p + o[4 + k]), window<tight>(p + o[8 + k]),
+                window<tight>(p + o[12 + k]));
+}
 // Six bytes of two rows, which begin the halves of the result.
 template <bool tight>
 ONEWARP_INLINE __m128i two_rows(const uint8_t* p, int stride) {
@@ -151,38 +92,21 @@ ONEWARP_INLINE __m128i two_rows(const uint8_t* p, int stride) {
     const __m128i b = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + stride - 2));
     return _mm_unpacklo_epi64(a, _mm_srli_epi64(b, 16));
 }
-
 template <int k, bool tight>
-ONEWARP_INLINE __m512i dot2_of(const uint8_t* pixels, int stride, const int32_t* o, __m512i upper, __m512i lower) {
-    const __m512i first =
-        _mm512_broadcast_i32x4(_mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1));
-    const __m512i second =
-        _mm512_broadcast_i32x4(_mm_setr_epi8(8, -1, 11, -1, 9, -1, 12, -1, 10, -1, 13, -1, -1, -1, -1, -1));
-    const __m256i ab = _mm256_inserti128_si256(_mm256_castsi128_si256(two_rows<tight>(pixels + o[k], stride)),
-                                               two_rows<tight>(pixels + o[4 + k], stride), 1);
-    const __m256i cd = _mm256_inserti128_si256(_mm256_castsi128_si256(two_rows<tight>(pixels + o[8 + k], stride)),
-                                               two_rows<tight>(pixels + o[12 + k], stride), 1);
-    const __m512i square = _mm512_inserti64x4(_mm512_castsi256_si512(ab), cd, 1);
-    constexpr auto spread = static_cast<_MM_PERM_ENUM>(k * 0x55);
-    const __m512i sum = _mm512_madd_epi16(_mm512_shuffle_epi8(square, first), _mm512_shuffle_epi32(upper, spread));
-    return _mm512_dpwssd_epi32(sum, _mm512_shuffle_epi8(square, second), _mm512_shuffle_epi32(lower, spread));
+ONEWARP_INLINE V squares(const uint8_t* p, int stride, const int32_t* o) {
+    return four(two_rows<tight>(p + o[k], stride), two_rows<tight>(p + o[4 + k], stride),
+                two_rows<tight>(p + o[8 + k], stride), two_rows<tight>(p + o[12 + k], stride));
 }
 
-struct Weights2 {
-    __m512i upper, lower;
-};
-ONEWARP_INLINE Weights2 weights2(F fx, F fy) {
-    const F one = set(16384);
-    const I w11 = round(fx * fy * one), w01 = round(fx * one) - w11, w10 = round(fy * one) - w11;
-    return {beside(16384 - w01 - w10 - w11, w01), beside(w10, w11)};
-}
-
-template <bool tight>
-ONEWARP_INLINE void dot2(const uint8_t* pixels, int stride, const int32_t* o, const Weights2& w, I* rgb) {
-    const __m512i a[4] = {
-        dot2_of<0, tight>(pixels, stride, o, w.upper, w.lower), dot2_of<1, tight>(pixels, stride, o, w.upper, w.lower),
-        dot2_of<2, tight>(pixels, stride, o, w.upper, w.lower), dot2_of<3, tight>(pixels, stride, o, w.upper, w.lower)};
-    planes(a, rgb);
+// Dwords 0, 1, 2 of each 128 bits of a[k] are red, green, blue of pixel 4 q + k: to three vectors of 16 pixels.
+ONEWARP_INLINE void planes(const I* a, I* rgb) {
+    const __m512i t0 = _mm512_unpacklo_epi32(bits(a[0]), bits(a[1])),
+                  t1 = _mm512_unpacklo_epi32(bits(a[2]), bits(a[3]));
+    const __m512i t2 = _mm512_unpackhi_epi32(bits(a[0]), bits(a[1])),
+                  t3 = _mm512_unpackhi_epi32(bits(a[2]), bits(a[3]));
+    rgb[0] = ints(_mm512_unpacklo_epi64(t0, t1));
+    rgb[1] = ints(_mm512_unpackhi_epi64(t0, t1));
+    rgb[2] = ints(_mm512_unpacklo_epi64(t2, t3));
 }
 
 ONEWARP_INLINE void interleave(const F* rgb, F* out) {

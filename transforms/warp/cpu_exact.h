@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cmath>
+#include <cstring>
 
 #include "cpu_types.h"
 
@@ -67,6 +68,21 @@ inline void exact_pixel(const Request& q, const Image& image, const Division& n,
         for (int i = 0; i < n.u; i++)
             add_exact_sample(q, image, u + (i + 0.5) / n.u, v + (j + 0.5) / n.v, 1.0 / n.u, 1.0 / n.v, rgb);
     for (int c = 0; c < 3; c++) rgb[c] = std::fmin(std::fmax(rgb[c] / (n.u * n.v), 0), 1);
+}
+
+// Whether all that the pixel in row v, column u can see is of one colour; false where that would be long to tell.
+inline bool is_plain(const Image& image, const Division& n, int v, int u) {
+    if (n.precise || n.u * n.v > 1) return false;
+    const double* h = image.h;
+    const double up = u + 0.5, vp = v + 0.5, w = h[6] * up + h[7] * vp + h[8];
+    const double x = (h[0] * up + h[1] * vp + h[2]) / w - 1.5, y = (h[3] * up + h[4] * vp + h[5]) / w - 1.5;
+    // A little more than the window, in whose place float32 may be wrong.
+    if (!(x > 1 && x < image.width - 5 && y > 1 && y < image.height - 5)) return false;
+    const uint8_t* first =
+        image.pixels + static_cast<int64_t>(y - 0.01) * image.stride + 3 * static_cast<int>(x - 0.01);
+    for (int j = 0; j < 5; j++)
+        if (std::memcmp(first + j * image.stride, first, 15)) return false;
+    return !std::memcmp(first, first + 3, 12);
 }
 
 // sigmoid(M logit(x) + b), as in reference.py.

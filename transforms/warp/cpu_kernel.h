@@ -146,18 +146,20 @@ ONEWARP_INLINE void outer_taps(F fraction, const Filter& filter, F& first, F& la
     first = g * fma(filter.r, g * g, filter.p);
     last = f * fma(filter.r, f * f, filter.p);
 }
-ONEWARP_INLINE void taps(F fraction, const Filter& filter, F* w) {
+ONEWARP_INLINE void all_taps(F fraction, const Filter& filter, F* w) {
     outer_taps(fraction, filter, w[0], w[3]);
     w[1] = fma(w[0], set(-2), set(1) - fraction + w[3]);
     w[2] = fma(w[3], set(-2), fraction + w[0]);
 }
 
-// Moves the taps that begin at pixel `start` into a window of four pixels inside the frame, whose first is returned:
-// each weight goes to the pixel that the padding puts in its pixel's place. `covered` is how much weight has one.
-ONEWARP_INLINE I fold(I start, int length, Padding padding, F* w, F& covered) {
-    const I begin = maxi(mini(start, seti(length - 4)), seti(0));
-    F folded[4] = {set(0), set(0), set(0), set(0)};
-    for (int j = 0; j < 4; j++) {
+// Moves the taps that begin at pixel `start` into a window of as many pixels inside the frame, whose first is returned:
+// each weight goes to the pixel that the padding puts in its pixel's place.
+template <int taps>
+ONEWARP_INLINE I fold(I start, int length, Padding padding, F* w) {
+    const I begin = maxi(mini(start, seti(length - taps)), seti(0));
+    F folded[taps];
+    for (int i = 0; i < taps; i++) folded[i] = set(0);
+    for (int j = 0; j < taps; j++) {
         I index = start + seti(j);
         if (padding == Padding::reflection) {
             index = maxi(index, -1 - index);
@@ -165,10 +167,9 @@ ONEWARP_INLINE I fold(I start, int length, Padding padding, F* w, F& covered) {
         } else if (padding == Padding::border) {
             index = maxi(mini(index, seti(length - 1)), seti(0));
         }
-        for (int i = 0; i < 4; i++) folded[i] = folded[i] + select(equali(index, begin + seti(i)), w[j], set(0));
+        for (int i = 0; i < taps; i++) folded[i] = folded[i] + select(equali(index, begin + seti(i)), w[j], set(0));
     }
-    for (int i = 0; i < 4; i++) w[i] = folded[i];
-    covered = (folded[0] + folded[1]) + (folded[2] + folded[3]);
+    for (int i = 0; i < taps; i++) w[i] = folded[i];
     return begin;
 }
 
@@ -189,16 +190,17 @@ inline void sample_anywhere(const Geometry& G, const Position& p, bool is_near, 
     if (!is_near) x = near(x, G.width, G.padding), y = near(y, G.height, G.padding);
     x = x - set(0.5f), y = y - set(0.5f);
     const F x0 = floor(x), y0 = floor(y), fx = x - x0, fy = y - y0, none = set(0);
-    F wx[4] = {none, set(1) - fx, fx, none}, wy[4] = {none, set(1) - fy, fy, none}, covered_x, covered_y;
-    if (antialias) taps(fx, p.across, wx), taps(fy, p.down, wy);
-    const I column = fold(truncate(x0) - seti(1), image.width, G.padding, wx, covered_x);
-    const I line = fold(truncate(y0) - seti(1), image.height, G.padding, wy, covered_y);
+    F wx[4] = {none, set(1) - fx, fx, none}, wy[4] = {none, set(1) - fy, fy, none};
+    if (antialias) all_taps(fx, p.across, wx), all_taps(fy, p.down, wy);
+    const I column = fold<4>(truncate(x0) - seti(1), image.width, G.padding, wx);
+    const I line = fold<4>(truncate(y0) - seti(1), image.height, G.padding, wy);
     I sum[3];
     const Weights4 w = weights4(wx, wy);  // Rounded, and of padding there may be less than one of them.
     alignas(64) int32_t offset[L];
     storei(offset, line * image.stride + column * 3);
     dot4<true>(image.pixels, image.stride, offset, w, sum);
-    const F missing = (set(1) - covered_x * covered_y) * set(kOne4);
+    const F covered = ((wx[0] + wx[1]) + (wx[2] + wx[3])) * ((wy[0] + wy[1]) + (wy[2] + wy[3]));
+    const F missing = (set(1) - covered) * set(kOne4);
     const F whole = inverse(real(total_weight(w)) + missing);
     for (int c = 0; c < 3; c++) {
         F value = real(sum[c]) * set(kLevel);
@@ -389,18 +391,15 @@ ONEWARP_INLINE void write(const Request& request, const Image& image, int v, int
     if (request.number == Number::uint8) write(request, image.out, v, u, count, rgb);
 }
 
-// Does the logits of those lanes again, exactly, where `before` is close to black or white but is neither.
+// Does the logits of those lanes again, exactly, where `before` is close to black or white and its source is not plain.
 inline void logit_exactly(const Request& request, const Image& image, const Division& n, int v, int u, int count,
                           const F* before, F* rgb) {
     alignas(64) float x[3][L], y[3][L];
     for (int c = 0; c < 3; c++) store(x[c], before[c]), store(y[c], rgb[c]);
     for (int i = 0; i < count; i++) {
         bool close = false;
-        for (int c = 0; c < 3; c++) {
-            const float from_black = __builtin_fabsf(x[c][i]), from_white = __builtin_fabsf(1 - x[c][i]);
-            close |= (from_black < kSteep && from_black > 0) || (from_white < kSteep && from_white > 1e-6f);
-        }
-        if (!close) continue;
+        for (int c = 0; c < 3; c++) close |= x[c][i] < kSteep || x[c][i] > 1 - kSteep;
+        if (!close || is_plain(image, n, v, u + i)) continue;
         double exact[3];
         exact_pixel(request, image, n, v, u + i, exact);
         exact_logit(image.logit, exact);
@@ -497,8 +496,7 @@ inline void rectangle(const Request& request, const Image& image, const Division
             if (knotted && !along) tie(knots, G, row, left);
             const int right = left + kTogether * L < u1 ? left + kTogether * L : u1;
             const int vectors = (right - left + L - 1) / L;
-            if (!small)
-                sample_row<antialias>(G, n, row, v, left, vectors, knotted ? &knots : nullptr, along, together);
+            if (!small) sample_row<antialias>(G, n, row, v, left, vectors, knotted ? &knots : nullptr, along, together);
             for (int u = left; u < right; u += L) {
                 F* rgb = together[(u - left) / L];
                 const int count = right - u < L ? right - u : L;
@@ -507,12 +505,4 @@ inline void rectangle(const Request& request, const Image& image, const Division
             }
         }
     }
-}
-
-inline void warp_rectangle(const Request& request, const Image& image, const Division& n, int v0, int v1, int u0,
-                           int u1) {
-    if (request.antialias && !image.copies)
-        rectangle<true>(request, image, n, v0, v1, u0, u1);
-    else
-        rectangle<false>(request, image, n, v0, v1, u0, u1);
 }

@@ -113,6 +113,24 @@ ONEWARP_INLINE void dot2(const uint8_t* pixels, int stride, const int32_t* offse
         rgb[c] = w.upper[0] * a[c] + w.upper[1] * a[c + 3] + w.lower[0] * b[c] + w.lower[1] * b[c + 3];
 }
 
+template <int taps>
+struct RowWeights {
+    I w[taps];
+};
+template <int taps>
+ONEWARP_INLINE RowWeights<taps> row_weights(const I* x) {
+    RowWeights<taps> weights;
+    for (int i = 0; i < taps; i++) weights.w[i] = x[i];
+    return weights;
+}
+template <int taps>
+ONEWARP_INLINE void dot_row(const int16_t* line, const int32_t* offset, const RowWeights<taps>& weights, I* rgb) {
+    const int16_t* first = line + *offset / 2;
+    rgb[0] = rgb[1] = rgb[2] = 0;
+    for (int i = 0; i < taps; i++)
+        for (int c = 0; c < 3; c++) rgb[c] += weights.w[i] * first[3 * i + c];
+}
+
 // Three planes to L interleaved pixels.
 ONEWARP_INLINE void interleave(const F* rgb, F* out) { out[0] = rgb[0], out[1] = rgb[1], out[2] = rgb[2]; }
 

@@ -58,7 +58,7 @@ struct Image {
     int height, width, stride;
     bool tight;  // Nothing readable follows the last row, so loads must not be wider than what is wanted.
     double h[9];
-    bool copies;
+    bool copies, straight;
     const float *logit, *hue, *table, *colour, *erase;
     uint8_t* out;
     Prefetcher* prefetcher;

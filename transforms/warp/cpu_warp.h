@@ -24,6 +24,7 @@ namespace onewarp {
 namespace portable {
 #include "cpu_portable.h"
 #include "cpu_kernel.h"
+#include "cpu_straight.h"
 }  // namespace portable
 
 #if defined(__x86_64__)
@@ -31,7 +32,9 @@ namespace portable {
 #pragma GCC target("avx2,fma")
 namespace avx2 {
 #include "cpu_avx2.h"
+#include "cpu_words.h"
 #include "cpu_kernel.h"
+#include "cpu_straight.h"
 }  // namespace avx2
 #pragma GCC pop_options
 
@@ -39,7 +42,9 @@ namespace avx2 {
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")
 namespace avx512 {
 #include "cpu_avx512.h"
+#include "cpu_words.h"
 #include "cpu_kernel.h"
+#include "cpu_straight.h"
 }  // namespace avx512
 #pragma GCC pop_options
 #endif
@@ -137,6 +142,20 @@ inline bool moves_whole_pixels(const double* h, int height, int width) {
     return true;
 }
 
+// Whether rows stay rows and columns stay columns, of an image that is large enough for windows; what lies outside of
+// it is either never seen or is put in its pixels' places.
+inline bool keeps_rows(const Request& request, const Image& image) {
+    const double* h = image.h;
+    if (h[1] != 0 || h[3] != 0 || h[6] != 0 || h[7] != 0 || !(h[8] > 0)) return false;
+    if (image.width < 4 || image.height < 4 || std::fabs(h[0]) > 4 * h[8]) return false;
+    if (request.padding != Padding::colour) return true;
+    const auto inside = [&](double step, double shift, int count, int length) {
+        const double a = (0.5 * step + shift) / h[8], b = ((count - 0.5) * step + shift) / h[8];
+        return std::fmin(a, b) >= 2 && std::fmax(a, b) <= length - 2;
+    };
+    return inside(h[0], h[2], request.width, image.width) && inside(h[4], h[5], request.height, image.height);
+}
+
 // The larger one; a NaN never is.
 inline double larger(double a, double b) { return b > a ? b : a; }
 
@@ -193,6 +212,7 @@ inline Image image_at(const Request& request, int64_t i) {
     const double scale = std::fmax(std::fmax(std::fabs(h[6]), std::fabs(h[7])), std::fabs(h[8]));
     for (int k = 0; k < 9; k++) image.h[k] = scale > 0 ? h[k] / scale : h[k];
     image.copies = moves_whole_pixels(image.h, request.height, request.width);
+    image.straight = keeps_rows(request, image);
     const auto row = [i](const float* all, int64_t length) { return all ? all + i * length : nullptr; };
     image.logit = row(request.logit, 12), image.hue = row(request.hue, 1), image.table = row(request.table, 256);
     image.colour = row(request.colour, 12), image.erase = row(request.erase, request.erase_length);

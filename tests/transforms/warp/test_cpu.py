@@ -76,7 +76,32 @@ def test_hue_table_and_erase(make_case, agrees, isa):
     agrees(byte, byte.run(cpu.warp, isa=isa))
 
 
-@settings(max_examples=40, deadline=None)
+def straightened(case):
+    """Rows stay rows and columns columns; the output's centre lands where it did."""
+    h = case.homography.double()
+    height, width = case.out.size
+    centre = torch.tensor([width / 2, height / 2, 1.0], dtype=torch.float64)
+    step = h.diagonal(dim1=1, dim2=2)[:, :2] * h[:, :2, :2].abs().sum(2)  # flipped where the cosine is negative
+    where = (h @ centre)[:, :2] / (h @ centre)[:, 2:]
+    straight = torch.diag_embed(torch.cat([step, torch.ones(len(h), 1)], 1))
+    straight[:, :2, 2] = where - step * centre[:2]
+    return replace(case, homography=straight.float())
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("antialias", [True, False])
+@pytest.mark.parametrize("padding", PADDINGS, ids=str)
+def test_straight_warps_agree(make_case, agrees, isa, antialias, padding):
+    out = OutSpec((20, 290), padding=padding, antialias=antialias)
+    for seed, lighting in enumerate(["full", "diagonal", "none", "none"]):
+        case = straightened(make_case(seed, 6, (97, 311), out, lighting=lighting))
+        agrees(case, case.run(cpu.warp, isa=isa))
+    inside = torch.tensor([[[0.9, 0, 3], [0, 2.7, 4], [0, 0, 1]], [[-0.95, 0, 300], [0, -1.5, 70], [0, 0, 1]]])
+    case = replace(case, images=case.images[:2], homography=inside, colour=case.colour[:2])
+    agrees(case, case.run(cpu.warp, isa=isa))
+
+
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_any_sizes_agree(make_case, agrees, data):
     side = st.one_of(st.integers(1, 6), st.integers(1, 513))
@@ -91,6 +116,7 @@ def test_any_sizes_agree(make_case, agrees, data):
     )
     lighting = data.draw(st.sampled_from(["full", "diagonal", "none"]))
     case = make_case(data.draw(st.integers(0, 999)), 1, source, out, data.draw(st.booleans()), lighting)
+    case = straightened(case) if data.draw(st.booleans()) else case
     agrees(case, case.run(cpu.warp, isa=data.draw(st.sampled_from(ISAS))))
 
 
@@ -125,7 +151,9 @@ def test_copies_are_exact(isa, antialias):
 def test_a_plain_area_stays_plain(make_case, isa, level):
     case = make_case(1, 3, (50, 60), OutSpec((40, 45)), lighting="none")
     case = replace(case, images=torch.full_like(case.images, level), colour=torch.eye(3, 4).repeat(3, 1, 1))
-    torch.testing.assert_close(case.run(cpu.warp, isa=isa), torch.full((3, 3, 40, 45), level / 255), rtol=1e-6, atol=0)
+    for each in (case, straightened(case)):
+        expected = torch.full((3, 3, 40, 45), level / 255)
+        torch.testing.assert_close(each.run(cpu.warp, isa=isa), expected, rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize("isa", ISAS)
