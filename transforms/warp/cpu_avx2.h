@@ -39,6 +39,7 @@ ONEWARP_INLINE M both(M a, M b) { return _mm256_and_ps(a, b); }
 ONEWARP_INLINE bool all(M m) { return _mm256_movemask_ps(m) == 0xFF; }
 ONEWARP_INLINE F select(M m, F a, F b) { return _mm256_blendv_ps(b, a, m); }
 ONEWARP_INLINE I selecti(M m, I a, I b) { return ints(_mm256_blendv_epi8(bits(b), bits(a), _mm256_castps_si256(m))); }
+ONEWARP_INLINE F after(F a) { return _mm256_permutevar8x32_ps(a, _mm256_setr_epi32(1, 2, 3, 4, 5, 6, 7, 7)); }
 ONEWARP_INLINE F gather(const float* table, I index) { return _mm256_i32gather_ps(table, bits(index), 4); }
 
 ONEWARP_INLINE void split(F x, F& mantissa, F& exponent) {
@@ -71,6 +72,7 @@ ONEWARP_INLINE V spread(V a) {
 ONEWARP_INLINE V add16(V a, V b) { return _mm256_add_epi16(a, b); }
 ONEWARP_INLINE V subtract16(V a, V b) { return _mm256_sub_epi16(a, b); }
 ONEWARP_INLINE V product16(V a, V b) { return _mm256_mulhrs_epi16(a, b); }
+ONEWARP_INLINE I pairs(V a, V b) { return ints(_mm256_madd_epi16(a, b)); }
 ONEWARP_INLINE I add_pairs(I sum, V a, V b) { return sum + ints(_mm256_madd_epi16(a, b)); }
 
 ONEWARP_INLINE V two(__m128i a, __m128i b) { return _mm256_inserti128_si256(_mm256_castsi128_si256(a), b, 1); }

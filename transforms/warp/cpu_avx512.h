@@ -39,6 +39,9 @@ ONEWARP_INLINE M both(M a, M b) { return a & b; }
 ONEWARP_INLINE bool all(M m) { return m == 0xFFFF; }
 ONEWARP_INLINE F select(M m, F a, F b) { return _mm512_mask_blend_ps(m, b, a); }
 ONEWARP_INLINE I selecti(M m, I a, I b) { return ints(_mm512_mask_blend_epi32(m, bits(b), bits(a))); }
+ONEWARP_INLINE F after(F a) {
+    return _mm512_permutexvar_ps(_mm512_setr_epi32(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 15), a);
+}
 ONEWARP_INLINE F gather(const float* table, I index) { return _mm512_i32gather_ps(bits(index), table, 4); }
 
 ONEWARP_INLINE void split(F x, F& mantissa, F& exponent) {
@@ -67,6 +70,7 @@ ONEWARP_INLINE V spread(V a) {
 ONEWARP_INLINE V add16(V a, V b) { return _mm512_add_epi16(a, b); }
 ONEWARP_INLINE V subtract16(V a, V b) { return _mm512_sub_epi16(a, b); }
 ONEWARP_INLINE V product16(V a, V b) { return _mm512_mulhrs_epi16(a, b); }
+ONEWARP_INLINE I pairs(V a, V b) { return ints(_mm512_madd_epi16(a, b)); }
 ONEWARP_INLINE I add_pairs(I sum, V a, V b) { return ints(_mm512_dpwssd_epi32(bits(sum), a, b)); }
 
 ONEWARP_INLINE V four(__m128i a, __m128i b, __m128i c, __m128i d) {

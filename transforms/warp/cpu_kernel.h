@@ -85,26 +85,40 @@ ONEWARP_INLINE Position positions(const Geometry& G, const Row& row, F u, F du, 
     return p;
 }
 
-// Filters at every kEvery-th pixel of a stretch of a row, one in each lane, and the way from each to the next: within a
-// tile where w changes little, those between them are linear to a thousandth.
-constexpr int kEvery = 16, kStretch = L > 1 ? (L - 1) * kEvery / 64 * 64 : 64;
+// Filters at every kEvery-th pixel of a stretch of a row, one in each lane, with their first differences and half their
+// second: in between, they are quadratic.
+constexpr int kEvery = 16, kStretch = L > 1 ? (L - 2) * kEvery : 64;
+// Third differences are less than this, in sum: sixteen times what quadratics may be wrong by.
+constexpr float kBend = 4e-3f;
+// At the largest footprint, from where on filters change no more.
+constexpr float kLeastR = 0.26f - 0.046f * 4;
 struct Knots {
-    alignas(64) float at[4][L], step[4][L];
+    alignas(64) float at[4][L], step[4][L], bend[4][L];
 };
-inline void tie(Knots& knots, const Geometry& G, const Row& row, int u) {
+// Whether filters are smooth enough for that, in the `length` pixels from u on.
+inline bool tie(Knots& knots, const Geometry& G, const Row& row, int u, int length) {
     const F there = fma(lanes(), set(kEvery), set(static_cast<float>(u)));
     const Position p = positions<true>(G, row, there, set(1), set(1));
-    const F all[4] = {p.across.r, p.across.p, p.down.r, p.down.p};
+    const F filters[4] = {p.across.r, p.across.p, p.down.r, p.down.p};
+    F rough = set(0);
     for (int i = 0; i < 4; i++) {
-        store(knots.at[i], all[i]);
-        for (int k = 0; k + 1 < L; k++) knots.step[i][k] = knots.at[i][k + 1] - knots.at[i][k];
+        const F step = after(filters[i]) - filters[i], bend = after(step) - step;
+        rough = rough + abs(after(bend) - bend);
+        store(knots.at[i], filters[i]), store(knots.step[i], fma(bend, set(-0.5f), step));
+        store(knots.bend[i], bend * set(0.5f));
     }
+    const M narrow = less(set(kLeastR * 1.001f), min(p.across.r, p.down.r));
+    const int last = (length - 1) / kEvery;  // Whose third difference needs one more knot.
+    const M unused = less(set(static_cast<float>(last > 1 ? last - 1 : 0)), lanes());
+    return all(less(select(unused, set(0), select(narrow, rough, set(1))), set(kBend)));
 }
 // Those of the vector that begins `along` pixels after the first knot.
 ONEWARP_INLINE void untie(const Knots& knots, int along, Position& p) {
     const int k = along / kEvery;
     const F part = fma(lanes(), set(1.f / kEvery), set((along % kEvery + 0.5f) / kEvery));
-    const auto between = [&](int i) { return fma(set(knots.step[i][k]), part, set(knots.at[i][k])); };
+    const auto between = [&](int i) {
+        return fma(fma(set(knots.bend[i][k]), part, set(knots.step[i][k])), part, set(knots.at[i][k]));
+    };
     p.across = {between(0), between(1)}, p.down = {between(2), between(3)};
 }
 
@@ -192,8 +206,12 @@ inline void sample_anywhere(const Geometry& G, const Position& p, bool is_near, 
     const F x0 = floor(x), y0 = floor(y), fx = x - x0, fy = y - y0, none = set(0);
     F wx[4] = {none, set(1) - fx, fx, none}, wy[4] = {none, set(1) - fy, fy, none};
     if (antialias) all_taps(fx, p.across, wx), all_taps(fy, p.down, wy);
-    const I column = fold<4>(truncate(x0) - seti(1), image.width, G.padding, wx);
-    const I line = fold<4>(truncate(y0) - seti(1), image.height, G.padding, wy);
+    // An edge is crossed along one axis, as a rule.
+    const bool in_x = all(both(less_equal(set(1), x), less(x, G.width - set(2))));
+    const bool in_y = all(both(less_equal(set(1), y), less(y, G.height - set(2))));
+    I column = truncate(x0) - seti(1), line = truncate(y0) - seti(1);
+    if (!in_x) column = fold<4>(column, image.width, G.padding, wx);
+    if (!in_y) line = fold<4>(line, image.height, G.padding, wy);
     I sum[3];
     const Weights4 w = weights4(wx, wy);  // Rounded, and of padding there may be less than one of them.
     alignas(64) int32_t offset[L];
@@ -485,18 +503,23 @@ template <bool antialias>
 inline void rectangle(const Request& request, const Image& image, const Division& n, int v0, int v1, int u0, int u1) {
     const Geometry G = geometry_of(request, image, antialias);
     const Colour C = colour_of(request, image);
-    const bool small = image.width < 4 || image.height < 4, knotted = antialias && L > 1 && n.smooth && !small;
+    const bool small = image.width < 4 || image.height < 4,
+               knotted = antialias && L > 1 && n.u * n.v == 1 && !n.precise && !small;
     Knots knots;
+    bool tied = false;
     for (int v = v0; v < v1; v++) {
         const Row row = row_at(image, v + 0.5);
         look_ahead(request, image, v);
-        for (int left = u0; left < u1; left += kTogether * L) {
+        for (int left = u0, right, from = u0, to = u0; left < u1; left = right) {
+            if (left == to) {
+                from = to, to = antialias && from + kStretch < u1 ? from + kStretch : u1;
+                if (knotted) tied = tie(knots, G, row, from, to - from);
+            }
             F together[kTogether][3];
-            const int along = (left - u0) % kStretch;
-            if (knotted && !along) tie(knots, G, row, left);
-            const int right = left + kTogether * L < u1 ? left + kTogether * L : u1;
+            right = left + kTogether * L < to ? left + kTogether * L : to;
             const int vectors = (right - left + L - 1) / L;
-            if (!small) sample_row<antialias>(G, n, row, v, left, vectors, knotted ? &knots : nullptr, along, together);
+            if (!small)
+                sample_row<antialias>(G, n, row, v, left, vectors, tied ? &knots : nullptr, left - from, together);
             for (int u = left; u < right; u += L) {
                 F* rgb = together[(u - left) / L];
                 const int count = right - u < L ? right - u : L;

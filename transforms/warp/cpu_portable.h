@@ -33,6 +33,7 @@ ONEWARP_INLINE M both(M a, M b) { return a && b; }
 ONEWARP_INLINE bool all(M m) { return m; }
 ONEWARP_INLINE F select(M m, F a, F b) { return m ? a : b; }
 ONEWARP_INLINE I selecti(M m, I a, I b) { return m ? a : b; }
+ONEWARP_INLINE F after(F a) { return a; }
 ONEWARP_INLINE F gather(const float* table, I index) { return table[index]; }
 
 // x = mantissa * 2^exponent with mantissa in [1, 2), for positive normal x.

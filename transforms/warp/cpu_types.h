@@ -66,17 +66,14 @@ struct Image {
 
 // Sides of the output tiles that share a division into sub-pixels, and its limits: see README.md.
 constexpr int kTile = 32;
-constexpr double kOneSample = 3.0, kSkew = 2.0, kSubpixel = 2.0, kMost = 8.0, kWhole = 1.0 / 1024, kSmooth = 1.05;
+constexpr double kOneSample = 3.0, kSkew = 2.0, kSubpixel = 2.0, kMost = 8.0, kWhole = 1.0 / 1024;
 
 // How the pixels of a tile are sampled.
 struct Division {
     int u = 1, v = 1;
     // float32 would lose the position: w cancels, is not positive somewhere, or coordinates are huge.
     bool precise = false;
-    bool smooth = false;  // One sample a pixel, and footprints that change so little that some stand for all.
-    bool operator==(const Division& o) const {
-        return u == o.u && v == o.v && precise == o.precise && smooth == o.smooth;
-    }
+    bool operator==(const Division& o) const { return u == o.u && v == o.v && precise == o.precise; }
 };
 
 }  // namespace onewarp

@@ -159,14 +159,6 @@ inline bool keeps_rows(const Request& request, const Image& image) {
 // The larger one; a NaN never is.
 inline double larger(double a, double b) { return b > a ? b : a; }
 
-// Whether w changes little over a whole tile from u on, even if the frame cuts some of it off.
-inline bool is_smooth(const double* h, int u, int v0, int v1) {
-    const double left = h[6] * u + h[8], right = left + h[6] * kTile;
-    const double w[4] = {left + h[7] * v0, left + h[7] * v1, right + h[7] * v0, right + h[7] * v1};
-    const double least = -larger(larger(-w[0], -w[1]), larger(-w[2], -w[3]));
-    return least > 0 && larger(larger(w[0], w[1]), larger(w[2], w[3])) <= kSmooth * least;
-}
-
 // How the pixels of the tile [u0, u1] x [v0, v1] are sampled.
 inline Division division(const Request& request, const Image& image, int u0, int u1, int v0, int v1) {
     const double* h = image.h;
@@ -197,7 +189,6 @@ inline Division division(const Request& request, const Image& image, int u0, int
         };
         n.u = parts(square_u), n.v = parts(square_v);
     }
-    n.smooth = n.u * n.v == 1 && !n.precise && is_smooth(h, u0, v0, v1);
     return n;
 }
 

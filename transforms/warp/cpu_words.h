@@ -77,7 +77,7 @@ ONEWARP_INLINE Weights2 weights2(F fx, F fy) {
 template <int k, bool tight>
 ONEWARP_INLINE I dot2_of(const uint8_t* pixels, int stride, const int32_t* offset, const Weights2& w) {
     const V square = squares<k, tight>(pixels, stride, offset);
-    const I upper = add_pairs(seti(0), pixels01(square), spread<k>(w.upper));
+    const I upper = pairs(pixels01(square), spread<k>(w.upper));
     return add_pairs(upper, pick(square, 8, -1, 11, -1, 9, -1, 12, -1, 10, -1, 13, -1), spread<k>(w.lower));
 }
 template <bool tight>
