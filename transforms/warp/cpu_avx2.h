@@ -69,6 +69,14 @@ template <int k>
 ONEWARP_INLINE V spread(V a) {
     return _mm256_shuffle_epi32(a, k * 0x55);
 }
+template <int by>
+ONEWARP_INLINE V shift16(V a) {
+    return _mm256_slli_epi16(a, by);
+}
+ONEWARP_INLINE V widen(const uint8_t* p) {
+    return _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+ONEWARP_INLINE void store16(int16_t* p, V a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a); }
 ONEWARP_INLINE V add16(V a, V b) { return _mm256_add_epi16(a, b); }
 ONEWARP_INLINE V subtract16(V a, V b) { return _mm256_sub_epi16(a, b); }
 ONEWARP_INLINE V product16(V a, V b) { return _mm256_mulhrs_epi16(a, b); }

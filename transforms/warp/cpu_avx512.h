@@ -67,6 +67,14 @@ template <int k>
 ONEWARP_INLINE V spread(V a) {
     return _mm512_shuffle_epi32(a, static_cast<_MM_PERM_ENUM>(k * 0x55));
 }
+template <int by>
+ONEWARP_INLINE V shift16(V a) {
+    return _mm512_slli_epi16(a, by);
+}
+ONEWARP_INLINE V widen(const uint8_t* p) {
+    return _mm512_cvtepu8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
+ONEWARP_INLINE void store16(int16_t* p, V a) { _mm512_storeu_si512(p, a); }
 ONEWARP_INLINE V add16(V a, V b) { return _mm512_add_epi16(a, b); }
 ONEWARP_INLINE V subtract16(V a, V b) { return _mm512_sub_epi16(a, b); }
 ONEWARP_INLINE V product16(V a, V b) { return _mm512_mulhrs_epi16(a, b); }

@@ -132,6 +132,11 @@ ONEWARP_INLINE void dot_row(const int16_t* line, const int32_t* offset, const Ro
         for (int c = 0; c < 3; c++) rgb[c] += weights.w[i] * first[3 * i + c];
 }
 
+template <int taps>
+ONEWARP_INLINE int blend_vectors(const uint8_t*, int, const int16_t*, int, int16_t*) {
+    return 0;
+}
+
 // Three planes to L interleaved pixels.
 ONEWARP_INLINE void interleave(const F* rgb, F* out) { out[0] = rgb[0], out[1] = rgb[1], out[2] = rgb[2]; }
 

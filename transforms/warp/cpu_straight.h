@@ -41,7 +41,7 @@ inline I windows_along(const Axis& axis, F u, I* weights) {
 template <int taps>
 inline void blend_rows(const uint8_t* first, int stride, const int16_t* weights, int count, int16_t* out) {
     constexpr int middle = taps / 2 - 1;
-    for (int i = 0; i < count; i++) {
+    for (int i = blend_vectors<taps>(first, stride, weights, count, out); i < count; i++) {
         const int16_t here = first[middle * stride + i];
         int16_t sum = static_cast<int16_t>(here * kFiner);
         for (int j = 0; j < taps; j++) {

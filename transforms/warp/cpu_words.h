@@ -118,3 +118,23 @@ ONEWARP_INLINE void dot_row(const int16_t* line, const int32_t* offset, const Ro
                     dot_row_of<2>(line, offset, weights), dot_row_of<3>(line, offset, weights)};
     planes(a, rgb);
 }
+
+// Rows of bytes blended into one of words, as many as fit into whole vectors; returns how many. See cpu_straight.h.
+template <int taps>
+ONEWARP_INLINE int blend_vectors(const uint8_t* first, int stride, const int16_t* weights, int count, int16_t* out) {
+    constexpr int middle = taps / 2 - 1;
+    V w[taps];
+    for (int j = 0; j < taps; j++) w[j] = beside(seti(weights[j]), seti(weights[j]));
+    int i = 0;
+    for (; i + 2 * L <= count; i += 2 * L) {
+        const V here = widen(first + middle * stride + i);
+        V sum = shift16<6>(here);
+        for (int j = 0; j < taps; j++) {
+            if (j == middle) continue;
+            const V difference = subtract16(widen(first + j * stride + i), here);
+            sum = add16(sum, product16(shift16<7>(difference), w[j]));
+        }
+        store16(out + i, sum);
+    }
+    return i;
+}
