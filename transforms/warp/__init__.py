@@ -14,7 +14,15 @@ from torch import Tensor
 from ...errors import WarpError
 from ..types import Packed
 from . import reference
-from .checks import check_colour, check_homography, check_images, check_masks, check_outspec
+from .checks import (
+    check_colour,
+    check_homography,
+    check_images,
+    check_invertible,
+    check_masks,
+    check_outspec,
+    check_parameter,
+)
 from .outspec import OutSpec
 
 __all__ = ["Backend", "OutSpec", "backends", "validity", "warp", "warp_mask"]
@@ -92,9 +100,11 @@ def warp(
     """
     check_outspec(out)
     count, device = check_images(images)
-    check_homography(homography, count, device)
+    check_parameter("homography", homography, [(count, 3, 3)], device)
     check_colour(count, device, logit, colour, hue, table, erase)
     module = reference if backend == "reference" else _chosen(images, device, out, backend)
+    if module is reference:  # The others see to it by themselves.
+        check_invertible(homography)
     result: Tensor = module.warp(images, homography, logit, colour, out, hue=hue, table=table, erase=erase)
     return result
 

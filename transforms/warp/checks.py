@@ -55,7 +55,12 @@ def _check_packed(images: Packed) -> None:
 def check_homography(homography: Tensor, count: int, device: torch.device) -> None:
     """`WarpError` unless these are `count` homographies with inverses."""
     check_parameter("homography", homography, [(count, 3, 3)], device)
-    if device.type != "cpu" or not count:
+    check_invertible(homography)
+
+
+def check_invertible(homography: Tensor) -> None:
+    """`WarpError` unless homographies `[N, 3, 3]` in host memory have inverses; `check` of cpu_warp.h says the same."""
+    if homography.device.type != "cpu" or not len(homography):
         return  # As above: a NaN there is no positive w, so the kernel makes it fill.
     rows = homography.detach().numpy().astype(np.float64)
     a, b, c = rows[:, 0], rows[:, 1], rows[:, 2]

@@ -11,6 +11,7 @@ from ...errors import WarpError
 from ..buffers import Buffers
 from ..types import Packed
 from . import threads
+from .checks import check_invertible
 from .outspec import OutSpec
 
 try:
@@ -107,6 +108,7 @@ def warp(
             isa=isa or os.environ.get(INSTRUCTION_SET),
         )
     except ValueError as error:
+        check_invertible(homography)
         raise WarpError(str(error)) from None
     return result
 

@@ -49,6 +49,8 @@ namespace avx512 {
 #pragma GCC pop_options
 #endif
 
+constexpr double kLeastDeterminant = 1e-14;
+
 using Kernel = void (*)(const Request&, const Image&, const Division&, int, int, int, int);
 
 struct InstructionSet {
@@ -89,6 +91,14 @@ Refusal refuse(const char* format, Values... values) {
     return refusal;
 }
 
+// As in checks.py: the determinant beside the lengths of the rows. False where something is not finite.
+inline bool has_inverse(const float* h) {
+    const double a = h[0], b = h[1], c = h[2], d = h[3], e = h[4], f = h[5], g = h[6], k = h[7], m = h[8];
+    const double volume = std::fabs(a * (e * m - f * k) + b * (f * g - d * m) + c * (d * k - e * g));
+    const double lengths = (a * a + b * b + c * c) * (d * d + e * e + f * f) * (g * g + k * k + m * m);
+    return volume > kLeastDeterminant * std::sqrt(lengths);
+}
+
 inline Refusal check(const Request& q) {
     if (q.count < 0 || q.total < 0) return refuse("count and total must not be negative");
     if (q.height < 1 || q.width < 1)
@@ -107,9 +117,8 @@ inline Refusal check(const Request& q) {
         if (offset < 0 || offset > q.total || height * width * 3 > q.total - offset)
             return refuse("image %lld must lie within the %lld bytes of data, but it begins at %lld", row,
                           static_cast<long long>(q.total), static_cast<long long>(offset));
-        for (int k = 0; k < 9; k++)
-            if (!std::isfinite(q.homography[9 * i + k]))
-                return refuse("homography must be finite, but row %lld is not", row);
+        if (!has_inverse(q.homography + 9 * i))
+            return refuse("homography must have an inverse, but row %lld has none", row);
     }
     return {};
 }
