@@ -260,6 +260,8 @@ def _keep_what_there_is(image: ImageFile.ImageFile) -> bool:
 
 
 def _orientation(image: Image.Image) -> int:
+    if image.format == "JPEG" and not image.info.keys() & {"exif", "xmp", "XML:com.adobe.xmp"}:
+        return 1  # Told from what there is to tell it from, since Pillow takes its time to find nothing.
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # a broken EXIF block says nothing about the pixels

@@ -1,5 +1,6 @@
 """Presizing: a decoded picture to the size that the cache keeps, and the matrix back to the file's own pixels."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +10,14 @@ import torch
 from ..errors import UsageError
 from .decoding import Decoded, Matrix, Pixels
 from .orientation import flips, swaps_axes, turn, upright_to_file
+
+Bilinear = Callable[[Pixels, tuple[float, float, float, float], tuple[int, int]], Pixels]
+
+bilinear: Bilinear | None
+try:
+    from .warp.cpu import bilinear
+except ImportError:  # Not compiled: torch does it, in twice the time.
+    bilinear = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +101,9 @@ def _centred(length: float, side: float, flipped: bool) -> int:
 def _resample(picture: Decoded, region: tuple[int, int, float, float], size: tuple[int, int]) -> Pixels:
     """`region` (top, left, height, width) of the pixels at `size`."""
     top, left, tall, wide = region
+    if bilinear and size[0] >= tall and size[1] >= wide and not picture.profile:
+        # Where nothing is reduced the triangle is this; at its edges a region sees its neighbours.
+        return bilinear(np.ascontiguousarray(picture.raw), region, size)
     part = picture.part(top, left, int(np.ceil(tall)), int(np.ceil(wide)))
     if size[0] == tall and size[1] == wide:
         return part

@@ -12,7 +12,7 @@ from PIL import features
 
 from ...errors import UsageError
 from ...transforms.decoding import Decoding
-from ...transforms.resizing import Sizing
+from ...transforms.resizing import Sizing, bilinear
 from ..spec import register
 from .encodings import ENCODINGS, Encoding
 
@@ -71,6 +71,7 @@ def decoder_build() -> dict[str, str]:
         "littlecms": features.version("littlecms2") or "none, colour profiles are left out of account",
         "simplejpeg": simplejpeg.__version__,
         "torch": torch.__version__.split("+")[0],
+        "enlarging": "torch" if bilinear is None else "onewarp",
     }
 
 

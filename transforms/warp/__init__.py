@@ -116,7 +116,12 @@ def _chosen(images: Tensor | Packed, device: torch.device, out: OutSpec, backend
     if backend is None:
         if floating or out.dtype == torch.float64 or device.type not in ("cpu", "cuda"):
             return reference
-        return _module(native) if _native(native).available else reference
+        if native == "gpu" and not _native("gpu").available:
+            return reference
+        try:
+            return _module(native)
+        except ImportError:
+            return reference
     if backend not in ("gpu", "cpu"):
         raise WarpError(f"backend must be 'gpu', 'cpu', 'reference' or None, but got {backend!r}")
     if floating or out.dtype == torch.float64:

@@ -118,6 +118,19 @@ ONEWARP_INLINE void planes(const I* a, I* rgb) {
     rgb[2] = ints(_mm256_unpacklo_epi64(t2, t3));
 }
 
+ONEWARP_INLINE V pack(I a, I b, I c, I d) {
+    return _mm256_packus_epi16(_mm256_packs_epi32(bits(a), bits(b)), _mm256_packs_epi32(bits(c), bits(d)));
+}
+ONEWARP_INLINE void put_pixels(uint8_t* p, V twelves, int count) {
+    alignas(32) uint8_t pixels[32];
+    const __m256i dwords = _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 7, 7);
+    _mm256_store_si256(reinterpret_cast<__m256i*>(pixels), _mm256_permutevar8x32_epi32(twelves, dwords));
+    if (count == L)
+        __builtin_memcpy(p, pixels, 3 * L);
+    else
+        __builtin_memcpy(p, pixels, 3 * count);
+}
+
 ONEWARP_INLINE void interleave(const F* rgb, F* out) {
     alignas(32) float plane[3][L], mixed[3 * L];
     for (int c = 0; c < 3; c++) store(plane[c], rgb[c]);

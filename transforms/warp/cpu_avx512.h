@@ -121,6 +121,16 @@ ONEWARP_INLINE void planes(const I* a, I* rgb) {
     rgb[2] = ints(_mm512_unpacklo_epi64(t2, t3));
 }
 
+// Numbers to bytes: of four pixels, one from each vector, in each 128 bits.
+ONEWARP_INLINE V pack(I a, I b, I c, I d) {
+    return _mm512_packus_epi16(_mm512_packs_epi32(bits(a), bits(b)), _mm512_packs_epi32(bits(c), bits(d)));
+}
+// The first 12 bytes of each 128 bits, as many as `count` pixels have.
+ONEWARP_INLINE void put_pixels(uint8_t* p, V twelves, int count) {
+    const __m512i dwords = _mm512_setr_epi32(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 15, 15, 15, 15);
+    _mm512_mask_storeu_epi8(p, (1ull << 3 * count) - 1, _mm512_permutexvar_epi32(dwords, twelves));
+}
+
 ONEWARP_INLINE void interleave(const F* rgb, F* out) {
     // Lane i of part p is number 16 p + i of r0 g0 b0 r1 ..: channel (16 p + i) % 3 of pixel (16 p + i) / 3.
     alignas(64) static const int32_t red_green[3][16] = {{0, 16, 0, 1, 17, 0, 2, 18, 0, 3, 19, 0, 4, 20, 0, 5},
@@ -146,6 +156,9 @@ ONEWARP_INLINE void put(uint16_t* p, F x, int count) {
     _mm256_mask_storeu_epi16(p, first(count), _mm512_cvtepi32_epi16(r));
 }
 ONEWARP_INLINE void put(uint8_t* p, F x, int count) {
-    const __m512i r = _mm512_cvtps_epi32(min(max(x, set(0)), set(255)));
-    _mm_mask_storeu_epi8(p, first(count), _mm512_cvtepi32_epi8(r));
+    // Stored by themselves: a narrowing store, above all one with a mask, takes ten times as long.
+    __m128i bytes = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(min(max(x, set(0)), set(255))));
+    asm("" : "+x"(bytes));
+    if (count == L) return _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
+    _mm_mask_storeu_epi8(p, first(count), bytes);
 }

@@ -132,6 +132,16 @@ ONEWARP_INLINE void dot_row(const int16_t* line, const int32_t* offset, const Ro
         for (int c = 0; c < 3; c++) rgb[c] += weights.w[i] * first[3 * i + c];
 }
 
+template <int taps, int shift>
+ONEWARP_INLINE void put_row(const int16_t* line, const int32_t* offset, const RowWeights<taps>& weights, int,
+                            uint8_t* out) {
+    I sum[3];
+    dot_row(line, offset, weights, sum);
+    for (int c = 0; c < 3; c++) {
+        const I byte = (sum[c] + (1 << (shift - 1))) >> shift;
+        out[c] = static_cast<uint8_t>(byte < 0 ? 0 : byte > 255 ? 255 : byte);
+    }
+}
 template <int taps>
 ONEWARP_INLINE int blend_vectors(const uint8_t*, int, const int16_t*, int, int16_t*) {
     return 0;

@@ -5,8 +5,8 @@
 
 // How many columns are worked on at once, and how much wider they may be in the source.
 constexpr int kColumns = 256, kWidest = 4;
-// Blended rows have 6 bits more than grey levels have.
-constexpr int kFiner = 64;
+// Blended rows have 6 bits more than grey levels have, what is made of them the 13 of the weights too.
+constexpr int kFiner = 64, kFinerBits = 6 + 13;
 
 // One direction: the source position of output position u is step u + shift, and all pixels have the same filter.
 struct Axis {
@@ -85,11 +85,18 @@ inline void see(Columns<taps>& columns, const Axis& axis, int u0, int u1) {
         for (int& offset : columns.several[(u - u0) / L].offset) offset = 2 * (3 * offset - columns.start);
 }
 
+// Whether bytes leave as they are sampled.
+inline bool is_bare(const Request& request, const Image& image, const Colour& C) {
+    return request.number == Number::uint8 && request.channels_last && !C.has_logit && !C.hue && !C.table &&
+           !image.erase && is_identity(image.colour);
+}
+
 template <bool antialias>
 inline void straight(const Request& request, const Image& image, const Division& n, int v0, int v1, int u0, int u1) {
     constexpr int taps = antialias ? 4 : 2;
     const double* h = image.h;
     const Colour C = colour_of(request, image);
+    const bool bare = is_bare(request, image, C);
     const Axis along = axis_of(h[0], h[2], h[8], image.width, request.padding);
     const Axis down = axis_of(h[4], h[5], h[8], image.height, request.padding);
     for (int left = u0; left < u1; left += kColumns) {
@@ -114,11 +121,17 @@ inline void straight(const Request& request, const Image& image, const Division&
             for (int u = left; u < right; u += L) {
                 image.prefetcher->advance(kLinesPerVector);
                 const auto& here = columns.several[(u - left) / L];
+                const int count = right - u < L ? right - u : L;
+                if (bare) {
+                    uint8_t* out = image.out + 3 * (static_cast<int64_t>(v) * request.width + u);
+                    put_row<taps, kFinerBits>(line, here.offset, here.weights, count, out);
+                    continue;
+                }
                 I sum[3];
                 F rgb[3];
                 dot_row<taps>(line, here.offset, here.weights, sum);
                 for (int c = 0; c < 3; c++) rgb[c] = real(sum[c]) * set(kLevel / (kFiner * kOne4));
-                finish<antialias>(request, image, C, n, v, u, right - u < L ? right - u : L, rgb);
+                finish<antialias>(request, image, C, n, v, u, count, rgb);
             }
         }
     }

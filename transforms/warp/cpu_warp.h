@@ -257,7 +257,7 @@ inline void warp_band(const Request& request, Kernel kernel, const Image& image,
 // Threads take images, or bands of them where there are few, until none is left.
 inline void work(const Request& request, Kernel kernel, std::atomic<int64_t>& next) {
     const int64_t bands = (request.height + kTile - 1) / kTile,
-                  together = request.count < 4 * request.threads ? 1 : bands;
+                  together = request.threads > 1 && request.count < 4 * request.threads ? 1 : bands;
     for (int64_t job; (job = next.fetch_add(together)) < request.count * bands;) {
         Image image = image_at(request, job / bands);
         Prefetcher prefetcher = prefetcher_of(request, image);

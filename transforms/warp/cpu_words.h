@@ -118,6 +118,16 @@ ONEWARP_INLINE void dot_row(const int16_t* line, const int32_t* offset, const Ro
                     dot_row_of<2>(line, offset, weights), dot_row_of<3>(line, offset, weights)};
     planes(a, rgb);
 }
+// The same as bytes, red, green and blue by turns: `count` pixels, of sums that are `shift` bits finer.
+template <int taps, int shift>
+ONEWARP_INLINE void put_row(const int16_t* line, const int32_t* offset, const RowWeights<taps>& weights, int count,
+                            uint8_t* out) {
+    const I half = seti(1 << (shift - 1));
+    const V four = pack(
+        (dot_row_of<0>(line, offset, weights) + half) >> shift, (dot_row_of<1>(line, offset, weights) + half) >> shift,
+        (dot_row_of<2>(line, offset, weights) + half) >> shift, (dot_row_of<3>(line, offset, weights) + half) >> shift);
+    put_pixels(out, pick(four, 0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14), count);
+}
 
 // Rows of bytes blended into one of words, as many as fit into whole vectors; returns how many. See cpu_straight.h.
 template <int taps>
