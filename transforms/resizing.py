@@ -63,7 +63,8 @@ def resize(picture: Decoded, sizing: Sizing) -> tuple[Pixels, Matrix]:
     """The picture upright at its size, `uint8[h, w, 3]` contiguous, and the matrix from its pixels to the file's.
 
     The matrix is `float64[3, 3]` on continuous pixels. Antialiased by torch's triangle filter on bytes, as wide as the
-    reduction. The picture is turned last, when it is small.
+    reduction, or where nothing is reduced by a plain warp, which is the same in half of the time. The picture is turned
+    last, when it is small.
     """
     swap = swaps_axes(picture.orientation)
     size = picture.size[::-1] if swap else picture.size
