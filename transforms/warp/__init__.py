@@ -62,6 +62,14 @@ def _module(name: str) -> Any:
     return importlib.import_module(f".{name}", __name__)
 
 
+def _compiled() -> Any | None:
+    """The module in C++, if it was built."""
+    try:
+        return _module("cpu")
+    except ImportError:
+        return None
+
+
 def warp(
     images: Tensor | Packed,
     homography: Tensor,
@@ -116,12 +124,9 @@ def _chosen(images: Tensor | Packed, device: torch.device, out: OutSpec, backend
     if backend is None:
         if floating or out.dtype == torch.float64 or device.type not in ("cpu", "cuda"):
             return reference
-        if native == "gpu" and not _native("gpu").available:
-            return reference
-        try:
-            return _module(native)
-        except ImportError:
-            return reference
+        if native == "cpu":
+            return _compiled() or reference
+        return _module("gpu") if _native("gpu").available else reference
     if backend not in ("gpu", "cpu"):
         raise WarpError(f"backend must be 'gpu', 'cpu', 'reference' or None, but got {backend!r}")
     if floating or out.dtype == torch.float64:
@@ -158,7 +163,9 @@ def warp_mask(
     check_homography(homography, count, device)
     if mode not in ("nearest", "majority"):
         raise WarpError(f"mode must be 'nearest' or 'majority', but got {mode!r}")
-    return reference.warp_mask(masks, homography, out, fill, mode == "majority")
+    native = _compiled() if device.type == "cpu" and count else None
+    done = native and native.warp_mask(masks, homography, out, fill, mode == "majority")
+    return reference.warp_mask(masks, homography, out, fill, mode == "majority") if done is None else done
 
 
 def validity(images: Tensor | Packed, homography: Tensor, out: OutSpec) -> Tensor:
@@ -172,4 +179,5 @@ def validity(images: Tensor | Packed, homography: Tensor, out: OutSpec) -> Tenso
     count, device = check_images(images)
     check_homography(homography, count, device)
     sizes = images.sizes if isinstance(images, Packed) else homography.new_tensor(images.shape[1:3]).expand(count, 2)
-    return reference.validity(sizes, homography, out.size)
+    native = _compiled() if device.type == "cpu" else None
+    return native.validity(sizes, homography, out) if native else reference.validity(sizes, homography, out.size)

@@ -5,6 +5,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "cpu_masks.h"
 #include "cpu_philox.h"
 #include "cpu_warp.h"
 
@@ -66,6 +67,34 @@ PyObject* warp(PyObject*, PyObject* args, PyObject* keywords) {
     Py_RETURN_NONE;
 }
 
+PyObject* masks(PyObject*, PyObject* args, PyObject* keywords) {
+    static const char* names[] = {"masks", "sizes",   "count", "homography", "out",     "height", "width",
+                                  "label", "padding", "fill",  "votes",      "threads", nullptr};
+    Address addresses, sizes, homography, out;
+    long long count, fill;
+    int height, width, label, padding, votes, threads;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "$KKLKKiiiiLpi:masks", const_cast<char**>(names), &addresses,
+                                     &sizes, &count, &homography, &out, &height, &width, &label, &padding, &fill,
+                                     &votes, &threads))
+        return nullptr;
+    const onewarp::MaskRequest request = {at<const int64_t>(addresses),
+                                          at<const int32_t>(sizes),
+                                          count,
+                                          at<const float>(homography),
+                                          at<void>(out),
+                                          height,
+                                          width,
+                                          static_cast<onewarp::Label>(label),
+                                          static_cast<onewarp::Padding>(padding),
+                                          fill,
+                                          votes != 0,
+                                          threads};
+    Py_BEGIN_ALLOW_THREADS;
+    onewarp::warp_masks(request);
+    Py_END_ALLOW_THREADS;
+    Py_RETURN_NONE;
+}
+
 PyObject* philox(PyObject*, PyObject* args) {
     Address counters, out;
     long long count;
@@ -89,6 +118,8 @@ PyObject* instruction_sets(PyObject*, PyObject*) {
 PyMethodDef methods[] = {
     {"warp", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(warp)), METH_VARARGS | METH_KEYWORDS,
      "Warp a batch given by addresses; ValueError says why it cannot be done."},
+    {"masks", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(masks)), METH_VARARGS | METH_KEYWORDS,
+     "Warp label masks given by addresses, or, without any, see which pixels show the source."},
     {"philox", philox, METH_VARARGS, "philox(counters, count, key word, key word, out): Philox4x32-10, by addresses."},
     {"instruction_sets", instruction_sets, METH_NOARGS, "The instruction sets that this machine has, best first."},
     {nullptr, nullptr, 0, nullptr}};

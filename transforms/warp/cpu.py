@@ -1,6 +1,7 @@
 """The warp in C++: addresses for `cpu.cpp`, and buffers that are used again."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ except ImportError as error:
     ) from error
 
 NUMBERS = {torch.float32: 0, torch.bfloat16: 1, torch.uint8: 2}
+LABELS = {torch.bool: 0, torch.uint8: 0, torch.int8: 1, torch.int16: 2, torch.int32: 3, torch.int64: 4}
 PADDINGS = {"reflection": 0, "border": 1, "zeros": 2}
 
 INSTRUCTION_SET = "ONEWARP_CPU"
@@ -112,6 +114,55 @@ def warp(
         check_invertible(homography)
         raise WarpError(str(error)) from None
     return result
+
+
+def warp_mask(
+    masks: Tensor | Sequence[Tensor], homography: Tensor, out: OutSpec, fill: int, votes: bool
+) -> Tensor | None:
+    """Warp label masks; arguments as of `reference.warp_mask`, checked there. None for labels of other integers."""
+    dtype = masks.dtype if isinstance(masks, Tensor) else masks[0].dtype
+    if dtype not in LABELS:
+        return None
+    each = [mask.contiguous() for mask in masks]
+    result = torch.empty((len(each), *out.size), dtype=dtype)
+    places = np.array([mask.data_ptr() for mask in each], np.int64)
+    sizes = np.array([mask.shape for mask in each], np.int32)
+    _masks(places.ctypes.data, sizes, homography, result, out, label=LABELS[dtype], fill=int(fill), votes=votes)
+    return result
+
+
+def validity(sizes: Tensor, homography: Tensor, out: OutSpec) -> Tensor:
+    """Which output pixels have their centres inside the source's frame, as `reference.validity`."""
+    result = torch.empty((len(homography), *out.size), dtype=torch.bool)
+    _masks(0, sizes.numpy().astype(np.int32), homography, result, out)
+    return result
+
+
+def _masks(
+    places: int,
+    sizes: NDArray[np.int32],
+    homography: Tensor,
+    result: Tensor,
+    out: OutSpec,
+    label: int = 0,
+    fill: int = 0,
+    votes: bool = False,
+) -> None:
+    homography = homography.contiguous()
+    _cpu.masks(
+        masks=places,
+        sizes=sizes.ctypes.data,
+        count=len(homography),
+        homography=homography.data_ptr(),
+        out=result.data_ptr(),
+        height=out.size[0],
+        width=out.size[1],
+        label=label,
+        padding=PADDINGS[out.padding] if isinstance(out.padding, str) else PADDINGS["zeros"],
+        fill=fill,
+        votes=votes,
+        threads=threads.count(),
+    )
 
 
 def bilinear(

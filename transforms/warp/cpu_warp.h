@@ -254,9 +254,11 @@ inline void warp_band(const Request& request, Kernel kernel, const Image& image,
     kernel(request, image, n, v0, v1, from, request.width);
 }
 
+inline int64_t bands_of(const Request& request) { return (request.height + kTile - 1) / kTile; }
+
 // Threads take images, or bands of them where there are few, until none is left.
 inline void work(const Request& request, Kernel kernel, std::atomic<int64_t>& next) {
-    const int64_t bands = (request.height + kTile - 1) / kTile,
+    const int64_t bands = bands_of(request),
                   together = request.threads > 1 && request.count < 4 * request.threads ? 1 : bands;
     for (int64_t job; (job = next.fetch_add(together)) < request.count * bands;) {
         Image image = image_at(request, job / bands);
@@ -269,20 +271,26 @@ inline void work(const Request& request, Kernel kernel, std::atomic<int64_t>& ne
     }
 }
 
-inline Refusal warp(const Request& request, const InstructionSet& set) {
-    const Refusal refusal = check(request);
-    if (*refusal.text) return refusal;
+// Runs `work(next)` on this thread and on others, at most one for each job.
+template <class Work>
+void share_out(int threads, int64_t jobs, const Work& work) {
     std::atomic<int64_t> next{0};
     std::vector<std::thread> helpers;
     // Threads are made for each call: that takes microseconds, and nothing is left behind for a fork to break.
     try {
-        for (int i = 1; i < request.threads && i < request.count * ((request.height + kTile - 1) / kTile); i++)
-            helpers.emplace_back(work, std::cref(request), set.kernel, std::ref(next));
+        for (int i = 1; i < threads && i < jobs; i++) helpers.emplace_back([&] { work(next); });
     } catch (const std::system_error&) {  // No more threads to be had: those that there are do the work.
     } catch (const std::bad_alloc&) {
     }
-    work(request, set.kernel, next);
+    work(next);
     for (std::thread& helper : helpers) helper.join();
+}
+
+inline Refusal warp(const Request& request, const InstructionSet& set) {
+    const Refusal refusal = check(request);
+    if (*refusal.text) return refusal;
+    share_out(request.threads, request.count * bands_of(request),
+              [&](std::atomic<int64_t>& next) { work(request, set.kernel, next); });
     return {};
 }
 

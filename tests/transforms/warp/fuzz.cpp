@@ -2,6 +2,7 @@
 // buffer is exactly as large as it says, so one byte read or written outside of it ends the program.
 // Usage: fuzz SECONDS SEED
 
+#include "cpu_masks.h"
 #include "cpu_warp.h"
 
 #include <chrono>
@@ -33,6 +34,10 @@ void homography(float* h) {
     for (int k = 0; k < 9; k++) h[k] = real(-most, most);
     if (between(0, 1)) h[6] = real(-0.02f, 0.02f), h[7] = real(-0.02f, 0.02f), h[8] = 1;
     if (between(0, 1)) h[2] = real(-60, 60), h[5] = real(-60, 60);
+    if (!between(0, 2)) {  // Rows stay rows.
+        h[1] = h[3] = h[6] = h[7] = 0, h[8] = 1;
+        if (between(0, 3)) h[0] = real(-4.5f, 4.5f), h[4] = real(-4.5f, 4.5f);
+    }
     if (!between(0, 199)) h[between(0, 8)] = NAN;
 }
 
@@ -74,9 +79,11 @@ void one(Tally& tally) {
     auto hue = block<float>(count, [] { return real(-3, 3); });
     auto table = block<float>(256 * count, [] { return real(0, 1); });
     auto colour = block<float>(12 * count, [] { return real(-4, 4); });
+    if (!between(0, 2))
+        for (int64_t i = 0; i < 12 * count; i++) colour[i] = i % 12 % 5 == 0;
     const int erase_length = between(0, 1) ? 4 : 7;
     auto erase = block<float>(erase_length * count, [] { return real(-5, 70); });
-    const int height = between(0, 40) ? side() : 0, width = side();
+    const int height = between(0, 40) ? side() : 0, width = between(0, 9) ? side() : between(250, 600);
     const int number = between(0, 2), bytes = number == 0 ? 4 : number == 1 ? 2 : 1;
     auto out = block<uint8_t>(static_cast<int64_t>(count) * 3 * height * width * bytes, [] { return uint8_t{171}; });
     const auto maybe = [](auto& numbers) { return between(0, 1) ? numbers.get() : nullptr; };
@@ -109,6 +116,31 @@ void one(Tally& tally) {
     }
 }
 
+void masks() {
+    const int count = between(0, 4), height = side(), width = side();
+    auto sizes = block<int32_t>(2 * count, side);
+    auto h = block<float>(9 * count, [] { return 0.f; });
+    std::vector<std::unique_ptr<int16_t[]>> labels;
+    auto places = block<int64_t>(count, [] { return 0; });
+    for (int i = 0; i < count; i++) {
+        homography(&h[9 * i]);
+        const int64_t pixels = static_cast<int64_t>(sizes[2 * i]) * sizes[2 * i + 1];
+        labels.push_back(block<int16_t>(pixels, [] { return static_cast<int16_t>(between(-3, 3)); }));
+        places[i] = static_cast<int64_t>(reinterpret_cast<uintptr_t>(labels.back().get()));
+    }
+    auto out = block<int16_t>(static_cast<int64_t>(count) * height * width, [] { return int16_t{99}; });
+    auto seen = block<uint8_t>(static_cast<int64_t>(count) * height * width, [] { return uint8_t{99}; });
+    MaskRequest request = {places.get(), sizes.get(),    count,
+                           h.get(),      out.get(),      height,
+                           width,        Label::int16,   static_cast<Padding>(between(0, 2)),
+                           -4,           !between(0, 4), between(1, 3)};
+    warp_masks(request);
+    request.masks = nullptr, request.out = seen.get();
+    warp_masks(request);
+    for (int64_t i = 0; i < static_cast<int64_t>(count) * height * width; i++)
+        if (out[i] < -4 || out[i] > 3 || seen[i] > 1) std::fprintf(stderr, "a label out of nothing\n"), std::exit(2);
+}
+
 }  // namespace
 
 int main(int, char** arguments) {
@@ -116,6 +148,7 @@ int main(int, char** arguments) {
     engine.seed(static_cast<unsigned>(std::atoi(arguments[2])));
     Tally tally;
     const auto start = std::chrono::steady_clock::now();
-    while (std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() < seconds) one(tally);
+    while (std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() < seconds)
+        one(tally), masks();
     std::printf("served %ld refused %ld\n", tally.served, tally.refused);
 }

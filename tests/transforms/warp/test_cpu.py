@@ -16,7 +16,7 @@ from torch import Tensor
 from onewarp.errors import WarpError
 from onewarp.transforms import draw
 from onewarp.transforms.types import Packed
-from onewarp.transforms.warp import OutSpec, backends, warp
+from onewarp.transforms.warp import OutSpec, backends, reference, warp, warp_mask
 
 if not backends()["cpu"].available:
     if os.environ.get("CI"):
@@ -246,6 +246,33 @@ def test_an_instruction_set_can_be_chosen_from_outside():
     environment = {**os.environ, cpu.INSTRUCTION_SET: "portable"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("portable on ")
+
+
+@pytest.mark.parametrize("dtype", [*cpu.LABELS], ids=str)
+@pytest.mark.parametrize("padding", ["reflection", "border", "zeros"])
+def test_masks_and_validity_are_those_of_the_reference(make_case, dtype, padding):
+    for seed, source, size, wild in (
+        (0, (41, 67), (33, 35), False),
+        (1, (60, 37), (7, 33), True),
+        (2, (1, 2), (9, 9), True),
+    ):
+        out = OutSpec(size, padding=padding)
+        case = make_case(seed, 5, source, out, wild)
+        labels = case.images[..., 0].to(dtype)
+        for votes in (False, True):
+            expected = reference.warp_mask(labels, case.homography, out, 1, votes)
+            assert torch.equal(cpu.warp_mask(labels, case.homography, out, 1, votes), expected)
+        turned = [mask.T for mask in labels]  # not contiguous
+        expected = reference.warp_mask(turned, case.homography, out, 1, False)
+        assert torch.equal(cpu.warp_mask(turned, case.homography, out, 1, False), expected)
+        sizes = torch.tensor([source] * 5)
+        assert torch.equal(cpu.validity(sizes, case.homography, out), reference.validity(sizes, case.homography, size))
+
+
+def test_masks_of_other_integers_go_through_the_reference():
+    masks = torch.arange(12).reshape(1, 3, 4).to(torch.uint16)
+    assert cpu.warp_mask(masks, torch.eye(3)[None], OutSpec((3, 4)), 0, False) is None
+    assert warp_mask(masks, torch.eye(3)[None], OutSpec((3, 4))).tolist() == masks.tolist()
 
 
 def test_philox_agrees_with_the_draws():
