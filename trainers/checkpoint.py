@@ -189,6 +189,15 @@ class SaveBest(Callback):
         self.largest = not small if largest is None else largest
         self.best = -math.inf if self.largest else math.inf
 
+    def before_fit(self, learn: Training) -> None:
+        """After a resumption, know the best epoch of those before it, whose weights the file has."""
+        rows = [row[self.monitor] for row in learn.recorder.rows if self.monitor in row]
+        if rows and not math.isfinite(self.best) and self.path.exists():
+            facts = saving.read(self.path)[1]
+            best = max(rows) if self.largest else min(rows)
+            if (facts.get("kind"), facts.get("monitor"), facts.get("value")) == ("weights", self.monitor, best):
+                self.best = best
+
     def after_validate(self, learn: Training) -> None:
         """Write the weights if they are the best so far."""
         values = learn.run.values

@@ -58,6 +58,7 @@ class Training(Protocol):
     run: Run
     metrics: tuple[Any, ...]
     accelerator: Any
+    recorder: Any
 
 
 class Callback:

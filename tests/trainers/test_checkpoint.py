@@ -173,6 +173,26 @@ def test_the_best_weights_are_kept_and_put_back(data, model, tmp_path):
         Learner(data, model, table=False, cbs=[SaveBest(tmp_path / "best", "f1")]).fit(1)
 
 
+def test_the_best_epoch_may_be_one_before_a_resumption(data, model, tmp_path):
+    """The largest loss is called the best here, so that it is the first epoch's."""
+    start = {k: v.clone() for k, v in model.state_dict().items()}
+
+    def learner(*cbs):
+        return Learner(
+            data, model, metrics=accuracy, table=False, cbs=[SaveBest(tmp_path / "best", largest=True), *cbs]
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        learner(Checkpoint(tmp_path / "c", every=2), Interrupt(3)).fit(2, 1e-2)
+    first = {k: v.clone() for k, v in read(tmp_path / "best")[0].items()}
+    model.load_state_dict(start)
+    again = learner().resume(tmp_path / "c")
+    again.fit(2, 1e-2)
+    losses = [row["valid_loss"] for row in again.recorder.rows]
+    assert losses[0] > losses[1]
+    assert all(torch.equal(v, first[k]) for k, v in model.state_dict().items())
+
+
 def test_files_are_whole_or_absent(data, model, tmp_path):
     path = Learner(data, model, table=False).save(tmp_path / "deep" / "c")
     assert [p.name for p in path.parent.iterdir()] == ["c"]
