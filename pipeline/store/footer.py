@@ -44,7 +44,8 @@ def refuse_newer(folder: Path) -> None:
 def check_format(path: Path, said: dict[str, Any]) -> None:
     """Refuse a cache that another version has written in another format."""
     if said["format"] != FORMAT:
-        age, cure = ("a newer", "install that") if said["format"] > FORMAT else ("an older", "overwrite it")
+        anew = "delete it, or make it anew with `onewarp presize --overwrite`"
+        age, cure = ("a newer", "install that") if said["format"] > FORMAT else ("an older", anew)
         raise CacheError(
             f"{path} was made by {age} version of onewarp (format {said['format']}, this one reads {FORMAT}): {cure}"
         )
