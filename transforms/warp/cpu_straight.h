@@ -3,8 +3,8 @@
 // into one first, and that one is filtered along. Included inside the namespace of an instruction set, after
 // cpu_kernel.h.
 
-// How many columns are worked on at once, and how much wider they may be in the source.
-constexpr int kColumns = 256, kWidest = 4;
+// How many columns are worked on at once.
+constexpr int kColumns = 256;
 // Blended rows have 6 bits more than grey levels have, what is made of them the 13 of the weights too.
 constexpr int kFiner = 64, kFinerBits = 6 + 13;
 

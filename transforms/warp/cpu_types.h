@@ -68,6 +68,9 @@ struct Image {
 constexpr int kTile = 32;
 constexpr double kOneSample = 3.0, kSkew = 2.0, kSubpixel = 2.0, kMost = 8.0, kWhole = 1.0 / 1024;
 
+// How many pixels of the source a column may be wide for rows to be blended first.
+constexpr int kWidest = 4;
+
 // How the pixels of a tile are sampled.
 struct Division {
     int u = 1, v = 1;

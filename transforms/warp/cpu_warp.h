@@ -156,7 +156,7 @@ inline bool moves_whole_pixels(const double* h, int height, int width) {
 inline bool keeps_rows(const Request& request, const Image& image) {
     const double* h = image.h;
     if (h[1] != 0 || h[3] != 0 || h[6] != 0 || h[7] != 0 || !(h[8] > 0)) return false;
-    if (image.width < 4 || image.height < 4 || std::fabs(h[0]) > 4 * h[8]) return false;
+    if (image.width < 4 || image.height < 4 || std::fabs(h[0]) > kWidest * h[8]) return false;
     if (request.padding != Padding::colour) return true;
     const auto inside = [&](double step, double shift, int count, int length) {
         const double a = (0.5 * step + shift) / h[8], b = ((count - 0.5) * step + shift) / h[8];
