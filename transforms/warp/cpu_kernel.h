@@ -306,8 +306,9 @@ ONEWARP_INLINE F exp2(F x) {
 // One image's colour map, as far as it is there.
 struct Colour {
     bool has_logit, logit_diagonal, colour_diagonal;
-    bool steep;  // Near black or white, rounding errors would come out of the logits as grey levels.
-    F logit[3][4], colour[3][4];
+    bool logit_shifts;  // All that happens to odds is to be multiplied.
+    bool steep;         // Near black or white, rounding errors would come out of the logits as grey levels.
+    F logit[3][4], colour[3][4], odds[3];
     F turns;
     const float *hue, *table;
 };
@@ -323,6 +324,7 @@ inline Colour colour_of(const Request& request, const Image& image) {
     // Left out where it changes nothing, but for the numbers that it keeps from 0 and 1.
     C.has_logit = image.logit && !is_identity(image.logit);
     C.logit_diagonal = C.has_logit && is_diagonal(image.logit);
+    C.logit_shifts = C.logit_diagonal && image.logit[0] == 1 && image.logit[5] == 1 && image.logit[10] == 1;
     C.colour_diagonal = is_diagonal(image.colour);
     C.steep = C.has_logit &&
               !(C.logit_diagonal && image.logit[0] >= 0.75f && image.logit[5] >= 0.75f && image.logit[10] >= 0.75f);
@@ -331,6 +333,8 @@ inline Colour colour_of(const Request& request, const Image& image) {
         for (int k = 0; k < 4; k++) {
             // The kernel works with -log2 of the odds, whose offset is -b / ln 2.
             if (C.has_logit) C.logit[c][k] = set(image.logit[4 * c + k] * (k == 3 ? -1.44269504f : 1.f));
+            if (C.logit_shifts && k == 3)
+                C.odds[c] = set(__builtin_fminf(__builtin_expf(-image.logit[4 * c + k]), 1e30f));
             C.colour[c][k] = set(image.colour[4 * c + k] * unit);
         }
     C.hue = image.hue;
@@ -348,6 +352,13 @@ ONEWARP_INLINE void affine(const F (*m)[4], bool diagonal, F* rgb) {
 // sigmoid(M logit(x) + b) = 1 / (1 + 2^(M q - b / ln 2)) with q = log2((1 - x) / x).
 ONEWARP_INLINE void logit(const Colour& C, F* rgb) {
     const F least = set(1e-7f);
+    if (C.logit_shifts) {  // x / (x + (1 - x) e^-b), without any logarithm.
+        for (int c = 0; c < 3; c++) {
+            const F x = min(max(rgb[c], least), set(1) - least);
+            rgb[c] = x * good_inverse(fma(C.odds[c], set(1) - x, x));
+        }
+        return;
+    }
     for (int c = 0; c < 3; c++) rgb[c] = log2(max(set(1) - rgb[c], least) * rough_inverse(max(rgb[c], least)));
     affine(C.logit, C.logit_diagonal, rgb);
     for (int c = 0; c < 3; c++) rgb[c] = good_inverse(set(1) + exp2(rgb[c]));

@@ -62,6 +62,15 @@ def test_makes_every_number_and_layout(make_case, agrees, isa, layout, dtype):
 
 
 @pytest.mark.parametrize("isa", ISAS)
+def test_brightness_alone_agrees(make_case, agrees, isa):
+    case = make_case(6, 6, (40, 50), OutSpec((23, 40)), lighting="diagonal")
+    logit = torch.eye(3, 4).repeat(6, 1, 1)
+    logit[..., 3] = torch.tensor([-120.0, -3.0, -0.4, 0.4, 3.0, 120.0])[:, None] * torch.tensor([1.0, 0.5, -1.0])
+    case = replace(case, logit=logit)
+    agrees(case, case.run(cpu.warp, isa=isa))
+
+
+@pytest.mark.parametrize("isa", ISAS)
 def test_hue_table_and_erase(make_case, agrees, isa):
     case = make_case(5, 4, (30, 40), OutSpec((23, 29)), lighting="diagonal")
     g = torch.Generator().manual_seed(5)
