@@ -54,8 +54,10 @@ def model() -> nn.Module:
 
 
 LEAVE = """
-import torch
-torch.distributed.destroy_process_group()  # or its threads may still run while the interpreter ends
+import os, sys, torch
+torch.distributed.destroy_process_group()
+sys.stdout.flush(), sys.stderr.flush()
+os._exit(0)  # threads of torch that outlive the group may abort an interpreter that ends
 """
 
 
