@@ -102,11 +102,12 @@ def _centred(length: float, side: float, flipped: bool) -> int:
 def _resample(picture: Decoded, region: tuple[int, int, float, float], size: tuple[int, int]) -> Pixels:
     """`region` (top, left, height, width) of the pixels at `size`."""
     top, left, tall, wide = region
-    if bilinear and size[0] >= tall and size[1] >= wide and not picture.profile:
+    kept = size[0] == tall and size[1] == wide
+    if bilinear and not kept and size[0] >= tall and size[1] >= wide and not picture.profile:
         # Where nothing is reduced the triangle is this; at its edges a region sees its neighbours.
         return bilinear(np.ascontiguousarray(picture.raw), region, size)
     part = picture.part(top, left, int(np.ceil(tall)), int(np.ceil(wide)))
-    if size[0] == tall and size[1] == wide:
+    if kept:
         return part
     # Rows without gaps and a batch's axis in front: only so torch takes pixels as they are, and gives them back so.
     channels_last = torch.from_numpy(np.ascontiguousarray(part)).unsqueeze(0).permute(0, 3, 1, 2)
