@@ -104,7 +104,7 @@ def warp(
             width=width,
             number=NUMBERS[out.dtype],
             channels_last=out.layout == "channels_last",
-            padding=PADDINGS[out.padding] if isinstance(out.padding, str) else PADDINGS["zeros"],
+            padding=_padding(out),
             fill=out.fill,
             antialias=out.antialias,
             threads=threads.count(),
@@ -158,7 +158,7 @@ def _masks(
         height=out.size[0],
         width=out.size[1],
         label=label,
-        padding=PADDINGS[out.padding] if isinstance(out.padding, str) else PADDINGS["zeros"],
+        padding=_padding(out),
         fill=fill,
         votes=votes,
         threads=threads.count(),
@@ -217,6 +217,11 @@ def _place(array: NDArray[Any]) -> int:
     """Where an array lies."""
     address: int = array.__array_interface__["data"][0]
     return address
+
+
+def _padding(out: OutSpec) -> int:
+    """The padding's number; a colour is zeros with a fill."""
+    return PADDINGS[out.padding] if isinstance(out.padding, str) else PADDINGS["zeros"]
 
 
 def _address(parameter: Tensor | None) -> int:

@@ -329,14 +329,14 @@ inline Colour colour_of(const Request& request, const Image& image) {
     C.steep = C.has_logit &&
               !(C.logit_diagonal && image.logit[0] >= 0.75f && image.logit[5] >= 0.75f && image.logit[10] >= 0.75f);
     const float unit = request.number == Number::uint8 ? 255.f : 1.f;
-    for (int c = 0; c < 3; c++)
+    for (int c = 0; c < 3; c++) {
         for (int k = 0; k < 4; k++) {
             // The kernel works with -log2 of the odds, whose offset is -b / ln 2.
             if (C.has_logit) C.logit[c][k] = set(image.logit[4 * c + k] * (k == 3 ? -1.44269504f : 1.f));
-            if (C.logit_shifts && k == 3)
-                C.odds[c] = set(__builtin_fminf(__builtin_expf(-image.logit[4 * c + k]), 1e30f));
             C.colour[c][k] = set(image.colour[4 * c + k] * unit);
         }
+        if (C.logit_shifts) C.odds[c] = set(__builtin_fminf(__builtin_expf(-image.logit[4 * c + 3]), 1e30f));
+    }
     C.hue = image.hue;
     if (image.hue) C.turns = set(*image.hue * 6);
     C.table = image.table;

@@ -25,21 +25,6 @@ struct MaskRequest {
     int threads;
 };
 
-// The source positions of a row of output positions (u + shift, v), and w.
-struct Positions {
-    std::vector<double> x, y, w;
-    explicit Positions(int count) : x(count), y(count), w(count) {}
-    void of(const double* h, double v, double shift) {
-        const double a = h[0], b = h[1], c = h[2], d = h[3], e = h[4], f = h[5], g = h[6], k = h[7], m = h[8];
-        double* __restrict xs = x.data(), * __restrict ys = y.data(), * __restrict ws = w.data();
-        const int count = static_cast<int>(x.size());
-        for (int i = 0; i < count; i++) {
-            const double u = i + shift, here = g * u + k * v + m, safe = here > 0 ? here : 1.0;
-            ws[i] = here, xs[i] = (a * u + b * v + c) / safe, ys[i] = (d * u + e * v + f) / safe;
-        }
-    }
-};
-
 // The pixel that holds a coordinate; -1 where there is none.
 inline int64_t pixel_at(double x, int64_t length, Padding padding) {
     if (x >= 0 && x < static_cast<double>(length)) return static_cast<int64_t>(x);
@@ -58,9 +43,9 @@ struct Mask {
     Padding padding;
     T fill;
 
-    T at(double x, double y, double w) const {
-        if (!(w > 0)) return fill;
-        const int64_t column = pixel_at(x, width, padding), row = pixel_at(y, height, padding);
+    T at(const Corner& p) const {
+        if (!(p.w > 0)) return fill;
+        const int64_t column = pixel_at(p.x, width, padding), row = pixel_at(p.y, height, padding);
         return column < 0 || row < 0 ? fill : labels[row * width + column];
     }
 };
@@ -90,10 +75,8 @@ void vote(const Mask<T>& mask, const double* h, const Division& n, int v0, int v
             int k = 0;
             for (int j = 0; j < down; j++)
                 for (int i = 0; i < across; i++) {
-                    const double up = u + (i + 0.5) / across, vp = v + (j + 0.5) / down;
-                    const double w = h[6] * up + h[7] * vp + h[8], safe = w > 0 ? w : 1.0;
-                    labels[static_cast<size_t>(k++)] =
-                        mask.at((h[0] * up + h[1] * vp + h[2]) / safe, (h[3] * up + h[4] * vp + h[5]) / safe, w);
+                    const Corner p = project(h, u + (i + 0.5) / across, v + (j + 0.5) / down);
+                    labels[static_cast<size_t>(k++)] = mask.at(p);
                 }
             out[static_cast<int64_t>(v) * width + u] = most_frequent(labels.data(), k);
         }
@@ -116,22 +99,18 @@ void warp_mask(const MaskRequest& q, int64_t i, const double* h) {
             }
         return;
     }
-    Positions row(q.width);
-    for (int v = 0; v < q.height; v++, out += q.width) {
-        row.of(h, v + 0.5, 0.5);
-        for (size_t u = 0; u < row.x.size(); u++) out[u] = mask.at(row.x[u], row.y[u], row.w[u]);
-    }
+    for (int v = 0; v < q.height; v++)
+        for (int u = 0; u < q.width; u++) *out++ = mask.at(project(h, u + 0.5, v + 0.5));
 }
 
 inline void see_valid(const MaskRequest& q, int64_t i, const double* h) {
     const double height = q.sizes[2 * i], width = q.sizes[2 * i + 1];
     uint8_t* out = static_cast<uint8_t*>(q.out) + i * q.height * q.width;
-    Positions row(q.width);
-    for (int v = 0; v < q.height; v++, out += q.width) {
-        row.of(h, v + 0.5, 0.5);
-        for (size_t u = 0; u < row.x.size(); u++)
-            out[u] = (row.w[u] > 0) & (row.x[u] >= 0) & (row.x[u] < width) & (row.y[u] >= 0) & (row.y[u] < height);
-    }
+    for (int v = 0; v < q.height; v++)
+        for (int u = 0; u < q.width; u++) {
+            const Corner p = project(h, u + 0.5, v + 0.5);
+            *out++ = (p.w > 0) & (p.x >= 0) & (p.x < width) & (p.y >= 0) & (p.y < height);
+        }
 }
 
 inline void warp_masks(const MaskRequest& q) {
