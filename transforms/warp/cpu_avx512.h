@@ -8,6 +8,8 @@ using M = __mmask16;
 
 ONEWARP_INLINE __m512i bits(I a) { return reinterpret_cast<__m512i>(a); }
 ONEWARP_INLINE I ints(__m512i a) { return reinterpret_cast<I>(a); }
+ONEWARP_INLINE F floats(I a) { return reinterpret_cast<F>(a); }
+ONEWARP_INLINE I ints(F a) { return reinterpret_cast<I>(a); }
 
 ONEWARP_INLINE F set(float x) { return _mm512_set1_ps(x); }
 ONEWARP_INLINE I seti(int x) { return ints(_mm512_set1_epi32(x)); }
@@ -59,13 +61,13 @@ template <class... Bytes>
 ONEWARP_INLINE V pick(V windows, Bytes... twelve) {
     return _mm512_shuffle_epi8(windows, _mm512_broadcast_i32x4(_mm_setr_epi8(twelve..., -1, -1, -1, -1)));
 }
-ONEWARP_INLINE V twice(I a) {
-    const __m128i low = _mm_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13);
-    return _mm512_shuffle_epi8(bits(a), _mm512_broadcast_i32x4(low));
-}
 template <int k>
 ONEWARP_INLINE V spread(V a) {
     return _mm512_shuffle_epi32(a, static_cast<_MM_PERM_ENUM>(k * 0x55));
+}
+template <int k>
+ONEWARP_INLINE F spread(F a) {
+    return _mm512_permute_ps(a, k * 0x55);
 }
 template <int by>
 ONEWARP_INLINE V shift16(V a) {
@@ -111,14 +113,17 @@ ONEWARP_INLINE V squares(const uint8_t* p, int stride, const int32_t* o) {
 }
 
 // Dwords 0, 1, 2 of each 128 bits of a[k] are red, green, blue of pixel 4 q + k: to three vectors of 16 pixels.
+ONEWARP_INLINE void planes(const F* a, F* rgb) {
+    const F t0 = _mm512_unpacklo_ps(a[0], a[1]), t1 = _mm512_unpacklo_ps(a[2], a[3]);
+    const F t2 = _mm512_unpackhi_ps(a[0], a[1]), t3 = _mm512_unpackhi_ps(a[2], a[3]);
+    rgb[0] = _mm512_shuffle_ps(t0, t1, 0x44), rgb[1] = _mm512_shuffle_ps(t0, t1, 0xEE);
+    rgb[2] = _mm512_shuffle_ps(t2, t3, 0x44);
+}
 ONEWARP_INLINE void planes(const I* a, I* rgb) {
-    const __m512i t0 = _mm512_unpacklo_epi32(bits(a[0]), bits(a[1])),
-                  t1 = _mm512_unpacklo_epi32(bits(a[2]), bits(a[3]));
-    const __m512i t2 = _mm512_unpackhi_epi32(bits(a[0]), bits(a[1])),
-                  t3 = _mm512_unpackhi_epi32(bits(a[2]), bits(a[3]));
-    rgb[0] = ints(_mm512_unpacklo_epi64(t0, t1));
-    rgb[1] = ints(_mm512_unpackhi_epi64(t0, t1));
-    rgb[2] = ints(_mm512_unpacklo_epi64(t2, t3));
+    const F b[4] = {floats(a[0]), floats(a[1]), floats(a[2]), floats(a[3])};
+    F planes_of[3];
+    planes(b, planes_of);
+    for (int c = 0; c < 3; c++) rgb[c] = ints(planes_of[c]);
 }
 
 // Numbers to bytes: of four pixels, one from each vector, in each 128 bits.

@@ -5,9 +5,7 @@
 
 // Grey levels to 0..1. A little too large, so that white is never a rounding error less than one: its logit would show.
 constexpr float kLevel = 1.0000003f / 255;
-// Bilinear weights have 14 bits, the products of the 4 x 4 filter 13.
-constexpr float kOne2 = 16384, kOne4 = 8192;
-// Closer than this to black or white, logits magnify the rounding of 13 bit weights and float32 positions.
+// Closer than this to black or white, logits magnify the rounding of weights and float32 positions.
 constexpr float kSteep = 0.006f;
 
 // How many output rows ahead source rows are asked for, and how many cache lines of them for each vector of pixels.
@@ -212,16 +210,16 @@ inline void sample_anywhere(const Geometry& G, const Position& p, bool is_near, 
     I column = truncate(x0) - seti(1), line = truncate(y0) - seti(1);
     if (!in_x) column = fold<4>(column, image.width, G.padding, wx);
     if (!in_y) line = fold<4>(line, image.height, G.padding, wy);
-    I sum[3];
+    F sum[3];
     const Weights4 w = weights4(wx, wy);  // Rounded, and of padding there may be less than one of them.
     alignas(64) int32_t offset[L];
     storei(offset, line * image.stride + column * 3);
     dot4<true>(image.pixels, image.stride, offset, w, sum);
     const F covered = ((wx[0] + wx[1]) + (wx[2] + wx[3])) * ((wy[0] + wy[1]) + (wy[2] + wy[3]));
-    const F missing = (set(1) - covered) * set(kOne4);
-    const F whole = inverse(real(total_weight(w)) + missing);
+    const F missing = (set(1) - covered) * set(kOne);
+    const F whole = inverse(total_weight(w) + missing);
     for (int c = 0; c < 3; c++) {
-        F value = real(sum[c]) * set(kLevel);
+        F value = sum[c] * set(kLevel);
         if (G.padding == Padding::colour) value = fma(missing, G.fill[c], value);
         rgb[c] = select(p.dead, G.fill[c], value * whole);
     }
@@ -271,20 +269,21 @@ ONEWARP_INLINE void weigh(const Image& image, const Window<antialias>& window, F
         for (int c = 0; c < 3; c++) rgb[c] = window.rgb[c];
         return;
     }
-    I sum[3];
     if constexpr (antialias) {
         const uint8_t* corner = image.pixels - image.stride - 3;
         if (image.tight)
-            dot4<true>(corner, image.stride, window.offset, window.weights, sum);
+            dot4<true>(corner, image.stride, window.offset, window.weights, rgb);
         else
-            dot4<false>(corner, image.stride, window.offset, window.weights, sum);
+            dot4<false>(corner, image.stride, window.offset, window.weights, rgb);
+        for (int c = 0; c < 3; c++) rgb[c] = rgb[c] * set(kLevel / kOne);
     } else {
+        I sum[3];
         if (image.tight)
             dot2<true>(image.pixels, image.stride, window.offset, window.weights, sum);
         else
             dot2<false>(image.pixels, image.stride, window.offset, window.weights, sum);
+        for (int c = 0; c < 3; c++) rgb[c] = real(sum[c]) * set(kLevel / kOne);
     }
-    for (int c = 0; c < 3; c++) rgb[c] = real(sum[c]) * set(kLevel / (antialias ? kOne4 : kOne2));
 }
 
 // log2 on positive numbers, and 2^x: minimax polynomials on one octave, to 9e-5 and to 1e-4 of the value.

@@ -53,49 +53,30 @@ ONEWARP_INLINE F scale(F x, F n) {
     return x * power;
 }
 
-// The 13 bit weights of 4 x 4 pixels, w[row][column].
+// The weights of 4 x 4 pixels.
 struct Weights4 {
-    I w[4][4];
+    F x[4], y[4];
 };
 ONEWARP_INLINE Weights4 weights4(const F* x, const F* y) {
-    Weights4 w;
-    for (int j = 0; j < 4; j++)
-        for (int k = 0; k < 4; k++) w.w[j][k] = (round(x[k] * 16384.f) * round(y[j] * 16384.f) + 0x4000) >> 15;
-    return w;
+    return {{x[0] * kOne, x[1] * kOne, x[2] * kOne, x[3] * kOne}, {y[0], y[1], y[2], y[3]}};
 }
-ONEWARP_INLINE I total_weight(const Weights4& w) {
-    I total = 0;
-    for (int j = 0; j < 4; j++)
-        for (int k = 0; k < 4; k++) total += w.w[j][k];
-    return total;
+ONEWARP_INLINE F total_weight(const Weights4& w) {
+    return ((w.x[0] + w.x[1]) + (w.x[2] + w.x[3])) * ((w.y[0] + w.y[1]) + (w.y[2] + w.y[3]));
 }
-// For weights of which the inner two follow from the outer two: linear, and their second differences. In x they are
-// made of integers that sum to one exactly, and row 1 takes what the other rows leave of them, so that all together sum
-// to one exactly, and a plain area stays plain.
+// For weights of which the inner two follow from the outer two: linear, and their second differences.
 ONEWARP_INLINE Weights4 exact_weights4(F fx, F first_x, F last_x, F fy, F first_y, F last_y) {
-    const I f = round(fx * 8192.f), a = round(first_x * 8192.f), b = round(last_x * 8192.f);
-    const I x[4] = {a, 8192 - f + b - a - a, f + a - b - b, b};
-    const I y[4] = {round(first_y * 16384.f), 0, round((fy + first_y - 2 * last_y) * 16384.f), round(last_y * 16384.f)};
-    Weights4 w;
-    for (int k = 0; k < 4; k++) {
-        w.w[1][k] = x[k];
-        for (int j = 0; j < 4; j++) {
-            if (j == 1) continue;
-            w.w[j][k] = (2 * x[k] * y[j] + 0x4000) >> 15;
-            w.w[1][k] -= w.w[j][k];
-        }
-    }
-    return w;
+    const F x[4] = {first_x, 1 - fx + last_x - 2 * first_x, fx + first_x - 2 * last_x, last_x};
+    const F y[4] = {first_y, 1 - fy + last_y - 2 * first_y, fy + first_y - 2 * last_y, last_y};
+    return weights4(x, y);
 }
 
 template <bool>
-ONEWARP_INLINE void dot4(const uint8_t* pixels, int stride, const int32_t* offset, const Weights4& w, I* rgb) {
+ONEWARP_INLINE void dot4(const uint8_t* pixels, int stride, const int32_t* offset, const Weights4& w, F* rgb) {
     rgb[0] = rgb[1] = rgb[2] = 0;
     for (int j = 0; j < 4; j++) {
         const uint8_t* row = pixels + *offset + static_cast<int64_t>(j) * stride;
-        for (int k = 0; k < 4; k++) {
-            for (int c = 0; c < 3; c++) rgb[c] += w.w[j][k] * row[3 * k + c];
-        }
+        for (int c = 0; c < 3; c++)
+            rgb[c] += w.y[j] * (w.x[0] * row[c] + w.x[1] * row[3 + c] + w.x[2] * row[6 + c] + w.x[3] * row[9 + c]);
     }
 }
 
@@ -103,8 +84,8 @@ struct Weights2 {
     I upper[2], lower[2];
 };
 ONEWARP_INLINE Weights2 weights2(F fx, F fy) {
-    const I w11 = round(fx * fy * 16384.f), w01 = round(fx * 16384.f) - w11, w10 = round(fy * 16384.f) - w11;
-    return {{16384 - w01 - w10 - w11, w01}, {w10, w11}};
+    const I w11 = round(fx * fy * kOne), w01 = round(fx * kOne) - w11, w10 = round(fy * kOne) - w11;
+    return {{static_cast<I>(kOne) - w01 - w10 - w11, w01}, {w10, w11}};
 }
 
 template <bool>

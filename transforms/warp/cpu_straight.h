@@ -5,7 +5,8 @@
 
 // How many columns are worked on at once.
 constexpr int kColumns = 256;
-// Blended rows have 6 bits more than grey levels have, what is made of them the 13 of the weights too.
+// Blended rows have 6 bits more than grey levels have, what is made of them the 13 of these weights too.
+constexpr float kOneRow = 8192;
 constexpr int kFiner = 64, kFinerBits = 6 + 13;
 
 // One direction: the source position of output position u is step u + shift, and all pixels have the same filter.
@@ -29,9 +30,9 @@ inline I windows_along(const Axis& axis, F u, I* weights) {
     F w[4] = {set(1) - f, f};
     if (taps == 4) all_taps(f, axis.filter, w);
     const I begin = fold<taps>(truncate(x0) - seti(taps / 2 - 1), axis.length, axis.padding, w);
-    I rest = seti(static_cast<int>(kOne4));
+    I rest = seti(static_cast<int>(kOneRow));
     for (int i = 0; i < taps; i++)
-        if (i != taps / 2 - 1) weights[i] = round(w[i] * set(kOne4)), rest = rest - weights[i];
+        if (i != taps / 2 - 1) weights[i] = round(w[i] * set(kOneRow)), rest = rest - weights[i];
     weights[taps / 2 - 1] = rest;
     return begin;
 }
@@ -130,7 +131,7 @@ inline void straight(const Request& request, const Image& image, const Division&
                 I sum[3];
                 F rgb[3];
                 dot_row<taps>(line, here.offset, here.weights, sum);
-                for (int c = 0; c < 3; c++) rgb[c] = real(sum[c]) * set(kLevel / (kFiner * kOne4));
+                for (int c = 0; c < 3; c++) rgb[c] = real(sum[c]) * set(kLevel / (kFiner * kOneRow));
                 finish<antialias>(request, image, C, n, v, u, count, rgb);
             }
         }

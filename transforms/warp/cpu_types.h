@@ -68,6 +68,9 @@ struct Image {
 constexpr int kTile = 32;
 constexpr double kOneSample = 3.0, kSkew = 2.0, kSubpixel = 2.0, kMost = 8.0, kWhole = 1.0 / 1024;
 
+// One, for the integers of 14 bits that weights of columns, and those of 2 x 2 pixels, are rounded to.
+constexpr float kOne = 16384;
+
 // How many pixels of the source a column may be wide for rows to be blended first.
 constexpr int kWidest = 4;
 

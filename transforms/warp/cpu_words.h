@@ -3,45 +3,31 @@
 // Included inside the namespace of an instruction set, after its header; see cpu_kernel.h for what each function is
 // for.
 
-// x weights of two neighbours side by side in 16 bits, y weights twice: their rounded products (vpmulhrsw) are the
-// 13 bit weights of two pixels of a row, as vpmaddwd wants them.
+// Weights of columns, two side by side in 16 bits, as vpmaddwd wants them, and of rows.
 struct Weights4 {
-    V w01[4], w23[4];  // Of each of the four rows.
+    V x01, x23;
+    F y[4];
 };
 
 // For weights of which the inner two follow from the outer two: linear, and their second differences. In x they are
-// made of integers that sum to one exactly, and row 1 takes what the other rows leave of them, so that all together sum
-// to one exactly, and a plain area stays plain.
+// made of integers that sum to one exactly, so that a plain area stays plain.
 ONEWARP_INLINE Weights4 exact_weights4(F fx, F first_x, F last_x, F fy, F first_y, F last_y) {
-    const F one = set(8192), two = set(16384);
+    const F one = set(kOne);
     const I f = round(fx * one), a = round(first_x * one), b = round(last_x * one);
-    const V x01 = beside(a, 8192 - f + b - a - a), x23 = beside(f + a - b - b, b);
-    const V double01 = add16(x01, x01), double23 = add16(x23, x23);
-    const V y0 = twice(round(first_y * two)), y3 = twice(round(last_y * two));
-    const V y2 = twice(round(fma(last_y, set(-2), fy + first_y) * two));
-    Weights4 w;
-    w.w01[0] = product16(double01, y0), w.w23[0] = product16(double23, y0);
-    w.w01[2] = product16(double01, y2), w.w23[2] = product16(double23, y2);
-    w.w01[3] = product16(double01, y3), w.w23[3] = product16(double23, y3);
-    w.w01[1] = subtract16(subtract16(x01, w.w01[0]), add16(w.w01[2], w.w01[3]));
-    w.w23[1] = subtract16(subtract16(x23, w.w23[0]), add16(w.w23[2], w.w23[3]));
-    return w;
+    return {beside(a, seti(static_cast<int>(kOne)) - f + b - a - a),
+            beside(f + a - b - b, b),
+            {first_y, fma(first_y, set(-2), set(1) - fy + last_y), fma(last_y, set(-2), fy + first_y), last_y}};
 }
 ONEWARP_INLINE Weights4 weights4(const F* x, const F* y) {
-    const F one = set(16384);
-    const V x01 = beside(round(x[0] * one), round(x[1] * one)), x23 = beside(round(x[2] * one), round(x[3] * one));
-    Weights4 w;
-    for (int j = 0; j < 4; j++) {
-        const V both_y = twice(round(y[j] * one));
-        w.w01[j] = product16(x01, both_y), w.w23[j] = product16(x23, both_y);
-    }
-    return w;
+    const F one = set(kOne);
+    return {beside(round(x[0] * one), round(x[1] * one)),
+            beside(round(x[2] * one), round(x[3] * one)),
+            {y[0], y[1], y[2], y[3]}};
 }
-ONEWARP_INLINE I total_weight(const Weights4& w) {
+// Times kOne, as the sums below are.
+ONEWARP_INLINE F total_weight(const Weights4& w) {
     const V ones = beside(seti(1), seti(1));
-    I total = seti(0);
-    for (int j = 0; j < 4; j++) total = add_pairs(add_pairs(total, w.w01[j], ones), w.w23[j], ones);
-    return total;
+    return real(add_pairs(pairs(w.x01, ones), w.x23, ones)) * ((w.y[0] + w.y[1]) + (w.y[2] + w.y[3]));
 }
 
 // Pixels 0 and 1, or 2 and 3, of a window: their reds, greens and blues side by side in 16 bits.
@@ -49,18 +35,19 @@ ONEWARP_INLINE V pixels01(V windows) { return pick(windows, 0, -1, 3, -1, 1, -1,
 ONEWARP_INLINE V pixels23(V windows) { return pick(windows, 6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1); }
 
 template <int k, bool tight>
-ONEWARP_INLINE I dot4_of(const uint8_t* pixels, int stride, const int32_t* offset, const Weights4& w) {
-    I sum = seti(0);
+ONEWARP_INLINE F dot4_of(const uint8_t* pixels, int stride, const int32_t* offset, const Weights4& w) {
+    const V x01 = spread<k>(w.x01), x23 = spread<k>(w.x23);
+    F sum = set(0);
     for (int j = 0; j < 4; j++, pixels += stride) {
         const V row = windows<k, tight>(pixels, offset);
-        sum = add_pairs(sum, pixels01(row), spread<k>(w.w01[j]));
-        sum = add_pairs(sum, pixels23(row), spread<k>(w.w23[j]));
+        const I across = add_pairs(pairs(pixels01(row), x01), pixels23(row), x23);
+        sum = fma(real(across), spread<k>(w.y[j]), sum);
     }
     return sum;
 }
 template <bool tight>
-ONEWARP_INLINE void dot4(const uint8_t* pixels, int stride, const int32_t* offset, const Weights4& w, I* rgb) {
-    const I a[4] = {dot4_of<0, tight>(pixels, stride, offset, w), dot4_of<1, tight>(pixels, stride, offset, w),
+ONEWARP_INLINE void dot4(const uint8_t* pixels, int stride, const int32_t* offset, const Weights4& w, F* rgb) {
+    const F a[4] = {dot4_of<0, tight>(pixels, stride, offset, w), dot4_of<1, tight>(pixels, stride, offset, w),
                     dot4_of<2, tight>(pixels, stride, offset, w), dot4_of<3, tight>(pixels, stride, offset, w)};
     planes(a, rgb);
 }
@@ -69,9 +56,9 @@ struct Weights2 {
     V upper, lower;
 };
 ONEWARP_INLINE Weights2 weights2(F fx, F fy) {
-    const F one = set(16384);
+    const F one = set(kOne);
     const I w11 = round(fx * fy * one), w01 = round(fx * one) - w11, w10 = round(fy * one) - w11;
-    return {beside(16384 - w01 - w10 - w11, w01), beside(w10, w11)};
+    return {beside(seti(static_cast<int>(kOne)) - w01 - w10 - w11, w01), beside(w10, w11)};
 }
 
 template <int k, bool tight>
