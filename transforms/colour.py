@@ -35,9 +35,9 @@ def affine(linear: Array, offset: Array | float = 0.0) -> Array:
 
 def scaled(factor: Array) -> Array:
     """Diagonal matrices `[N, 3, 3]` with `factor`, `[N]` or `[N, 3]`, on the diagonal."""
-    matrix = np.zeros((len(factor), 3, 3))
-    matrix[:, (0, 1, 2), (0, 1, 2)] = factor[:, None] if factor.ndim == 1 else factor
-    return matrix
+    matrix = np.zeros((len(factor), 9))
+    matrix[:, ::4] = factor[:, None] if factor.ndim == 1 else factor
+    return matrix.reshape(-1, 3, 3)
 
 
 def blended(share: Array) -> Array:
@@ -49,7 +49,7 @@ def lighting(transform: Any, draw: Draw) -> Array:
     """A factor `[N]` between `1 - max_lighting` and its inverse, even in its logarithm; one where nothing happens."""
     most = -np.log(1 - transform.max_lighting)
     factor: Array = given_or(transform.draw, np.exp(draw.uniform(1, -most, most)), draw)
-    return np.where(draw.chance(0, transform.p), factor, np.ones(len(draw)))
+    return np.where(draw.chance(0, transform.p), factor, 1.0)
 
 
 class Brightness(Pointwise):
@@ -265,8 +265,7 @@ class Normalize(Pointwise):
     def effect(self, params: Params) -> Array:
         """The affine map of each channel."""
         mean, std = self._statistics()
-        one = np.concatenate([np.diag(1 / std), (-mean / std)[:, None]], -1)
-        return np.broadcast_to(one, (len(params["one"]), 3, 4))
+        return affine(scaled(params["one"][:, None] / std), (-mean / std)[None])
 
     def decode(self, y: TensorImage):  # type: ignore[no-untyped-def]
         """Back to RGB in 0..1."""

@@ -147,9 +147,9 @@ def _warp(images: Images, step: Step, spec: OutSpec) -> Tensor:
 
     return warp(
         images,
-        _floats(_identity(n, 3) if step.matrix is None else step.matrix, device),
+        _floats(step.matrix if step.matrix is not None else _identity(n, 3), device),
         floats(step.colour.get(Stage.LOGIT)),
-        _floats(step.colour.get(Stage.RGB, _identity(n, 4)), device),
+        _floats(step.colour[Stage.RGB] if Stage.RGB in step.colour else _identity(n, 4), device),
         spec,
         hue=floats(step.colour.get(Stage.HUE)),
         table=floats(step.colour.get(Stage.TABLE)),

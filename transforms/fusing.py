@@ -252,6 +252,6 @@ def _step(
     if segment.kind != "warp":
         return Step(segment, None, size, colour, "reflection", barrier), frame
     if size is not None:  # whole pixels
-        frame = np.broadcast_to(np.array(size, np.float64), frame.shape)
+        frame = frames_of(size, frame)
     pixels = times(times(to_pixels(source), matrix), from_pixels(frame))
     return Step(segment, pixels, size, colour, padding or "reflection"), frame

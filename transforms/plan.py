@@ -97,7 +97,9 @@ def height_width(size: Size) -> tuple[int, int]:
 
 def frames_of(size: Size, like: Array) -> Array:
     """Frames `[N, 2]` (h, w) of one size, as many as `like` has."""
-    return np.broadcast_to(np.array(height_width(size), np.float64), like.shape)
+    frames = np.empty(like.shape)
+    frames[:] = height_width(size)
+    return frames
 
 
 def inside_at(share: Array, x: Array, y: Array) -> Array | None:
@@ -124,12 +126,15 @@ def pair(x: Array, y: Array) -> Array:
 
 def scaling(scale: Array, centre: Array | float = 0.0) -> Array | None:
     """Matrices that scale by `[N, 2]` and then move by `centre`; None where they are all the identity."""
-    if np.all(scale == 1) and np.all(centre == 0):
+    if (scale == 1).all() and np.all(centre == 0):
         return None
-    matrix = np.zeros((len(scale), 3, 3))
-    matrix[:, 0, 0], matrix[:, 1, 1], matrix[:, 2, 2] = scale[:, 0], scale[:, 1], 1
-    matrix[:, :2, 2] = centre
-    return matrix
+    return _scaled_and_moved(scale, centre)
+
+
+def _scaled_and_moved(scale: Array, centre: Array | float) -> Array:
+    matrix = np.zeros((len(scale), 9))
+    matrix[:, 0:5:4], matrix[:, 2:6:3], matrix[:, 8] = scale, centre, 1
+    return matrix.reshape(-1, 3, 3)
 
 
 def times(a: Array | None, b: Array | None) -> Array | None:
@@ -142,18 +147,12 @@ def times(a: Array | None, b: Array | None) -> Array | None:
 def to_pixels(frame: Array) -> Array:
     """Normalised coordinates to continuous pixels of the frames `[N, 2]` (h, w)."""
     half = frame[:, ::-1] / 2
-    matrix = np.zeros((len(frame), 3, 3))
-    matrix[:, 0, 0], matrix[:, 1, 1], matrix[:, 2, 2] = half[:, 0], half[:, 1], 1
-    matrix[:, :2, 2] = half
-    return matrix
+    return _scaled_and_moved(half, half)
 
 
 def from_pixels(frame: Array) -> Array:
     """Continuous pixels of the frames `[N, 2]` (h, w) to normalised coordinates."""
-    matrix = np.zeros((len(frame), 3, 3))
-    matrix[:, 0, 0], matrix[:, 1, 1], matrix[:, 2, 2] = 2 / frame[:, 1], 2 / frame[:, 0], 1
-    matrix[:, :2, 2] = -1
-    return matrix
+    return _scaled_and_moved(2 / frame[:, ::-1], -1)
 
 
 def after(stage: Stage, first: Array, second: Array) -> Array:

@@ -6,6 +6,7 @@ README.md beside this file has the mathematics; `reference.py` is that in plain 
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import torch
@@ -57,6 +58,7 @@ def _native(name: Literal["gpu", "cpu"]) -> Backend:
         return Backend(name, False, str(error))
 
 
+@cache
 def _module(name: str) -> Any:
     """The module of a back end; `ImportError` says why it cannot be used."""
     return importlib.import_module(f".{name}", __name__)

@@ -79,11 +79,10 @@ def check_invertible(homography: Tensor) -> None:
 
 def check_parameter(name: str, value: Tensor, shapes: Sequence[tuple[int, ...]], device: torch.device) -> None:
     """`WarpError` unless `value` is a float32 tensor of one of these shapes on this device."""
-    wanted = " or ".join(str(list(shape)) for shape in shapes)
-    if not isinstance(value, Tensor):
-        raise WarpError(f"{name} must be a float32 tensor {wanted}, but got {type(value).__name__}")
-    if value.dtype != torch.float32 or tuple(value.shape) not in shapes:
-        raise WarpError(f"{name} must be float32 {wanted}, but got {value.dtype} {list(value.shape)}")
+    if not isinstance(value, Tensor) or value.dtype != torch.float32 or value.shape not in shapes:
+        wanted = " or ".join(str(list(shape)) for shape in shapes)
+        seen = f"{value.dtype} {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        raise WarpError(f"{name} must be a float32 tensor {wanted}, but got {seen}")
     if value.device != device:
         raise WarpError(f"{name} must be on the images' device {device}, but got {value.device}")
 

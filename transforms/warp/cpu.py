@@ -58,7 +58,7 @@ def philox(counters: NDArray[np.uint32], key: tuple[int, int]) -> NDArray[np.uin
     if given.ndim != 2 or given.shape[1] != 4:
         raise WarpError(f"counters must be [M, 4], but got {list(given.shape)}")
     words = np.empty_like(given)
-    _cpu.philox(given.ctypes.data, len(given), *key, words.ctypes.data)
+    _cpu.philox(_place(given), len(given), *key, _place(words))
     return words
 
 
