@@ -87,7 +87,7 @@ def run_images(
             spec = OutSpec(
                 output_size(step),
                 dtype if i == last else torch.float32,
-                "channels_last" if channels_last else "nchw",
+                "channels_last" if channels_last or i < last else "nchw",
                 step.padding,
                 antialias,
             )

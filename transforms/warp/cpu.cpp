@@ -19,17 +19,17 @@ T* at(Address address) {
 }
 
 PyObject* warp(PyObject*, PyObject* args, PyObject* keywords) {
-    static const char* names[] = {"data",  "total",     "offsets", "sizes",  "count",         "homography",
-                                  "logit", "hue",       "table",   "colour", "erase",         "erase_length",
-                                  "out",   "height",    "width",   "number", "channels_last", "padding",
-                                  "fill",  "antialias", "threads", "isa",    nullptr};
+    static const char* names[] = {"data",         "total", "pixel",     "offsets", "sizes",  "count",
+                                  "homography",   "logit", "hue",       "table",   "colour", "erase",
+                                  "erase_length", "out",   "height",    "width",   "number", "channels_last",
+                                  "padding",      "fill",  "antialias", "threads", "isa",    nullptr};
     Address data, offsets, sizes, homography, logit, hue, table, colour, erase, out;
     long long total, count;
-    int erase_length, height, width, number, channels_last, padding, antialias, threads;
+    int pixel, erase_length, height, width, number, channels_last, padding, antialias, threads;
     float red, green, blue;
     const char* isa;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "$KLKKLKKKKKKiKiiipi(fff)piz:warp", const_cast<char**>(names),
-                                     &data, &total, &offsets, &sizes, &count, &homography, &logit, &hue, &table,
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "$KLiKKLKKKKKKiKiiipi(fff)piz:warp", const_cast<char**>(names),
+                                     &data, &total, &pixel, &offsets, &sizes, &count, &homography, &logit, &hue, &table,
                                      &colour, &erase, &erase_length, &out, &height, &width, &number, &channels_last,
                                      &padding, &red, &green, &blue, &antialias, &threads, &isa))
         return nullptr;
@@ -37,6 +37,7 @@ PyObject* warp(PyObject*, PyObject* args, PyObject* keywords) {
     if (!set) return PyErr_Format(PyExc_ValueError, "this machine has no instruction set %s", isa);
     const onewarp::Request request = {at<const uint8_t>(data),
                                       total,
+                                      pixel,
                                       at<const int64_t>(offsets),
                                       at<const int32_t>(sizes),
                                       count,

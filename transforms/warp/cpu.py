@@ -88,7 +88,8 @@ def warp(
     try:
         _cpu.warp(
             data=data.data_ptr(),
-            total=data.numel(),
+            total=data.nbytes,
+            pixel=3 * data.element_size(),
             offsets=offsets.data_ptr(),
             sizes=sizes.data_ptr(),
             count=count,
@@ -184,6 +185,7 @@ def bilinear(
         _cpu.warp(
             data=_place(pixels),
             total=pixels.size,
+            pixel=3,
             offsets=_place(_FIRST),
             sizes=_place(sizes),
             count=1,
@@ -230,11 +232,15 @@ def _address(parameter: Tensor | None) -> int:
 
 
 def _packed(images: Tensor | Packed) -> tuple[Tensor, Tensor, Tensor]:
-    """Data, offsets and sizes, contiguous; dense images are images of one size, one behind the other."""
+    """Data, offsets and sizes, contiguous; dense images are images of one size, one behind the other.
+
+    Floats become float32.
+    """
     if isinstance(images, Packed):
         return images.data.contiguous(), images.offsets.contiguous(), images.sizes.contiguous()
+    data = (images.float() if images.is_floating_point() else images).contiguous()
     count, height, width, _ = images.shape
     sizes = np.empty((count, 2), np.int32)
     sizes[:] = height, width
-    offsets = np.arange(0, count * height * width * 3, height * width * 3)
-    return images.contiguous(), torch.from_numpy(offsets), torch.from_numpy(sizes)
+    offsets = np.arange(count) * (height * width * 3 * data.element_size())
+    return data, torch.from_numpy(offsets), torch.from_numpy(sizes)

@@ -86,6 +86,10 @@ ONEWARP_INLINE I pairs(V a, V b) { return ints(_mm256_madd_epi16(a, b)); }
 ONEWARP_INLINE I add_pairs(I sum, V a, V b) { return sum + ints(_mm256_madd_epi16(a, b)); }
 
 ONEWARP_INLINE V two(__m128i a, __m128i b) { return _mm256_inserti128_si256(_mm256_castsi128_si256(a), b, 1); }
+template <class Make>
+ONEWARP_INLINE F side_by_side(const Make& half) {
+    return _mm256_castsi256_ps(two(reinterpret_cast<__m128i>(half(0)), reinterpret_cast<__m128i>(half(1))));
+}
 template <bool tight>
 ONEWARP_INLINE __m128i window(const uint8_t* p) {
     return tight ? _mm_maskload_epi32(reinterpret_cast<const int*>(p), _mm_setr_epi32(-1, -1, -1, 0))

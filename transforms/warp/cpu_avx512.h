@@ -88,6 +88,11 @@ ONEWARP_INLINE V four(__m128i a, __m128i b, __m128i c, __m128i d) {
     const __m256i cd = _mm256_inserti128_si256(_mm256_castsi128_si256(c), d, 1);
     return _mm512_inserti64x4(_mm512_castsi256_si512(ab), cd, 1);
 }
+template <class Make>
+ONEWARP_INLINE F side_by_side(const Make& quarter) {
+    const auto bits = [&](int i) { return reinterpret_cast<__m128i>(quarter(i)); };
+    return _mm512_castsi512_ps(four(bits(0), bits(1), bits(2), bits(3)));
+}
 template <bool tight>
 ONEWARP_INLINE __m128i window(const uint8_t* p) {
     return tight ? _mm_maskz_loadu_epi32(7, p) : _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));

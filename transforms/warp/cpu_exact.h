@@ -33,6 +33,16 @@ inline void exact_taps(double f, double extent, bool antialias, double* w) {
     w[2] = f + w[0] - 2 * w[3];
 }
 
+// A pixel in 0..1.
+inline void exact_colour(const Image& image, int line, int column, double* rgb) {
+    const uint8_t* pixel = image.pixels + static_cast<int64_t>(line) * image.stride + column * image.pixel;
+    for (int c = 0; c < 3; c++) {
+        float value = pixel[c];
+        if (image.floats) std::memcpy(&value, pixel + 4 * c, 4);
+        rgb[c] = image.floats ? value : value / 255.0;
+    }
+}
+
 // Adds the sample at output position (u, v), for a sub-pixel of du x dv.
 inline void add_exact_sample(const Request& q, const Image& image, double u, double v, double du, double dv,
                              double* rgb) {
@@ -54,9 +64,9 @@ inline void add_exact_sample(const Request& q, const Image& image, double u, dou
         for (int k = 0; k < 4; k++) {
             const int column = place(x0 - 1 + k, image.width, q.padding);
             const bool inside = line >= 0 && column >= 0;
-            const uint8_t* pixel =
-                inside ? image.pixels + static_cast<int64_t>(line) * image.stride + 3 * column : nullptr;
-            for (int c = 0; c < 3; c++) rgb[c] += wy[j] * wx[k] * (inside ? pixel[c] / 255.0 : q.fill[c]);
+            double pixel[3] = {q.fill[0], q.fill[1], q.fill[2]};
+            if (inside) exact_colour(image, line, column, pixel);
+            for (int c = 0; c < 3; c++) rgb[c] += wy[j] * wx[k] * pixel[c];
         }
     }
 }
@@ -67,7 +77,9 @@ inline void exact_pixel(const Request& q, const Image& image, const Division& n,
     for (int j = 0; j < n.v; j++)
         for (int i = 0; i < n.u; i++)
             add_exact_sample(q, image, u + (i + 0.5) / n.u, v + (j + 0.5) / n.v, 1.0 / n.u, 1.0 / n.v, rgb);
-    for (int c = 0; c < 3; c++) rgb[c] = std::fmin(std::fmax(rgb[c] / (n.u * n.v), 0), 1);
+    for (int c = 0; c < 3; c++) rgb[c] /= n.u * n.v;
+    if (q.antialias)
+        for (int c = 0; c < 3; c++) rgb[c] = std::fmin(std::fmax(rgb[c], 0), 1);
 }
 
 // Whether all that the pixel in row v, column u can see is of one colour; false where that would be long to tell.
@@ -79,10 +91,10 @@ inline bool is_plain(const Image& image, const Division& n, int v, int u) {
     // A little more than the window, in whose place float32 may be wrong.
     if (!(x > 1 && x < image.width - 5 && y > 1 && y < image.height - 5)) return false;
     const uint8_t* first =
-        image.pixels + static_cast<int64_t>(y - 0.01) * image.stride + 3 * static_cast<int>(x - 0.01);
+        image.pixels + static_cast<int64_t>(y - 0.01) * image.stride + image.pixel * static_cast<int>(x - 0.01);
     for (int j = 0; j < 5; j++)
-        if (std::memcmp(first + j * image.stride, first, 15)) return false;
-    return !std::memcmp(first, first + 3, 12);
+        if (std::memcmp(first + j * image.stride, first, 5 * image.pixel)) return false;
+    return !std::memcmp(first, first + image.pixel, 4 * image.pixel);
 }
 
 // sigmoid(M logit(x) + b), as in reference.py.

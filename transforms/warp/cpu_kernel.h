@@ -131,7 +131,7 @@ ONEWARP_INLINE double near(double x, double length, Padding padding) {
 }
 
 // The same in float64, lane by lane, and already brought near the frame: for tiles at the horizon, which are few.
-inline Position precise_positions(const Geometry& G, const Row& row, F u, F du, F dv) {
+ONEWARP_ASIDE Position precise_positions(const Geometry& G, const Row& row, F u, F du, F dv) {
     const double* h = G.image.h;
     alignas(64) float us[L], dus[L], dvs[L], x[L], y[L], extent_x[L], extent_y[L], live[L];
     store(us, u), store(dus, du), store(dvs, dv);
@@ -194,33 +194,62 @@ ONEWARP_INLINE F near(F x, F length, Padding padding) {
     return max(min(x, length + set(4)), set(-4));
 }
 
-// One sample anywhere: mirrored, clamped, on the padding or without a source. Needs an image of at least 4 x 4 pixels.
-template <bool antialias>
-inline void sample_anywhere(const Geometry& G, const Position& p, bool is_near, F* rgb) {
-    const Image& image = G.image;
+// Windows of `taps` pixels a side inside the image, and the weights of their columns and rows.
+template <int taps>
+struct Taps {
+    I column, line;
+    F x[taps], y[taps];
+};
+
+// Those about a position anywhere: mirrored, clamped or on the padding, of which there may be less than one of weight.
+// Needs an image of at least that many pixels.
+template <int taps, bool antialias>
+ONEWARP_INLINE Taps<taps> taps_at(const Geometry& G, const Position& p, bool is_near) {
+    constexpr int before = taps == 4 ? 1 : 0, behind = taps / 2;
     F x = p.x, y = p.y;
     if (!is_near) x = near(x, G.width, G.padding), y = near(y, G.height, G.padding);
-    x = x - set(0.5f), y = y - set(0.5f);
-    const F x0 = floor(x), y0 = floor(y), fx = x - x0, fy = y - y0, none = set(0);
-    F wx[4] = {none, set(1) - fx, fx, none}, wy[4] = {none, set(1) - fy, fy, none};
-    if (antialias) all_taps(fx, p.across, wx), all_taps(fy, p.down, wy);
+    if (taps > 1) x = x - set(0.5f), y = y - set(0.5f);
+    const F x0 = floor(x), y0 = floor(y), fx = x - x0, fy = y - y0;
+    Taps<taps> t;
+    if constexpr (antialias) {
+        all_taps(fx, p.across, t.x), all_taps(fy, p.down, t.y);
+    } else if constexpr (taps == 1) {
+        t.x[0] = t.y[0] = set(1);
+    } else {
+        for (int i = 0; i < taps; i++) t.x[i] = t.y[i] = set(0);
+        t.x[before] = set(1) - fx, t.x[before + 1] = fx;
+        t.y[before] = set(1) - fy, t.y[before + 1] = fy;
+    }
+    t.column = truncate(x0) - seti(before), t.line = truncate(y0) - seti(before);
     // An edge is crossed along one axis, as a rule.
-    const bool in_x = all(both(less_equal(set(1), x), less(x, G.width - set(2))));
-    const bool in_y = all(both(less_equal(set(1), y), less(y, G.height - set(2))));
-    I column = truncate(x0) - seti(1), line = truncate(y0) - seti(1);
-    if (!in_x) column = fold<4>(column, image.width, G.padding, wx);
-    if (!in_y) line = fold<4>(line, image.height, G.padding, wy);
+    const F first = set(before), last = set(behind);
+    if (!all(both(less_equal(first, x), less(x, G.width - last))))
+        t.column = fold<taps>(t.column, G.image.width, G.padding, t.x);
+    if (!all(both(less_equal(first, y), less(y, G.height - last))))
+        t.line = fold<taps>(t.line, G.image.height, G.padding, t.y);
+    return t;
+}
+template <int taps>
+ONEWARP_INLINE F missing(const Taps<taps>& t) {
+    F across = t.x[0], down = t.y[0];
+    for (int i = 1; i < taps; i++) across = across + t.x[i], down = down + t.y[i];
+    return set(1) - across * down;
+}
+
+// One sample of bytes anywhere.
+template <bool antialias>
+ONEWARP_ASIDE void sample_anywhere(const Geometry& G, const Position& p, bool is_near, F* rgb) {
+    const Image& image = G.image;
+    const Taps<4> t = taps_at<4, antialias>(G, p, is_near);
     F sum[3];
-    const Weights4 w = weights4(wx, wy);  // Rounded, and of padding there may be less than one of them.
+    const Weights4 w = weights4(t.x, t.y);  // Rounded.
     alignas(64) int32_t offset[L];
-    storei(offset, line * image.stride + column * 3);
+    storei(offset, t.line * image.stride + t.column * 3);
     dot4<true>(image.pixels, image.stride, offset, w, sum);
-    const F covered = ((wx[0] + wx[1]) + (wx[2] + wx[3])) * ((wy[0] + wy[1]) + (wy[2] + wy[3]));
-    const F missing = (set(1) - covered) * set(kOne);
-    const F whole = inverse(total_weight(w) + missing);
+    const F padding = missing(t) * set(kOne), whole = inverse(total_weight(w) + padding);
     for (int c = 0; c < 3; c++) {
         F value = sum[c] * set(kLevel);
-        if (G.padding == Padding::colour) value = fma(missing, G.fill[c], value);
+        if (G.padding == Padding::colour) value = fma(padding, G.fill[c], value);
         rgb[c] = select(p.dead, G.fill[c], value * whole);
     }
 }
@@ -419,11 +448,9 @@ ONEWARP_INLINE void write(const Request& request, const Image& image, int v, int
     if (request.number == Number::uint8) write(request, image.out, v, u, count, rgb);
 }
 
-// Does the logits of those lanes again, exactly, where `before` is close to black or white and its source is not plain.
-inline void logit_exactly(const Request& request, const Image& image, const Division& n, int v, int u, int count,
-                          const F* before, F* rgb) {
-    alignas(64) float x[3][L], y[3][L];
-    for (int c = 0; c < 3; c++) store(x[c], before[c]), store(y[c], rgb[c]);
+// Does the logits of those pixels again, exactly, where `x` was close to black or white and its source is not plain.
+ONEWARP_ASIDE void logits_again(const Request& request, const Image& image, const Division& n, int v, int u, int count,
+                                const float (*x)[L], float (*y)[L]) {
     for (int i = 0; i < count; i++) {
         bool close = false;
         for (int c = 0; c < 3; c++) close |= x[c][i] < kSteep || x[c][i] > 1 - kSteep;
@@ -433,18 +460,28 @@ inline void logit_exactly(const Request& request, const Image& image, const Divi
         exact_logit(image.logit, exact);
         for (int c = 0; c < 3; c++) y[c][i] = static_cast<float>(exact[c]);
     }
+}
+ONEWARP_INLINE void logit_exactly(const Request& request, const Image& image, const Division& n, int v, int u,
+                                  int count, const F* before, F* rgb) {
+    alignas(64) float x[3][L], y[3][L];
+    for (int c = 0; c < 3; c++) store(x[c], before[c]), store(y[c], rgb[c]);
+    logits_again(request, image, n, v, u, count, x, y);
     for (int c = 0; c < 3; c++) rgb[c] = load(y[c]);
 }
 
 // The pixels of images that are smaller than the window.
-inline void sample_small(const Request& request, const Image& image, const Division& n, int v, int u, int count,
-                         F* rgb) {
-    alignas(64) float x[3][L] = {};
+ONEWARP_ASIDE void pixels_of_small(const Request& request, const Image& image, const Division& n, int v, int u,
+                                   int count, float (*x)[L]) {
     for (int i = 0; i < count; i++) {
         double exact[3];
         exact_pixel(request, image, n, v, u + i, exact);
         for (int c = 0; c < 3; c++) x[c][i] = static_cast<float>(exact[c]);
     }
+}
+ONEWARP_INLINE void sample_small(const Request& request, const Image& image, const Division& n, int v, int u, int count,
+                                 F* rgb) {
+    alignas(64) float x[3][L] = {};
+    pixels_of_small(request, image, n, v, u, count, x);
     for (int c = 0; c < 3; c++) rgb[c] = load(x[c]);
 }
 

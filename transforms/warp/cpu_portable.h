@@ -80,6 +80,12 @@ ONEWARP_INLINE void dot4(const uint8_t* pixels, int stride, const int32_t* offse
     }
 }
 
+template <class Make>
+ONEWARP_INLINE void planes_of(const Make& pixel, F* rgb) {
+    const Pixel only = pixel(0);
+    for (int c = 0; c < 3; c++) rgb[c] = only[c];
+}
+
 struct Weights2 {
     I upper[2], lower[2];
 };

@@ -137,11 +137,3 @@ inline void straight(const Request& request, const Image& image, const Division&
         }
     }
 }
-
-inline void warp_rectangle(const Request& request, const Image& image, const Division& n, int v0, int v1, int u0,
-                           int u1) {
-    const bool antialias = request.antialias && !image.copies;
-    const auto one = image.straight && n.u * n.v == 1 && !n.precise ? (antialias ? straight<true> : straight<false>)
-                                                                    : (antialias ? rectangle<true> : rectangle<false>);
-    one(request, image, n, v0, v1, u0, u1);
-}

@@ -5,6 +5,8 @@
 
 // Vectors must stay in registers, so the whole of a kernel is one function.
 #define ONEWARP_INLINE inline __attribute__((always_inline))
+// What is rare is kept out of its way, and gets no vector's address if it can be helped.
+#define ONEWARP_ASIDE inline __attribute__((noinline))
 
 namespace onewarp {
 
@@ -15,6 +17,7 @@ enum class Number : int { float32 = 0, bfloat16 = 1, uint8 = 2 };
 struct Request {
     const uint8_t* data;     // [total]
     int64_t total;           // bytes of data that may be read
+    int pixel;               // bytes of a pixel: 3, or 12 where they are float32
     const int64_t* offsets;  // [count] byte offsets into data
     const int32_t* sizes;    // [count, 2] height, width
     int64_t count;
@@ -52,10 +55,14 @@ struct Prefetcher {
     }
 };
 
+// Red, green and blue as floats, and a fourth that nobody reads.
+typedef float Pixel __attribute__((vector_size(16)));
+
 // One image: where it lies, how it is sampled, and its colour map.
 struct Image {
     const uint8_t* pixels;
-    int height, width, stride;
+    int height, width, pixel, stride;  // bytes from pixel to pixel, and from row to row
+    bool floats;
     bool tight;  // Nothing readable follows the last row, so loads must not be wider than what is wanted.
     double h[9];
     bool copies, straight;

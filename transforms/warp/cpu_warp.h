@@ -25,6 +25,8 @@ namespace portable {
 #include "cpu_portable.h"
 #include "cpu_kernel.h"
 #include "cpu_straight.h"
+#include "cpu_floats.h"
+#include "cpu_rectangle.h"
 }  // namespace portable
 
 #if defined(__x86_64__)
@@ -35,6 +37,8 @@ namespace avx2 {
 #include "cpu_words.h"
 #include "cpu_kernel.h"
 #include "cpu_straight.h"
+#include "cpu_floats.h"
+#include "cpu_rectangle.h"
 }  // namespace avx2
 #pragma GCC pop_options
 
@@ -45,6 +49,8 @@ namespace avx512 {
 #include "cpu_words.h"
 #include "cpu_kernel.h"
 #include "cpu_straight.h"
+#include "cpu_floats.h"
+#include "cpu_rectangle.h"
 }  // namespace avx512
 #pragma GCC pop_options
 #endif
@@ -105,6 +111,7 @@ inline Refusal check(const Request& q) {
         return refuse("the output must have at least one pixel, but got %d x %d", q.height, q.width);
     if (q.count && (!q.data || !q.offsets || !q.sizes || !q.homography || !q.colour || !q.out))
         return refuse("images, homography, colour and output must be there");
+    if (q.pixel != 3 && q.pixel != 12) return refuse("a pixel must have 3 or 12 bytes, but has %d", q.pixel);
     if (q.erase && q.erase_length != 4 && q.erase_length != 7) return refuse("erase must have 4 or 7 numbers");
     for (int64_t i = 0; i < q.count; i++) {
         const int64_t height = q.sizes[2 * i], width = q.sizes[2 * i + 1], offset = q.offsets[i];
@@ -113,8 +120,8 @@ inline Refusal check(const Request& q) {
             return refuse("image %lld must have at least one pixel, but got %d x %d", row, q.sizes[2 * i],
                           q.sizes[2 * i + 1]);
         // Within an image, bytes are counted in 32 bits.
-        if (height > INT32_MAX / 3 / width) return refuse("image %lld must be smaller than 2 GiB", row);
-        if (offset < 0 || offset > q.total || height * width * 3 > q.total - offset)
+        if (height > INT32_MAX / q.pixel / width) return refuse("image %lld must be smaller than 2 GiB", row);
+        if (offset < 0 || offset > q.total || height * width * q.pixel > q.total - offset)
             return refuse("image %lld must lie within the %lld bytes of data, but it begins at %lld", row,
                           static_cast<long long>(q.total), static_cast<long long>(offset));
         if (!has_inverse(q.homography + 9 * i))
@@ -204,7 +211,8 @@ inline Division division(const Request& request, const Image& image, int u0, int
 inline Image image_at(const Request& request, int64_t i) {
     Image image{};
     image.pixels = request.data + request.offsets[i];
-    image.height = request.sizes[2 * i], image.width = request.sizes[2 * i + 1], image.stride = 3 * image.width;
+    image.height = request.sizes[2 * i], image.width = request.sizes[2 * i + 1];
+    image.pixel = request.pixel, image.stride = image.pixel * image.width, image.floats = image.pixel != 3;
     const int64_t bytes = static_cast<int64_t>(image.height) * image.stride;
     image.tight = request.total - request.offsets[i] - bytes < 4;
     // Scaled so that w is of the order of one: its square has to fit into a float32.
@@ -212,7 +220,7 @@ inline Image image_at(const Request& request, int64_t i) {
     const double scale = std::fmax(std::fmax(std::fabs(h[6]), std::fabs(h[7])), std::fabs(h[8]));
     for (int k = 0; k < 9; k++) image.h[k] = scale > 0 ? h[k] / scale : h[k];
     image.copies = moves_whole_pixels(image.h, request.height, request.width);
-    image.straight = keeps_rows(request, image);
+    image.straight = !image.floats && keeps_rows(request, image);
     const auto row = [i](const float* all, int64_t length) { return all ? all + i * length : nullptr; };
     image.logit = row(request.logit, 12), image.hue = row(request.hue, 1), image.table = row(request.table, 256);
     image.colour = row(request.colour, 12), image.erase = row(request.erase, request.erase_length);
@@ -233,8 +241,8 @@ inline Prefetcher prefetcher_of(const Request& request, const Image& image) {
     Prefetcher fetch;
     const double width = image.width, height = image.height;
     fetch.pixels = image.pixels, fetch.stride = image.stride;
-    fetch.begin = 3 * static_cast<int>(std::fmin(std::fmax(left - 2, 0), width - 1));
-    fetch.end = 3 * static_cast<int>(std::fmin(std::fmax(right + 2, 1), width));
+    fetch.begin = image.pixel * static_cast<int>(std::fmin(std::fmax(left - 2, 0), width - 1));
+    fetch.end = image.pixel * static_cast<int>(std::fmin(std::fmax(right + 2, 1), width));
     fetch.step = image.h[4] * image.h[8] - image.h[7] * image.h[5] < 0 ? -1 : 1;
     fetch.row = static_cast<int>(std::fmin(std::fmax(fetch.step > 0 ? top : bottom, 0), height - 1));
     fetch.goal = fetch.row, fetch.at = fetch.begin;

@@ -52,6 +52,14 @@ ONEWARP_INLINE void dot4(const uint8_t* pixels, int stride, const int32_t* offse
     planes(a, rgb);
 }
 
+// Pixels of floats, of which `pixel(i)` makes that of lane i, to three vectors.
+template <class Make>
+ONEWARP_INLINE void planes_of(const Make& pixel, F* rgb) {
+    F a[4];
+    for (int k = 0; k < 4; k++) a[k] = side_by_side([&](int q) { return pixel(4 * q + k); });
+    planes(a, rgb);
+}
+
 struct Weights2 {
     V upper, lower;
 };

@@ -49,9 +49,11 @@ void one(Tally& tally) {
     const int count = between(0, 4);
     auto sizes = block<int32_t>(2 * count, side);
     auto offsets = block<int64_t>(count, [] { return 0; });
+    const int pixel = between(0, 2) ? 3 : 12;
     int64_t total = between(0, 2);
     for (int i = 0; i < count; i++)
-        offsets[i] = total, total += 3LL * sizes[2 * i] * sizes[2 * i + 1] + (between(0, 3) ? 0 : between(0, 20));
+        offsets[i] = total,
+        total += static_cast<int64_t>(pixel) * sizes[2 * i] * sizes[2 * i + 1] + (between(0, 3) ? 0 : between(0, 20));
     const bool broken = !between(0, 7) && count;
     if (broken) {
         const int i = between(0, count - 1);
@@ -89,6 +91,7 @@ void one(Tally& tally) {
     const auto maybe = [](auto& numbers) { return between(0, 1) ? numbers.get() : nullptr; };
     const Request request = {data.get(),
                              total,
+                             pixel,
                              offsets.get(),
                              sizes.get(),
                              count,

@@ -53,6 +53,26 @@ def test_agrees_with_the_reference(make_case, agrees, isa, antialias, padding, l
 
 
 @pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("antialias", [True, False])
+@pytest.mark.parametrize("padding", PADDINGS, ids=str)
+@pytest.mark.parametrize("lighting", ["full", "none"])
+def test_floats_agree(make_case, agrees, isa, antialias, padding, lighting):
+    for seed, source, size, wild in (
+        (0, (41, 67), (33, 35), False),
+        (1, (60, 37), (7, 33), True),
+        (2, (2, 9), (5, 8), 0),
+    ):
+        case = make_case(seed, 2, source, OutSpec(size, padding=padding, antialias=antialias), wild, lighting)
+        images = case.images.float() / 255 * 1.2 - 0.1  # a little outside of 0..1
+        agrees(replace(case, images=images), replace(case, images=images).run(cpu.warp, isa=isa))
+        mirrored = torch.tensor([[-1.0, 0, size[1] - 3], [0, 1, 2], [0, 0, 1]]).expand(2, 3, 3)
+        copied = replace(case, images=images.double(), homography=mirrored)
+        agrees(copied, copied.run(cpu.warp, isa=isa))
+        still = replace(case, images=torch.rand(2, *size, 3), homography=torch.eye(3).repeat(2, 1, 1))
+        agrees(still, still.run(cpu.warp, isa=isa))
+
+
+@pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("layout", ["nchw", "channels_last"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.uint8], ids=str)
 def test_makes_every_number_and_layout(make_case, agrees, isa, layout, dtype):
@@ -294,12 +314,14 @@ def test_philox_agrees_with_the_draws():
         cpu.philox(counters[:, :3], (1, 2))
 
 
-def test_is_chosen_for_bytes_in_host_memory(make_case, monkeypatch):
+def test_is_chosen_in_host_memory(make_case, monkeypatch):
     called = []
     case = make_case(9, 1, (8, 8), OutSpec((8, 8)))
     real = cpu.warp
     monkeypatch.setattr(cpu, "warp", lambda *a, **k: called.append(1) or real(*a, **k))
     case.run(warp)
-    replace(case, images=case.images.float() / 255).run(warp)  # The reference takes floats.
+    replace(case, images=case.images.half() / 255).run(warp)
     case.run(warp, backend="reference")
-    assert called == [1]
+    replace(case, images=case.images.double() / 255).run(warp)  # which the reference alone reads
+    replace(case, out=OutSpec((8, 8), torch.float64)).run(warp)  # and makes
+    assert called == [1, 1]

@@ -283,7 +283,10 @@ PAST = Packed(
         ({"homography": FLAT}, "homography must have an inverse, but row 1"),
         ({"homography": torch.zeros(2, 3, 3)}, "must have an inverse, but row 0"),
         ({"homography": IDENTITY.double().expand(2, 3, 3)}, "homography must be a float32 tensor"),
-        ({"homography": IDENTITY}, r"homography must be a float32 tensor \[2, 3, 3\], but got torch.float32 \[1, 3, 3\]"),
+        (
+            {"homography": IDENTITY},
+            r"homography must be a float32 tensor \[2, 3, 3\], but got torch.float32 \[1, 3, 3\]",
+        ),
         ({"homography": [1]}, "homography must be a float32 tensor"),
         ({"homography": torch.empty(2, 3, 3, device="meta")}, "on the images' device cpu"),
         ({"images": torch.zeros(2, 3, 4, 4, dtype=torch.uint8)}, r"images must be \[N, H, W, 3\]"),
