@@ -120,12 +120,6 @@ ONEWARP_INLINE void planes(const F* a, F* rgb) {
     rgb[0] = _mm256_shuffle_ps(t0, t1, 0x44), rgb[1] = _mm256_shuffle_ps(t0, t1, 0xEE);
     rgb[2] = _mm256_shuffle_ps(t2, t3, 0x44);
 }
-ONEWARP_INLINE void planes(const I* a, I* rgb) {
-    const F b[4] = {floats(a[0]), floats(a[1]), floats(a[2]), floats(a[3])};
-    F planes_of[3];
-    planes(b, planes_of);
-    for (int c = 0; c < 3; c++) rgb[c] = ints(planes_of[c]);
-}
 
 ONEWARP_INLINE V pack(I a, I b, I c, I d) {
     return _mm256_packus_epi16(_mm256_packs_epi32(bits(a), bits(b)), _mm256_packs_epi32(bits(c), bits(d)));

@@ -124,12 +124,6 @@ ONEWARP_INLINE void planes(const F* a, F* rgb) {
     rgb[0] = _mm512_shuffle_ps(t0, t1, 0x44), rgb[1] = _mm512_shuffle_ps(t0, t1, 0xEE);
     rgb[2] = _mm512_shuffle_ps(t2, t3, 0x44);
 }
-ONEWARP_INLINE void planes(const I* a, I* rgb) {
-    const F b[4] = {floats(a[0]), floats(a[1]), floats(a[2]), floats(a[3])};
-    F planes_of[3];
-    planes(b, planes_of);
-    for (int c = 0; c < 3; c++) rgb[c] = ints(planes_of[c]);
-}
 
 // Numbers to bytes: of four pixels, one from each vector, in each 128 bits.
 ONEWARP_INLINE V pack(I a, I b, I c, I d) {

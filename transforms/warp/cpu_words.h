@@ -30,6 +30,14 @@ ONEWARP_INLINE F total_weight(const Weights4& w) {
     return real(add_pairs(pairs(w.x01, ones), w.x23, ones)) * ((w.y[0] + w.y[1]) + (w.y[2] + w.y[3]));
 }
 
+// As for floats, whose bits these are not, but move like them.
+ONEWARP_INLINE void planes(const I* a, I* rgb) {
+    const F moved[4] = {floats(a[0]), floats(a[1]), floats(a[2]), floats(a[3])};
+    F plane[3];
+    planes(moved, plane);
+    for (int c = 0; c < 3; c++) rgb[c] = ints(plane[c]);
+}
+
 // Pixels 0 and 1, or 2 and 3, of a window: their reds, greens and blues side by side in 16 bits.
 ONEWARP_INLINE V pixels01(V windows) { return pick(windows, 0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1); }
 ONEWARP_INLINE V pixels23(V windows) { return pick(windows, 6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1); }
