@@ -43,6 +43,8 @@ ONEWARP_INLINE F select(M m, F a, F b) { return _mm256_blendv_ps(b, a, m); }
 ONEWARP_INLINE I selecti(M m, I a, I b) { return ints(_mm256_blendv_epi8(bits(b), bits(a), _mm256_castps_si256(m))); }
 ONEWARP_INLINE F after(F a) { return _mm256_permutevar8x32_ps(a, _mm256_setr_epi32(1, 2, 3, 4, 5, 6, 7, 7)); }
 ONEWARP_INLINE F gather(const float* table, I index) { return _mm256_i32gather_ps(table, bits(index), 4); }
+constexpr bool kCurves = false;  // Gathering takes longer than logits do.
+ONEWARP_INLINE F look_up(const float* table, I index) { return gather(table, index & 31); }
 
 ONEWARP_INLINE void split(F x, F& mantissa, F& exponent) {
     const __m256i b = _mm256_castps_si256(x);

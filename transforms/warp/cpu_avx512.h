@@ -45,6 +45,11 @@ ONEWARP_INLINE F after(F a) {
     return _mm512_permutexvar_ps(_mm512_setr_epi32(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 15), a);
 }
 ONEWARP_INLINE F gather(const float* table, I index) { return _mm512_i32gather_ps(bits(index), table, 4); }
+// Entries of a table of 32, by the last bits of numbers.
+constexpr bool kCurves = true;
+ONEWARP_INLINE F look_up(const float* table, I index) {
+    return _mm512_permutex2var_ps(_mm512_load_ps(table), bits(index), _mm512_load_ps(table + L));
+}
 
 ONEWARP_INLINE void split(F x, F& mantissa, F& exponent) {
     mantissa = _mm512_getmant_ps(x, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src);

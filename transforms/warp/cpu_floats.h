@@ -76,7 +76,8 @@ ONEWARP_INLINE void means_of_floats(const Geometry& G, const Division& n, int v,
 template <bool antialias>
 inline void floats(const Request& request, const Image& image, const Division& n, int v0, int v1, int u0, int u1) {
     const Geometry G = geometry_of(request, image, antialias);
-    const Colour C = colour_of(request, image);
+    Curve curves[3];
+    const Colour C = colour_of(request, image, curves);
     const bool still = stays(request, image), small = image.width < 4 || image.height < 4;
     for (int v = v0; v < v1; v++) {
         const uint8_t* line = image.pixels + static_cast<int64_t>(v) * image.stride;

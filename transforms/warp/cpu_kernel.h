@@ -113,7 +113,8 @@ inline bool tie(Knots& knots, const Geometry& G, const Row& row, int u, int leng
 // Those of the vector that begins `along` pixels after the first knot.
 ONEWARP_INLINE void untie(const Knots& knots, int along, Position& p) {
     const int k = along / kEvery;
-    const F part = fma(lanes(), set(1.f / kEvery), set((along % kEvery + 0.5f) / kEvery));
+    const int within = L % kEvery ? along % kEvery : 0;
+    const F part = fma(lanes(), set(1.f / kEvery), set((within + 0.5f) / kEvery));
     const auto between = [&](int i) {
         return fma(fma(set(knots.bend[i][k]), part, set(knots.step[i][k])), part, set(knots.at[i][k]));
     };
@@ -238,7 +239,7 @@ ONEWARP_INLINE F missing(const Taps<taps>& t) {
 
 // One sample of bytes anywhere.
 template <bool antialias>
-ONEWARP_ASIDE void sample_anywhere(const Geometry& G, const Position& p, bool is_near, F* rgb) {
+ONEWARP_ASIDE void sample_anywhere(const Geometry& G, Position p, bool is_near, F* rgb) {
     const Image& image = G.image;
     const Taps<4> t = taps_at<4, antialias>(G, p, is_near);
     F sum[3];
@@ -268,18 +269,16 @@ template <bool antialias>
 using Window = Prepared<std::conditional_t<antialias, Weights4, Weights2>>;
 
 template <bool antialias>
-ONEWARP_INLINE void prepare(const Geometry& G, const Row& row, F u, F du, F dv, bool precise, const Knots* knots,
-                            int along, Window<antialias>& out) {
+ONEWARP_INLINE void prepare(const Geometry& G, const Row& row, F u, F du, F dv, const Knots* knots, int along,
+                            Window<antialias>& out) {
     const Image& image = G.image;
-    Position p = precise ? precise_positions(G, row, u, du, dv)
-                 : knots ? positions<false>(G, row, u, du, dv)
-                         : positions<antialias>(G, row, u, du, dv);
+    Position p = knots ? positions<false>(G, row, u, du, dv) : positions<antialias>(G, row, u, du, dv);
     if (knots) untie(*knots, along, p);
     const F x = p.x - set(0.5f), y = p.y - set(0.5f), first = set(antialias ? 1 : 0);
     const M in_x = both(less_equal(first, x), less(x, set(G.x_last)));
     const M in_y = both(less_equal(first, y), less(y, set(G.y_last)));
-    out.inside = !precise && all(both(in_x, in_y));
-    if (!out.inside) return sample_anywhere<antialias>(G, p, precise, out.rgb);
+    out.inside = all(both(in_x, in_y));
+    if (!out.inside) return sample_anywhere<antialias>(G, p, false, out.rgb);
     const I column = truncate(x), line = truncate(y);
     const F fx = x - real(column), fy = y - real(line);
     storei(out.offset, line * image.stride + column * 3);
@@ -290,6 +289,12 @@ ONEWARP_INLINE void prepare(const Geometry& G, const Row& row, F u, F du, F dv, 
     } else {
         out.weights = weights2(fx, fy);
     }
+}
+
+template <bool antialias>
+ONEWARP_ASIDE void sample_precisely(const Geometry& G, const Row& row, F u, F du, F dv, Window<antialias>& out) {
+    out.inside = false;
+    sample_anywhere<antialias>(G, precise_positions(G, row, u, du, dv), true, out.rgb);
 }
 
 template <bool antialias>
@@ -313,111 +318,6 @@ ONEWARP_INLINE void weigh(const Image& image, const Window<antialias>& window, F
             dot2<false>(image.pixels, image.stride, window.offset, window.weights, sum);
         for (int c = 0; c < 3; c++) rgb[c] = real(sum[c]) * set(kLevel / kOne);
     }
-}
-
-// log2 on positive numbers, and 2^x: minimax polynomials on one octave, to 9e-5 and to 1e-4 of the value.
-ONEWARP_INLINE F log2(F x) {
-    F m, e;
-    split(x, m, e);
-    F y = fma(set(-0.08161576f), m, set(0.64514216f));
-    y = fma(y, m, set(-2.12067482f));
-    y = fma(y, m, set(4.07009064f));
-    return fma(y, m, set(-2.51285462f)) + e;
-}
-ONEWARP_INLINE F exp2(F x) {
-    const F n = floor(x), f = x - n;
-    F y = fma(set(0.07920424f), f, set(0.22433839f));
-    y = fma(y, f, set(0.69645737f));
-    return scale(fma(y, f, set(0.99989297f)), n);
-}
-
-// One image's colour map, as far as it is there.
-struct Colour {
-    bool has_logit, logit_diagonal, colour_diagonal;
-    bool logit_shifts;  // All that happens to odds is to be multiplied.
-    bool steep;         // Near black or white, rounding errors would come out of the logits as grey levels.
-    F logit[3][4], colour[3][4], odds[3];
-    F turns;
-    const float *hue, *table;
-};
-ONEWARP_INLINE bool is_diagonal(const float* m) {
-    return m[1] == 0 && m[2] == 0 && m[4] == 0 && m[6] == 0 && m[8] == 0 && m[9] == 0;
-}
-ONEWARP_INLINE bool is_identity(const float* m) {
-    return is_diagonal(m) && m[0] == 1 && m[5] == 1 && m[10] == 1 && m[3] == 0 && m[7] == 0 && m[11] == 0;
-}
-
-inline Colour colour_of(const Request& request, const Image& image) {
-    Colour C{};
-    // Left out where it changes nothing, but for the numbers that it keeps from 0 and 1.
-    C.has_logit = image.logit && !is_identity(image.logit);
-    C.logit_diagonal = C.has_logit && is_diagonal(image.logit);
-    C.logit_shifts = C.logit_diagonal && image.logit[0] == 1 && image.logit[5] == 1 && image.logit[10] == 1;
-    C.colour_diagonal = is_diagonal(image.colour);
-    C.steep = C.has_logit &&
-              !(C.logit_diagonal && image.logit[0] >= 0.75f && image.logit[5] >= 0.75f && image.logit[10] >= 0.75f);
-    const float unit = request.number == Number::uint8 ? 255.f : 1.f;
-    for (int c = 0; c < 3; c++) {
-        for (int k = 0; k < 4; k++) {
-            // The kernel works with -log2 of the odds, whose offset is -b / ln 2.
-            if (C.has_logit) C.logit[c][k] = set(image.logit[4 * c + k] * (k == 3 ? -1.44269504f : 1.f));
-            C.colour[c][k] = set(image.colour[4 * c + k] * unit);
-        }
-        if (C.logit_shifts) C.odds[c] = set(__builtin_fminf(__builtin_expf(-image.logit[4 * c + 3]), 1e30f));
-    }
-    C.hue = image.hue;
-    if (image.hue) C.turns = set(*image.hue * 6);
-    C.table = image.table;
-    return C;
-}
-
-ONEWARP_INLINE void affine(const F (*m)[4], bool diagonal, F* rgb) {
-    const F r = rgb[0], g = rgb[1], b = rgb[2];
-    for (int c = 0; c < 3; c++)
-        rgb[c] = diagonal ? fma(m[c][c], rgb[c], m[c][3]) : fma(m[c][0], r, fma(m[c][1], g, fma(m[c][2], b, m[c][3])));
-}
-
-// sigmoid(M logit(x) + b) = 1 / (1 + 2^(M q - b / ln 2)) with q = log2((1 - x) / x).
-ONEWARP_INLINE void logit(const Colour& C, F* rgb) {
-    const F least = set(1e-7f);
-    if (C.logit_shifts) {  // x / (x + (1 - x) e^-b), without any logarithm.
-        for (int c = 0; c < 3; c++) {
-            const F x = min(max(rgb[c], least), set(1) - least);
-            rgb[c] = x * good_inverse(fma(C.odds[c], set(1) - x, x));
-        }
-        return;
-    }
-    for (int c = 0; c < 3; c++) rgb[c] = log2(max(set(1) - rgb[c], least) * rough_inverse(max(rgb[c], least)));
-    affine(C.logit, C.logit_diagonal, rgb);
-    for (int c = 0; c < 3; c++) rgb[c] = good_inverse(set(1) + exp2(rgb[c]));
-}
-
-ONEWARP_INLINE void turn_hue(const Colour& C, F* rgb) {
-    const F value = max(max(rgb[0], rgb[1]), rgb[2]), chroma = value - min(min(rgb[0], rgb[1]), rgb[2]);
-    const F per = set(1) / max(chroma, set(1e-20f));
-    const F green = fma(rgb[2] - rgb[0], per, set(2)), blue = fma(rgb[0] - rgb[1], per, set(4));
-    F sixth = select(less_equal(value, rgb[1]), green, blue);
-    sixth = select(less_equal(value, rgb[0]), (rgb[1] - rgb[2]) * per, sixth) + C.turns;
-    for (int c = 0; c < 3; c++) {
-        F k = sixth + set(5.f - 2.f * c);
-        k = fma(set(-6), floor(k * set(1.f / 6)), k);
-        rgb[c] = value - chroma * max(min(min(k, set(4) - k), set(1)), set(0));
-    }
-}
-
-ONEWARP_INLINE void look_up(const Colour& C, F* rgb) {
-    for (int c = 0; c < 3; c++) {
-        const F grey = min(max(rgb[c], set(0)), set(1)) * set(255);
-        const I index = mini(truncate(grey), seti(254));
-        const F low = gather(C.table, index), high = gather(C.table + 1, index);
-        rgb[c] = fma(grey - real(index), high - low, low);
-    }
-}
-
-ONEWARP_INLINE void recolour(const Colour& C, F* rgb) {
-    if (C.hue) turn_hue(C, rgb);
-    if (C.table) look_up(C, rgb);
-    affine(C.colour, C.colour_diagonal, rgb);
 }
 
 ONEWARP_INLINE void erase(const Request& request, const Image& image, int v, F u, F* rgb) {
@@ -488,15 +388,17 @@ ONEWARP_INLINE void sample_small(const Request& request, const Image& image, con
 // The colour map, what is erased, and the way out, of `count` pixels of row v from column u.
 template <bool antialias>
 ONEWARP_INLINE void finish(const Request& request, const Image& image, const Colour& C, const Division& n, int v, int u,
-                           int count, F* rgb) {
-    if (C.has_logit) {
-        const F sampled[3] = {rgb[0], rgb[1], rgb[2]};
+                           int count, const F* sampled) {
+    F rgb[3] = {sampled[0], sampled[1], sampled[2]};
+    if (C.curves) {
+        for (int c = 0; c < 3; c++) rgb[c] = on_curve(C.curves[c], rgb[c]);
+    } else if (C.has_logit) {
         logit(C, rgb);
         if (C.steep) logit_exactly(request, image, n, v, u, count, sampled, rgb);
     } else if (antialias) {  // The filter's negative weights can leave 0..1, which logits never see.
         for (int c = 0; c < 3; c++) rgb[c] = min(max(rgb[c], set(0)), set(1));
     }
-    recolour(C, rgb);
+    if (!C.in_curves) recolour(C, rgb);
     if (image.erase) erase(request, image, v, lanes() + set(u + 0.5f), rgb);
     write(request, image, v, u, count, rgb);
 }
@@ -531,7 +433,10 @@ ONEWARP_INLINE void sample_row(const Geometry& G, const Division& n, const Row& 
             for (int k = 0; k < vectors; k++) {
                 G.image.prefetcher->advance(kLinesPerVector);
                 const F there = left + set(static_cast<float>(k * L));
-                prepare<antialias>(G, row, there, du, dv, n.precise, knots, along + k * L, windows[k]);
+                if (n.precise)
+                    sample_precisely<antialias>(G, row, there, du, dv, windows[k]);
+                else
+                    prepare<antialias>(G, row, there, du, dv, knots, along + k * L, windows[k]);
             }
             for (int k = 0; k < vectors; k++) {
                 F sample[3];
@@ -549,13 +454,14 @@ ONEWARP_INLINE void sample_row(const Geometry& G, const Division& n, const Row& 
 template <bool antialias>
 inline void rectangle(const Request& request, const Image& image, const Division& n, int v0, int v1, int u0, int u1) {
     const Geometry G = geometry_of(request, image, antialias);
-    const Colour C = colour_of(request, image);
+    Curve curves[3];
+    const Colour C = colour_of(request, image, curves);
     const bool small = image.width < 4 || image.height < 4,
                knotted = antialias && L > 1 && n.u * n.v == 1 && !n.precise && !small;
     Knots knots;
     bool tied = false;
     for (int v = v0; v < v1; v++) {
-        const Row row = row_at(image, v + 0.5);
+        const Row row = row_at(G.image, v + 0.5);
         look_ahead(request, image, v);
         for (int left = u0, right, from = u0, to = u0; left < u1; left = right) {
             if (left == to) {

@@ -35,6 +35,13 @@ ONEWARP_INLINE F select(M m, F a, F b) { return m ? a : b; }
 ONEWARP_INLINE I selecti(M m, I a, I b) { return m ? a : b; }
 ONEWARP_INLINE F after(F a) { return a; }
 ONEWARP_INLINE F gather(const float* table, I index) { return table[index]; }
+ONEWARP_INLINE I ints(F a) {
+    I bits;
+    __builtin_memcpy(&bits, &a, 4);
+    return bits;
+}
+constexpr bool kCurves = true;
+ONEWARP_INLINE F look_up(const float* table, I index) { return table[index & 31]; }
 
 // x = mantissa * 2^exponent with mantissa in [1, 2), for positive normal x.
 ONEWARP_INLINE void split(F x, F& mantissa, F& exponent) {

@@ -96,7 +96,8 @@ template <bool antialias>
 inline void straight(const Request& request, const Image& image, const Division& n, int v0, int v1, int u0, int u1) {
     constexpr int taps = antialias ? 4 : 2;
     const double* h = image.h;
-    const Colour C = colour_of(request, image);
+    Curve curves[3];
+    const Colour C = colour_of(request, image, curves);
     const bool bare = is_bare(request, image, C);
     const Axis along = axis_of(h[0], h[2], h[8], image.width, request.padding);
     const Axis down = axis_of(h[4], h[5], h[8], image.height, request.padding);

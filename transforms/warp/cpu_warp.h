@@ -23,6 +23,7 @@ namespace onewarp {
 
 namespace portable {
 #include "cpu_portable.h"
+#include "cpu_colour.h"
 #include "cpu_kernel.h"
 #include "cpu_straight.h"
 #include "cpu_floats.h"
@@ -35,6 +36,7 @@ namespace portable {
 namespace avx2 {
 #include "cpu_avx2.h"
 #include "cpu_words.h"
+#include "cpu_colour.h"
 #include "cpu_kernel.h"
 #include "cpu_straight.h"
 #include "cpu_floats.h"
@@ -47,6 +49,7 @@ namespace avx2 {
 namespace avx512 {
 #include "cpu_avx512.h"
 #include "cpu_words.h"
+#include "cpu_colour.h"
 #include "cpu_kernel.h"
 #include "cpu_straight.h"
 #include "cpu_floats.h"

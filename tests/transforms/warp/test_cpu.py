@@ -91,6 +91,24 @@ def test_brightness_alone_agrees(make_case, agrees, isa):
 
 
 @pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("shift", [-3.0, -0.6, -0.4, 0.0, 0.4, 1.5])
+@pytest.mark.parametrize("contrast", [0.5, 0.75, 0.8, 0.97, 1.25, 2.0, 9.0])
+def test_every_grey_level_goes_through_logits(isa, contrast, shift):
+    levels = torch.arange(256, dtype=torch.uint8)
+    image = torch.stack([levels, levels.flip(0), levels.roll(97)], -1).expand(1, 2, 256, 3).contiguous()
+    logit = torch.zeros(1, 3, 4)
+    logit[0, range(3), range(3)] = torch.tensor([contrast, 1.1, contrast])
+    logit[0, :, 3] = torch.tensor([shift, -shift, 0.0])
+    same = torch.eye(3, 4)
+    normalised = same * 4 - torch.tensor([0.0, 0, 0, 2])
+    mixed = same + same.roll(1)
+    for colour, scale in [(same, 1), (normalised, 4), (mixed, 2)]:
+        arguments = image, torch.eye(3)[None], logit, colour[None], OutSpec((2, 256), antialias=False)
+        error = (cpu.warp(*arguments, isa=isa) - reference.warp(*arguments)).abs().max().item()
+        assert error < 0.2 / 255 * scale
+
+
+@pytest.mark.parametrize("isa", ISAS)
 def test_hue_table_and_erase(make_case, agrees, isa):
     case = make_case(5, 4, (30, 40), OutSpec((23, 29)), lighting="diagonal")
     g = torch.Generator().manual_seed(5)
