@@ -150,11 +150,11 @@ ONEWARP_INLINE void put_first(T* p, const V& whole, int count) {
     __builtin_memcpy(lane, &whole, sizeof lane);
     for (int i = 0; i < count; i++) p[i] = lane[i];
 }
-ONEWARP_INLINE void put(float* p, F x, int count) {
+ONEWARP_INLINE void put(float* p, F x, int count, bool) {
     if (count == L) return store(p, x);
     put_first(p, x, count);
 }
-ONEWARP_INLINE void put(uint16_t* p, F x, int count) {
+ONEWARP_INLINE void put(uint16_t* p, F x, int count, bool) {
     const __m256i b = _mm256_castps_si256(x);
     const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(b, 16), _mm256_set1_epi32(1));
     __m256i r = _mm256_srli_epi32(_mm256_add_epi32(b, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF))), 16);
@@ -162,7 +162,7 @@ ONEWARP_INLINE void put(uint16_t* p, F x, int count) {
     const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(r, r), 0x08);
     put_first(p, _mm256_castsi256_si128(packed), count);
 }
-ONEWARP_INLINE void put(uint8_t* p, F x, int count) {
+ONEWARP_INLINE void put(uint8_t* p, F x, int count, bool) {
     const __m256i r = _mm256_cvtps_epi32(min(max(x, set(0)), set(255)));
     const __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(r, r), 0x08);
     const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_castsi256_si128(words));

@@ -156,15 +156,20 @@ ONEWARP_INLINE void interleave(const F* rgb, F* out) {
 }
 
 ONEWARP_INLINE __mmask16 first(int count) { return static_cast<__mmask16>((1u << count) - 1); }
-ONEWARP_INLINE void put(float* p, F x, int count) { _mm512_mask_storeu_ps(p, first(count), x); }
-ONEWARP_INLINE void put(uint16_t* p, F x, int count) {
+ONEWARP_INLINE void put(float* p, F x, int count, bool streamed) {
+    if (streamed) return _mm512_stream_ps(p, x);
+    _mm512_mask_storeu_ps(p, first(count), x);
+}
+ONEWARP_INLINE void put(uint16_t* p, F x, int count, bool streamed) {
     const __m512i b = _mm512_castps_si512(x);
     const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(b, 16), _mm512_set1_epi32(1));
     __m512i r = _mm512_srli_epi32(_mm512_add_epi32(b, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF))), 16);
     r = _mm512_mask_set1_epi32(r, _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), 0x7FC0);
-    _mm256_mask_storeu_epi16(p, first(count), _mm512_cvtepi32_epi16(r));
+    const __m256i words = _mm512_cvtepi32_epi16(r);
+    if (streamed) return _mm256_stream_si256(reinterpret_cast<__m256i*>(p), words);
+    _mm256_mask_storeu_epi16(p, first(count), words);
 }
-ONEWARP_INLINE void put(uint8_t* p, F x, int count) {
+ONEWARP_INLINE void put(uint8_t* p, F x, int count, bool) {
     // Stored by themselves: a narrowing store, above all one with a mask, takes ten times as long.
     __m128i bytes = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(min(max(x, set(0)), set(255))));
     asm("" : "+x"(bytes));

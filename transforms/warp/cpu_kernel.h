@@ -330,22 +330,28 @@ ONEWARP_INLINE void erase(const Request& request, const Image& image, int v, F u
 
 // The first `count` pixels of a vector to their place in row v from column u.
 template <class T>
-ONEWARP_INLINE void write(const Request& request, T* out, int64_t v, int64_t u, int count, const F* rgb) {
+ONEWARP_INLINE void write(const Request& request, T* out, int64_t v, int64_t u, int count, const F* rgb,
+                          bool streamed) {
     const int64_t plane = static_cast<int64_t>(request.height) * request.width, at = v * request.width + u;
     if (!request.channels_last) {
-        for (int c = 0; c < 3; c++) put(out + c * plane + at, rgb[c], count);
+        for (int c = 0; c < 3; c++) put(out + c * plane + at, rgb[c], count, streamed);
         return;
     }
     F mixed[3];
     interleave(rgb, mixed);
     for (int part = 0, left = 3 * count; left > 0; part++, left -= L)
-        put(out + 3 * at + part * L, mixed[part], left < L ? left : L);
+        put(out + 3 * at + part * L, mixed[part], left < L ? left : L, streamed);
 }
 
 ONEWARP_INLINE void write(const Request& request, const Image& image, int v, int u, int count, const F* rgb) {
-    if (request.number == Number::float32) write(request, reinterpret_cast<float*>(image.out), v, u, count, rgb);
-    if (request.number == Number::bfloat16) write(request, reinterpret_cast<uint16_t*>(image.out), v, u, count, rgb);
-    if (request.number == Number::uint8) write(request, image.out, v, u, count, rgb);
+    switch (request.number) {
+        case Number::float32:
+            return write(request, reinterpret_cast<float*>(image.out), v, u, count, rgb, image.streamed);
+        case Number::bfloat16:
+            return write(request, reinterpret_cast<uint16_t*>(image.out), v, u, count, rgb, image.streamed);
+        case Number::uint8:
+            return write(request, image.out, v, u, count, rgb, image.streamed);
+    }
 }
 
 // Does the logits of those pixels again, exactly, where `x` was close to black or white and its source is not plain.

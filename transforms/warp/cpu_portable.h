@@ -145,10 +145,10 @@ ONEWARP_INLINE int blend_vectors(const uint8_t*, int, const int16_t*, int, int16
 ONEWARP_INLINE void interleave(const F* rgb, F* out) { out[0] = rgb[0], out[1] = rgb[1], out[2] = rgb[2]; }
 
 // The first `count` lanes, as the output's numbers.
-ONEWARP_INLINE void put(float* p, F x, int) { *p = x; }
-ONEWARP_INLINE void put(uint16_t* p, F x, int) {
+ONEWARP_INLINE void put(float* p, F x, int, bool) { *p = x; }
+ONEWARP_INLINE void put(uint16_t* p, F x, int, bool) {
     uint32_t bits;
     __builtin_memcpy(&bits, &x, 4);
     *p = x != x ? 0x7FC0 : static_cast<uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
 }
-ONEWARP_INLINE void put(uint8_t* p, F x, int) { *p = static_cast<uint8_t>(round(min(max(x, 0.f), 255.f))); }
+ONEWARP_INLINE void put(uint8_t* p, F x, int, bool) { *p = static_cast<uint8_t>(round(min(max(x, 0.f), 255.f))); }

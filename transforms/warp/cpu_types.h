@@ -68,6 +68,7 @@ struct Image {
     bool copies, straight;
     const float *logit, *hue, *table, *colour, *erase;
     uint8_t* out;
+    bool streamed;  // The batch does not fit into the caches and leaves past them, in whole vectors of 16 numbers.
     Prefetcher* prefetcher;
 };
 

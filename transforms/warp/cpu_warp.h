@@ -58,6 +58,9 @@ namespace avx512 {
 #pragma GCC pop_options
 #endif
 
+// Bytes of a batch, above which whoever reads it would not find it in the caches.
+constexpr int64_t kCached = 16 << 20;
+
 constexpr double kLeastDeterminant = 1e-14;
 
 using Kernel = void (*)(const Request&, const Image&, const Division&, int, int, int, int);
@@ -228,7 +231,10 @@ inline Image image_at(const Request& request, int64_t i) {
     image.logit = row(request.logit, 12), image.hue = row(request.hue, 1), image.table = row(request.table, 256);
     image.colour = row(request.colour, 12), image.erase = row(request.erase, request.erase_length);
     const int64_t number = request.number == Number::float32 ? 4 : request.number == Number::bfloat16 ? 2 : 1;
-    image.out = static_cast<uint8_t*>(request.out) + i * 3 * request.height * request.width * number;
+    const int64_t size = 3 * number * request.height * request.width;
+    image.out = static_cast<uint8_t*>(request.out) + i * size;
+    image.streamed = request.count * size > kCached && request.width % 16 == 0 &&
+                     reinterpret_cast<uintptr_t>(request.out) % (16 * number) == 0;
     return image;
 }
 
@@ -280,6 +286,9 @@ inline void work(const Request& request, Kernel kernel, std::atomic<int64_t>& ne
             warp_band(request, kernel, image, v0, v0 + kTile < request.height ? v0 + kTile : request.height);
         }
     }
+#if defined(__x86_64__)
+    _mm_sfence();  // What is streamed is written before the thread is done.
+#endif
 }
 
 // Runs `work(next)` on this thread and on others, at most one for each job.

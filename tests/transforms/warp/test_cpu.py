@@ -219,6 +219,22 @@ def test_an_image_does_not_depend_on_its_batch(make_case, isa):
         assert torch.equal(alone.run(cpu.warp, isa=isa), together[one])
 
 
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("layout", ["nchw", "channels_last"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.uint8])
+@pytest.mark.parametrize("width", [1024, 1000])
+def test_a_batch_larger_than_the_caches_is_made_alike(make_case, isa, layout, dtype, width):
+    case = make_case(8, 8, (50, 60), OutSpec((512, width), dtype=dtype, layout=layout), lighting="diagonal")
+    whole = case.run(cpu.warp, isa=isa)
+    assert whole.nbytes > 1 << 24 or dtype == torch.uint8
+    for i in range(0, 8, 3):
+        alone = replace(
+            case, images=case.images[i : i + 1], homography=case.homography[i : i + 1], logit=case.logit[i : i + 1]
+        )
+        alone = replace(alone, colour=case.colour[i : i + 1])
+        assert torch.equal(alone.run(cpu.warp, isa=isa)[0], whole[i])
+
+
 def test_packed_images_agree_at_any_offset(make_case, agrees):
     sizes = [(1, 1), (2, 3), (40, 50), (513, 7), (3, 200), (4, 4), (33, 21)]
     case = make_case(3, len(sizes), (4, 4), OutSpec((20, 24)))
