@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cmath>
+#include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -31,8 +32,17 @@ namespace portable {
 }  // namespace portable
 
 #if defined(__x86_64__)
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
+// What stands between these is compiled for an instruction set, by GCC or clang.
+#define ONEWARP_TEXT(text) #text
+#if defined(__clang__)
+#define ONEWARP_FOR(set) _Pragma(ONEWARP_TEXT(clang attribute push(__attribute__((target(set))), apply_to = function)))
+#define ONEWARP_END _Pragma("clang attribute pop")
+#else
+#define ONEWARP_FOR(set) _Pragma("GCC push_options") _Pragma(ONEWARP_TEXT(GCC target(set)))
+#define ONEWARP_END _Pragma("GCC pop_options")
+#endif
+
+ONEWARP_FOR("avx2,fma")
 namespace avx2 {
 #include "cpu_avx2.h"
 #include "cpu_words.h"
@@ -42,10 +52,9 @@ namespace avx2 {
 #include "cpu_floats.h"
 #include "cpu_rectangle.h"
 }  // namespace avx2
-#pragma GCC pop_options
+ONEWARP_END
 
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")
+ONEWARP_FOR("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")
 namespace avx512 {
 #include "cpu_avx512.h"
 #include "cpu_words.h"
@@ -55,7 +64,7 @@ namespace avx512 {
 #include "cpu_floats.h"
 #include "cpu_rectangle.h"
 }  // namespace avx512
-#pragma GCC pop_options
+ONEWARP_END
 #endif
 
 // Bytes of a batch, above which whoever reads it would not find it in the caches.
@@ -96,10 +105,12 @@ inline const InstructionSet* instruction_set(const char* name) {
 struct Refusal {
     char text[160] = "";
 };
-template <class... Values>
-Refusal refuse(const char* format, Values... values) {
+__attribute__((format(printf, 1, 2))) inline Refusal refuse(const char* format, ...) {
     Refusal refusal;
-    std::snprintf(refusal.text, sizeof refusal.text, format, values...);
+    std::va_list values;
+    va_start(values, format);
+    std::vsnprintf(refusal.text, sizeof refusal.text, format, values);
+    va_end(values);
     return refusal;
 }
 
