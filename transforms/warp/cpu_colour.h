@@ -24,6 +24,7 @@ constexpr float kNear = 1.f / 512, kFromMiddle = 1 - 2 * kNear, kMiddle = 0.4999
 constexpr float kFitted = 0.15f / 255;  // What a quadratic may be wrong by.
 struct Curve {
     alignas(64) float at[3][kPieces];  // What the powers of the distance are multiplied by.
+    float least, most;                 // A quadratic may be wrong by a little, but not leave these.
 };
 
 // One image's colour map, as far as it is there.
@@ -74,7 +75,8 @@ ONEWARP_INLINE F on_curve(const Curve& curve, F x) {
     const F side = x - set(0.5f), distance = max(fma(abs(side), set(-kFromMiddle), set(kMiddle)), set(kNear));
     const I piece = ints(distance) >> 22 ^ (ints(side) >> 27 & 16);
     const F bent = fma(look_up(curve.at[2], piece), distance, look_up(curve.at[1], piece));
-    return fma(bent, distance, look_up(curve.at[0], piece));
+    const F level = fma(bent, distance, look_up(curve.at[0], piece));
+    return min(max(level, set(curve.least)), set(curve.most));
 }
 
 // The logits of a channel as a curve, and whether that is good enough.
@@ -129,11 +131,14 @@ ONEWARP_ASIDE bool draw_curves(const float* logit, const float* colour, float un
             curves[c] = curves[0];
         else if (!fit(logit[5 * c], logit[4 * c + 3], curves[c]))
             return false;
+        curves[c].least = 0, curves[c].most = 1;
     }
     for (int c = 0; c < 3 && colour; c++) {
         for (auto& power : curves[c].at)
             for (float& a : power) a *= colour[5 * c] * unit;
         for (float& a : curves[c].at[0]) a += colour[4 * c + 3] * unit;
+        const float black = colour[4 * c + 3] * unit, white = black + colour[5 * c] * unit;
+        curves[c].least = black < white ? black : white, curves[c].most = black < white ? white : black;
     }
     return true;
 }
