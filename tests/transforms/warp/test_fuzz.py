@@ -21,7 +21,7 @@ def test_random_requests_touch_nothing_outside_their_buffers(tmp_path):
     flags = ["-std=c++17", "-O0", "-g", "-pthread", "-w", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     command = [str(COMPILER), *flags, f"-I{SOURCES}", str(HERE / "fuzz.cpp"), "-o", str(program)]
     subprocess.run(command, check=True)
-    done = subprocess.run([program, "6", "1"], capture_output=True, text=True)
+    done = subprocess.run([program, "15", "1"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[:4000]
     served, refused = (int(word) for word in done.stdout.split()[1::2])
     assert served > 100
