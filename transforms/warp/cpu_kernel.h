@@ -467,7 +467,7 @@ inline void rectangle(const Request& request, const Image& image, const Division
     Knots knots;
     bool tied = false;
     for (int v = v0; v < v1; v++) {
-        const Row row = row_at(G.image, v + 0.5);
+        const Row row = row_at(image, v + 0.5);
         look_ahead(request, image, v);
         for (int left = u0, right, from = u0, to = u0; left < u1; left = right) {
             if (left == to) {

@@ -231,10 +231,9 @@ def test_a_batch_larger_than_the_caches_is_made_alike(make_case, isa, layout, dt
     whole = case.run(cpu.warp, isa=isa)
     assert whole.nbytes > 1 << 24 or dtype == torch.uint8
     for i in range(0, 8, 3):
-        alone = replace(
-            case, images=case.images[i : i + 1], homography=case.homography[i : i + 1], logit=case.logit[i : i + 1]
-        )
-        alone = replace(alone, colour=case.colour[i : i + 1])
+        one = slice(i, i + 1)
+        rows = {name: getattr(case, name)[one] for name in ("images", "homography", "logit", "colour")}
+        alone = replace(case, **rows)
         assert torch.equal(alone.run(cpu.warp, isa=isa)[0], whole[i])
 
 
