@@ -41,8 +41,8 @@ def resampled(batch: Tensor, matrix: Any, size: tuple[int, int]) -> Tensor:
     """A batch `float32[N, 3, H, W]` through homographies of continuous pixels, bilinear, reflected at the edges."""
     count, _, height, width = batch.shape
     source, leaves = (np.broadcast_to(np.array(s, np.float64), (count, 2)) for s in ((height, width), size))
-    normalised = torch.from_numpy(from_pixels(source) @ matrix @ to_pixels(leaves)).float()  # [N, 3, 3]
-    y, x = (torch.arange(n, dtype=torch.float32).add(0.5).mul(2 / n).sub(1) for n in size)
+    normalised = torch.from_numpy(from_pixels(source) @ matrix @ to_pixels(leaves)).float().to(batch.device)
+    y, x = (torch.arange(n, dtype=torch.float32, device=batch.device).add(0.5).mul(2 / n).sub(1) for n in size)
     y, x = torch.meshgrid(y, x, indexing="ij")
     places = torch.stack([x, y, torch.ones_like(x)], -1).reshape(1, -1, 3) @ normalised.transpose(1, 2)
     grid = (places[..., :2] / places[..., 2:]).reshape(count, *size, 2)
@@ -52,10 +52,11 @@ def resampled(batch: Tensor, matrix: Any, size: tuple[int, int]) -> Tensor:
 
 def affine(batch: Tensor, maps: Any) -> Tensor:
     """Affine maps `[N, 3, 4]` of the channels; those that mix none are a scale and a shift."""
-    maps = torch.from_numpy(np.ascontiguousarray(maps, np.float32))
+    known = torch.from_numpy(np.ascontiguousarray(maps, np.float32))
+    maps = known.to(batch.device)
     diagonal = torch.diagonal(maps[..., :3], dim1=1, dim2=2)
     shift = maps[..., 3, None, None]
-    if torch.equal(torch.diag_embed(diagonal), maps[..., :3]):
+    if torch.equal(torch.diag_embed(torch.diagonal(known[..., :3], dim1=1, dim2=2)), known[..., :3]):
         return torch.addcmul(shift, batch, diagonal[..., None, None])
     mixed: Tensor = torch.einsum("nij,njhw->nihw", maps[..., :3], batch) + shift
     return mixed

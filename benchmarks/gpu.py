@@ -28,11 +28,13 @@ from ..transforms.geometry import Affine, Flip, RandomResizedCrop  # noqa: E402
 from ..transforms.on_device import DeviceFused, DevicePlan  # noqa: E402
 from ..transforms.types import Packed, sizes_of  # noqa: E402
 from ..transforms.warp import OutSpec, backends, gpu, reference, warp  # noqa: E402
+from . import alone  # noqa: E402
 from .peers.gpu import MEAN, PEERS, STD  # noqa: E402
 
 PADDINGS: tuple[Any, ...] = ("reflection", "border", "zeros", (0.2, 0.4, 0.6))
 ROUNDS, AIM = 21, 2e-3
 """How often each contender is timed, and for how many seconds at least."""
+WHOLE, COMMON = "onewarp: antialiased, whole call", "onewarp: operations of triton-augment"
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,12 @@ class Check:
 
 @dataclass(frozen=True)
 class Contender:
-    """Something to time: a call, for how many images, and what it is in words."""
+    """Something to time: a call, for how many images, what it is in words, and which of ours it is set beside."""
 
     name: str
     images: int
     call: Callable[[], Any]
+    beside: str = WHOLE
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class Figure:
 
     name: str
     images: int
+    beside: str
     median: float
     lower: float
     upper: float
@@ -212,11 +216,19 @@ def captured(setting: Setting, call: Callable[[], Any]) -> Callable[[], Any]:
     return graph.replay
 
 
-def contenders(setting: Setting, skipped: dict[str, str]) -> Iterator[Contender]:
-    """All that is timed; why a peer is not goes to `skipped`."""
+def pictures(setting: Setting, folder: Path | None) -> tuple[Tensor, str]:
+    """The batch `uint8[N, S, S, 3]` that everyone is given, on the device, and what it is: photos, or noise."""
+    if folder is not None:
+        from .photos import squares
+
+        return torch.from_numpy(squares(folder, setting.large, setting.source)).to(setting.device), "photos"
     draw = torch.Generator().manual_seed(1)
     shape = (setting.large, setting.source, setting.source, 3)
-    batch = torch.randint(0, 256, shape, generator=draw, dtype=torch.uint8).to(setting.device)
+    return torch.randint(0, 256, shape, generator=draw, dtype=torch.uint8).to(setting.device), "noise"
+
+
+def contenders(setting: Setting, batch: Tensor, skipped: dict[str, str]) -> Iterator[Contender]:
+    """All that is timed; why a peer is not goes to `skipped`."""
     few = batch[: setting.small]
     whole = Ours(setting, recipe(setting), few)
     yield Contender("onewarp: whole call, graph", len(few), captured(setting, whole.whole))
@@ -227,7 +239,10 @@ def contenders(setting: Setting, skipped: dict[str, str]) -> Iterator[Contender]
         yield Contender(f"onewarp: {name}, warp alone", len(batch), captured(setting, ours.warp))
         yield Contender(f"onewarp: {name}, whole call", len(batch), captured(setting, ours.whole))
     common = Ours(setting, triton_augments(setting), batch, antialias=False)
-    yield Contender("onewarp: operations of triton-augment", len(batch), captured(setting, common.whole))
+    yield Contender(COMMON, len(batch), captured(setting, common.whole))
+    steps = fuse(recipe(setting), one_by_one=True).plan(sizes_of(batch), None, 0, split="train")
+    yield Contender("onewarp: one at a time, same kernel", len(batch), lambda: alone.in_kernel(batch, steps))
+    yield Contender("onewarp: one at a time, in torch", len(batch), lambda: alone.in_torch(batch, steps))
     planar = batch.permute(0, 3, 1, 2).contiguous()
     for name, make in PEERS.items():
         try:
@@ -236,7 +251,8 @@ def contenders(setting: Setting, skipped: dict[str, str]) -> Iterator[Contender]
         except Exception as error:  # a peer that is missing or does not run here is no reason to stop
             skipped[name] = f"{type(error).__name__}: {str(error)[:200]}"
             continue
-        yield Contender(name, len(batch), lambda peer=peer: peer(planar))  # type: ignore[misc]
+        beside = COMMON if name == "triton-augment" else WHOLE
+        yield Contender(name, len(batch), lambda peer=peer: peer(planar), beside)  # type: ignore[misc]
 
 
 def once(call: Callable[[], Any], repeats: int) -> float:
@@ -263,14 +279,12 @@ def measured(everyone: list[Contender]) -> list[Figure]:
     found = []
     for contender in everyone:
         lower, median, upper = statistics.quantiles(times[contender.name], n=4)
-        found.append(Figure(contender.name, contender.images, median, lower, upper))
+        found.append(Figure(contender.name, contender.images, contender.beside, median, lower, upper))
     return found
 
 
-def tuned(setting: Setting) -> list[dict[str, Any]]:
+def tuned(setting: Setting, batch: Tensor) -> list[dict[str, Any]]:
     """The warp alone, antialiased and plain, over ways to divide it among threads."""
-    shape = (setting.large, setting.source, setting.source, 3)
-    batch = torch.randint(0, 256, shape, dtype=torch.uint8).to(setting.device)
     kept, found = (gpu.CHUNK, gpu.PATCH, gpu.WARPS, gpu.REGISTERS), []
     ways = [(c, p, w, r) for c in (128, 256, 512) for p in (8, 16, 32) for w in (4, 8) for r in (80, 96, 128, 168)]
     ways = [way for way in ways if way[0] >= 32 * way[2]]
@@ -308,12 +322,13 @@ def machine(setting: Setting) -> dict[str, Any]:
 
 
 def table(figures: list[Figure], skipped: dict[str, str]) -> str:
-    """The figures as Markdown; the ratio is of images a second, to the antialiased whole call."""
-    ours = next(figure.rate for figure in figures if figure.name == "onewarp: antialiased, whole call")
-    lines = ["| | images | microseconds (quartiles) | images/s | of ours |", "|---|--:|--:|--:|--:|"]
+    """The figures as Markdown; beside others, how many times their images a second the whole call of ours makes."""
+    rates = {figure.name: figure.rate for figure in figures}
+    lines = ["| | images | microseconds (quartiles) | images/s | ours is faster by |", "|---|--:|--:|--:|--:|"]
     for f in figures:
-        span = f"{f.median:.1f} ({f.lower:.1f} to {f.upper:.1f})"
-        lines.append(f"| {f.name} | {f.images} | {span} | {f.rate:,.0f} | {f.rate / ours:.4f} |")
+        span = f"{f.median:,.1f} ({f.lower:,.1f} to {f.upper:,.1f})"
+        times = "" if f.name.startswith("onewarp") and "one at" not in f.name else f"{rates[f.beside] / f.rate:,.1f} x"
+        lines.append(f"| {f.name} | {f.images} | {span} | {f.rate:,.0f} | {times} |")
     lines += ["", *(f"Not measured: {name} ({reason})." for name, reason in skipped.items())]
     return "\n".join(lines) + "\n"
 
@@ -322,6 +337,7 @@ def main(arguments: list[str]) -> int:
     """Check, measure, write; 1 where a check does not hold."""
     parser = argparse.ArgumentParser(prog="on_gpu.sh", description=__doc__)
     parser.add_argument("--out", type=Path, default=bare.ROOT / "benchmarks" / "results", help="where to write")
+    parser.add_argument("--photos", type=Path, help="a folder of photos to augment; noise if not given")
     parser.add_argument("--dry", action="store_true", help="without a GPU: everything but the figures")
     parser.add_argument("--tune", action="store_true", help="also measure ways to divide the warp among threads")
     options = parser.parse_args(arguments)
@@ -345,11 +361,12 @@ def main(arguments: list[str]) -> int:
         print(json.dumps(report, indent=1))
         return 1
     skipped: dict[str, str] = {}
-    everyone = list(contenders(setting, skipped))
+    batch, kind = pictures(setting, options.photos)
+    everyone = list(contenders(setting, batch, skipped))
     options.out.mkdir(parents=True, exist_ok=True)
     if options.tune:
-        report["tuning"] = tuned(setting)
-    report |= {"contenders": [c.name for c in everyone], "skipped": skipped}
+        report["tuning"] = tuned(setting, batch)
+    report |= {"images": kind, "contenders": [c.name for c in everyone], "skipped": skipped}
     name = "dry" if options.dry else f"gpu--{platform.machine()}--{report['machine']['device'].replace(' ', '-')}"
     if options.dry:
         for contender in everyone:

@@ -2,8 +2,8 @@
 # Checks the warp on this machine's GPU against the reference, then measures it beside its peers; then, how much of a
 # training step of ResNet-50 is waiting for the loader (waiting.json).
 #
-#   benchmarks/on_gpu.sh [--out FOLDER] [--tune]    figures as JSON and a table, by default in benchmarks/results
-#   benchmarks/on_gpu.sh --dry --out FOLDER         the same way without a GPU, in Triton's interpreter: no figures
+#   benchmarks/on_gpu.sh [--out FOLDER] [--photos FOLDER] [--tune]    JSON and a table, by default in benchmarks/results
+#   benchmarks/on_gpu.sh --dry --out FOLDER    the same way without a GPU, in Triton's interpreter: no figures
 #
 # Needs torch, triton and numpy, and nothing from a network; the training step also what onewarp needs, and timm. Peers
 # are measured where they can be imported; PYTHON names the interpreter, python3 by default.

@@ -59,6 +59,15 @@ def composed(size: int, device: torch.device) -> Peer:
     return augment
 
 
+def fastai(size: int, device: torch.device) -> Peer:
+    """The book's `aug_transforms(size=224, min_scale=0.75)` and `Normalize`, as a batch of its loaders gets them."""
+    from fastai.vision.all import IntToFloatTensor, Normalize, Pipeline, TensorImage, aug_transforms
+
+    normalise = Normalize.from_stats(MEAN, STD, cuda=device.type == "cuda")
+    pipeline: Any = Pipeline([IntToFloatTensor(), *aug_transforms(size=size, min_scale=0.75), normalise], split_idx=0)
+    return lambda x: pipeline(TensorImage(x))
+
+
 def kornia(size: int, device: torch.device) -> Peer:
     """Kornia's `AugmentationSequential`."""
     import kornia.augmentation as k
@@ -113,6 +122,7 @@ def triton_augment(size: int, device: torch.device) -> Peer:
 
 
 PEERS: dict[str, Callable[[int, torch.device], Peer]] = {
+    "fastai": fastai,
     "grid_sample, composed": composed,
     "kornia": kornia,
     "torchvision v2, one draw": torchvision,
