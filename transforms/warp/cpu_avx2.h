@@ -38,7 +38,8 @@ ONEWARP_INLINE M less(F a, F b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
 ONEWARP_INLINE M less_equal(F a, F b) { return _mm256_cmp_ps(a, b, _CMP_LE_OQ); }
 ONEWARP_INLINE M equali(I a, I b) { return _mm256_castsi256_ps(_mm256_cmpeq_epi32(bits(a), bits(b))); }
 ONEWARP_INLINE M both(M a, M b) { return _mm256_and_ps(a, b); }
-ONEWARP_INLINE bool all(M m) { return _mm256_movemask_ps(m) == 0xFF; }
+ONEWARP_INLINE unsigned bits_of(M m) { return static_cast<unsigned>(_mm256_movemask_ps(m)); }
+ONEWARP_INLINE bool all(M m) { return bits_of(m) == 0xFF; }
 ONEWARP_INLINE F select(M m, F a, F b) { return _mm256_blendv_ps(b, a, m); }
 ONEWARP_INLINE I selecti(M m, I a, I b) { return ints(_mm256_blendv_epi8(bits(b), bits(a), _mm256_castps_si256(m))); }
 ONEWARP_INLINE F after(F a) { return _mm256_permutevar8x32_ps(a, _mm256_setr_epi32(1, 2, 3, 4, 5, 6, 7, 7)); }

@@ -38,6 +38,7 @@ ONEWARP_INLINE M less(F a, F b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
 ONEWARP_INLINE M less_equal(F a, F b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
 ONEWARP_INLINE M equali(I a, I b) { return _mm512_cmpeq_epi32_mask(bits(a), bits(b)); }
 ONEWARP_INLINE M both(M a, M b) { return a & b; }
+ONEWARP_INLINE unsigned bits_of(M m) { return m; }
 ONEWARP_INLINE bool all(M m) { return m == 0xFFFF; }
 ONEWARP_INLINE F select(M m, F a, F b) { return _mm512_mask_blend_ps(m, b, a); }
 ONEWARP_INLINE I selecti(M m, I a, I b) { return ints(_mm512_mask_blend_epi32(m, bits(b), bits(a))); }

@@ -21,10 +21,10 @@ ONEWARP_INLINE F exp2(F x) {
 // kNear at black and white. In each of its octaves a map of logits is smooth, so sixteen pieces do on either side.
 constexpr int kPieces = 32;
 constexpr float kNear = 1.f / 512, kFromMiddle = 1 - 2 * kNear, kMiddle = 0.49999997f;
-constexpr float kFitted = 0.15f / 255;  // What a quadratic may be wrong by.
+constexpr float kFitted = 0.15f / 255;  // What a quadratic may be wrong by,
+constexpr float kWithin = 1e-6f;        // and how far within 0..1 it is kept.
 struct Curve {
     alignas(64) float at[3][kPieces];  // What the powers of the distance are multiplied by.
-    float least, most;                 // A quadratic may be wrong by a little, but not leave these.
 };
 
 // One image's colour map, as far as it is there.
@@ -70,13 +70,24 @@ ONEWARP_INLINE void logit(const Colour& C, F* rgb) {
     for (int c = 0; c < 3; c++) rgb[c] = level(rgb[c]);
 }
 
-// Exponent and first bit of the mantissa are the number of a piece, but for the side.
-ONEWARP_INLINE F on_curve(const Curve& curve, F x) {
-    const F side = x - set(0.5f), distance = max(fma(abs(side), set(-kFromMiddle), set(kMiddle)), set(kNear));
+// Of x times `unit`. Exponent and first bit of the mantissa are the number of a piece, but for the side.
+ONEWARP_INLINE F on_curve(const Curve& curve, F x, float unit) {
+    const F side = fma(x, set(unit), set(-0.5f)),
+            distance = max(fma(abs(side), set(-kFromMiddle), set(kMiddle)), set(kNear));
     const I piece = ints(distance) >> 22 ^ (ints(side) >> 27 & 16);
     const F bent = fma(look_up(curve.at[2], piece), distance, look_up(curve.at[1], piece));
-    const F level = fma(bent, distance, look_up(curve.at[0], piece));
-    return min(max(level, set(curve.least)), set(curve.most));
+    return fma(bent, distance, look_up(curve.at[0], piece));
+}
+
+// How far the quadratic `a` has to be moved to stay within 0..1 from `start` to `end`.
+ONEWARP_INLINE F to_range(const F* a, F start, F end) {
+    const F turn = min(max(a[1] * set(-0.5f) * inverse(a[2]), start), end);  // If there is none, an end does no harm.
+    F least = set(1), most = set(0);
+    for (const F t : {start, turn, end}) {
+        const F y = fma(fma(a[2], t, a[1]), t, a[0]);
+        least = min(y, least), most = max(y, most);
+    }
+    return max(set(kWithin) - least, set(0)) - max(most - set(1 - kWithin), set(0));
 }
 
 // The logits of a channel as a curve, and whether that is good enough.
@@ -99,7 +110,8 @@ inline bool fit(float slope, float offset, Curve& curve) {
             const F t2 = fma(set(0.94f), step, start), y0 = truth(t0), y1 = truth(t1), y2 = truth(t2);
             const F rise = (y1 - y0) * inverse(t1 - t0),
                     bend = ((y2 - y1) * inverse(t2 - t1) - rise) * inverse(t2 - t0);
-            const F a[3] = {fma(fma(bend, t1, -rise), t0, y0), fma(-bend, t0 + t1, rise), bend};
+            F a[3] = {fma(fma(bend, t1, -rise), t0, y0), fma(-bend, t0 + t1, rise), bend};
+            a[0] = a[0] + to_range(a, start, start + step);
             for (const float part : {0.f, 0.22f, 0.72f, 1.f}) {
                 const F t = fma(set(part), step, start);
                 worst = max(worst, abs(fma(fma(a[2], t, a[1]), t, a[0]) - truth(t)));
@@ -131,14 +143,11 @@ ONEWARP_ASIDE bool draw_curves(const float* logit, const float* colour, float un
             curves[c] = curves[0];
         else if (!fit(logit[5 * c], logit[4 * c + 3], curves[c]))
             return false;
-        curves[c].least = 0, curves[c].most = 1;
     }
     for (int c = 0; c < 3 && colour; c++) {
         for (auto& power : curves[c].at)
             for (float& a : power) a *= colour[5 * c] * unit;
         for (float& a : curves[c].at[0]) a += colour[4 * c + 3] * unit;
-        const float black = colour[4 * c + 3] * unit, white = black + colour[5 * c] * unit;
-        curves[c].least = black < white ? black : white, curves[c].most = black < white ? white : black;
     }
     return true;
 }

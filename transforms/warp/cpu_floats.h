@@ -95,7 +95,7 @@ inline void floats(const Request& request, const Image& image, const Division& n
                 means_of_floats<antialias>(G, n, v, u, rgb);
             if (request.antialias)  // Here, unlike with bytes, copies too can be outside.
                 for (int c = 0; c < 3; c++) rgb[c] = min(max(rgb[c], set(0)), set(1));
-            finish<antialias>(request, image, C, n, v, u, last + 1 - u, rgb);
+            finish<antialias>(request, image, C, n, v, u, last + 1 - u, rgb, 1);
         }
     }
 }

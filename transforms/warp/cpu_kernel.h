@@ -5,6 +5,8 @@
 
 // Grey levels to 0..1. A little too large, so that white is never a rounding error less than one: its logit would show.
 constexpr float kLevel = 1.0000003f / 255;
+// What sums of kOne of weights are multiplied by.
+constexpr float kSum = kLevel / kOne;
 // Closer than this to black or white, logits magnify the rounding of weights and float32 positions.
 constexpr float kSteep = 0.006f;
 
@@ -21,15 +23,17 @@ struct Geometry {
     F a, b, d, e, g, k;  // The homography's entries that the Jacobian needs.
     F width, height;
     float x_last, y_last;  // The fast path reads windows that end before these.
+    bool small;            // Every byte's number is exact in float32.
     F fill[3];
     Padding padding;
 };
 
 inline Geometry geometry_of(const Request& request, const Image& image, bool antialias) {
     const double* h = image.h;
-    Geometry G{image,      setd(h[0]), setd(h[1]),        setd(h[3]),         setd(h[4]),
-               setd(h[6]), setd(h[7]), setd(image.width), setd(image.height), 0,
-               0,          {},         request.padding};
+    Geometry G{image,      setd(h[0]),        setd(h[1]),         setd(h[3]), setd(h[4]), setd(h[6]),
+               setd(h[7]), setd(image.width), setd(image.height), 0,          0,          false,
+               {},         request.padding};
+    G.small = static_cast<int64_t>(image.height) * image.stride < 1 << 24;
     const int reach = antialias ? 2 : 1;
     G.x_last = static_cast<float>(image.width - reach);
     G.y_last = static_cast<float>(image.height - reach);
@@ -83,6 +87,12 @@ ONEWARP_INLINE Position positions(const Geometry& G, const Row& row, F u, F du, 
     return p;
 }
 
+// Whether windows lie inside of the image, whose first pixels are to begin at `first`, and to end `before` the last.
+ONEWARP_INLINE M inside_of(const Geometry& G, F x, F y, float first, float before) {
+    const M in_x = both(less_equal(set(first), x), less(x, set(G.x_last - before)));
+    return both(in_x, both(less_equal(set(first), y), less(y, set(G.y_last - before))));
+}
+
 // Filters at every kEvery-th pixel of a stretch of a row, one in each lane, with their first differences and half their
 // second: in between, they are quadratic.
 constexpr int kEvery = 16, kStretch = L > 1 ? (L - 2) * kEvery : 64;
@@ -90,35 +100,41 @@ constexpr int kEvery = 16, kStretch = L > 1 ? (L - 2) * kEvery : 64;
 constexpr float kBend = 4e-3f;
 // At the largest footprint, from where on filters change no more.
 constexpr float kLeastR = 0.26f - 0.046f * 4;
+// Columns' are times kOne, as their weights will be.
 struct Knots {
     alignas(64) float at[4][L], step[4][L], bend[4][L];
+    unsigned inside;  // A bit for each stretch between two knots: whether all windows in it are.
 };
+// By how much knots have to be inside, for what is between them to be so in spite of rounding.
+constexpr float kSurely = 1.f / 16;
 // Whether filters are smooth enough for that, in the `length` pixels from u on.
 inline bool tie(Knots& knots, const Geometry& G, const Row& row, int u, int length) {
     const F there = fma(lanes(), set(kEvery), set(static_cast<float>(u)));
     const Position p = positions<true>(G, row, there, set(1), set(1));
-    const F filters[4] = {p.across.r, p.across.p, p.down.r, p.down.p};
+    const F filters[4] = {p.across.r * set(kOne), p.across.p * set(kOne), p.down.r, p.down.p};
     F rough = set(0);
     for (int i = 0; i < 4; i++) {
         const F step = after(filters[i]) - filters[i], bend = after(step) - step;
-        rough = rough + abs(after(bend) - bend);
+        rough = fma(abs(after(bend) - bend), set(i < 2 ? 1 / kOne : 1), rough);
         store(knots.at[i], filters[i]), store(knots.step[i], fma(bend, set(-0.5f), step));
         store(knots.bend[i], bend * set(0.5f));
     }
+    const unsigned inside = bits_of(inside_of(G, p.x - set(0.5f), p.y - set(0.5f), 1 + kSurely, kSurely));
+    knots.inside = inside & inside >> 1;
     const M narrow = less(set(kLeastR * 1.001f), min(p.across.r, p.down.r));
     const int last = (length - 1) / kEvery;  // Whose third difference needs one more knot.
     const M unused = less(set(static_cast<float>(last > 1 ? last - 1 : 0)), lanes());
     return all(less(select(unused, set(0), select(narrow, rough, set(1))), set(kBend)));
 }
 // Those of the vector that begins `along` pixels after the first knot.
-ONEWARP_INLINE void untie(const Knots& knots, int along, Position& p) {
+ONEWARP_INLINE void untie(const Knots& knots, int along, Filter& across, Filter& down) {
     const int k = along / kEvery;
     const int within = L % kEvery ? along % kEvery : 0;
     const F part = fma(lanes(), set(1.f / kEvery), set((within + 0.5f) / kEvery));
     const auto between = [&](int i) {
         return fma(fma(set(knots.bend[i][k]), part, set(knots.step[i][k])), part, set(knots.at[i][k]));
     };
-    p.across = {between(0), between(1)}, p.down = {between(2), between(3)};
+    across = {between(0), between(1)}, down = {between(2), between(3)};
 }
 
 // A coordinate that finds the same colour within the frame, or a few pixels outside of it.
@@ -251,7 +267,7 @@ ONEWARP_ASIDE void sample_anywhere(const Geometry& G, Position p, bool is_near, 
     for (int c = 0; c < 3; c++) {
         F value = sum[c] * set(kLevel);
         if (G.padding == Padding::colour) value = fma(padding, G.fill[c], value);
-        rgb[c] = select(p.dead, G.fill[c], value * whole);
+        rgb[c] = select(p.dead, G.fill[c], value * whole) * set(1 / kSum);
     }
 }
 
@@ -272,20 +288,27 @@ template <bool antialias>
 ONEWARP_INLINE void prepare(const Geometry& G, const Row& row, F u, F du, F dv, const Knots* knots, int along,
                             Window<antialias>& out) {
     const Image& image = G.image;
-    Position p = knots ? positions<false>(G, row, u, du, dv) : positions<antialias>(G, row, u, du, dv);
-    if (knots) untie(*knots, along, p);
-    const F x = p.x - set(0.5f), y = p.y - set(0.5f), first = set(antialias ? 1 : 0);
-    const M in_x = both(less_equal(first, x), less(x, set(G.x_last)));
-    const M in_y = both(less_equal(first, y), less(y, set(G.y_last)));
-    out.inside = all(both(in_x, in_y));
-    if (!out.inside) return sample_anywhere<antialias>(G, p, false, out.rgb);
-    const I column = truncate(x), line = truncate(y);
-    const F fx = x - real(column), fy = y - real(line);
-    storei(out.offset, line * image.stride + column * 3);
+    F x, y;
+    Filter across{}, down{};
+    out.inside = true;
+    if (antialias && knots && knots->inside >> along / kEvery & 1) {
+        const F r = inverse(fma(G.g, u, row.w));
+        x = fma(fma(G.a, u, row.x), r, set(-0.5f)), y = fma(fma(G.d, u, row.y), r, set(-0.5f));
+        untie(*knots, along, across, down);
+    } else {
+        const Position p = positions<antialias>(G, row, u, du, dv);
+        x = p.x - set(0.5f), y = p.y - set(0.5f);
+        out.inside = all(inside_of(G, x, y, antialias ? 1 : 0, 0));
+        if (!out.inside) return sample_anywhere<antialias>(G, p, false, out.rgb);
+        if (antialias) across = {p.across.r * set(kOne), p.across.p * set(kOne)}, down = p.down;
+    }
+    const F x0 = floor(x), y0 = floor(y), fx = x - x0, fy = y - y0;
+    storei(out.offset, G.small ? round(fma(y0, set(static_cast<float>(image.stride)), x0 * set(3)))
+                               : truncate(y0) * image.stride + truncate(x0) * 3);
     if constexpr (antialias) {
-        F first_x, last_x, first_y, last_y;
-        outer_taps(fx, p.across, first_x, last_x), outer_taps(fy, p.down, first_y, last_y);
-        out.weights = exact_weights4(fx, first_x, last_x, fy, first_y, last_y);
+        F first_y, last_y;
+        outer_taps(fy, down, first_y, last_y);
+        out.weights = exact_weights4(fx, across.r, across.p, fy, first_y, last_y);
     } else {
         out.weights = weights2(fx, fy);
     }
@@ -309,14 +332,13 @@ ONEWARP_INLINE void weigh(const Image& image, const Window<antialias>& window, F
             dot4<true>(corner, image.stride, window.offset, window.weights, rgb);
         else
             dot4<false>(corner, image.stride, window.offset, window.weights, rgb);
-        for (int c = 0; c < 3; c++) rgb[c] = rgb[c] * set(kLevel / kOne);
     } else {
         I sum[3];
         if (image.tight)
             dot2<true>(image.pixels, image.stride, window.offset, window.weights, sum);
         else
             dot2<false>(image.pixels, image.stride, window.offset, window.weights, sum);
-        for (int c = 0; c < 3; c++) rgb[c] = real(sum[c]) * set(kLevel / kOne);
+        for (int c = 0; c < 3; c++) rgb[c] = real(sum[c]);
     }
 }
 
@@ -391,16 +413,19 @@ ONEWARP_INLINE void sample_small(const Request& request, const Image& image, con
     for (int c = 0; c < 3; c++) rgb[c] = load(x[c]);
 }
 
-// The colour map, what is erased, and the way out, of `count` pixels of row v from column u.
+// The colour map, what is erased, and the way out, of `count` pixels of row v from column u: in 0..1 when they are
+// multiplied by `unit`.
 template <bool antialias>
 ONEWARP_INLINE void finish(const Request& request, const Image& image, const Colour& C, const Division& n, int v, int u,
-                           int count, const F* sampled) {
-    F rgb[3] = {sampled[0], sampled[1], sampled[2]};
+                           int count, const F* sampled, float unit) {
+    F rgb[3];
+    for (int c = 0; c < 3; c++) rgb[c] = sampled[c] * set(unit);
     if (C.curves) {
-        for (int c = 0; c < 3; c++) rgb[c] = on_curve(C.curves[c], rgb[c]);
+        for (int c = 0; c < 3; c++) rgb[c] = on_curve(C.curves[c], sampled[c], unit);
     } else if (C.has_logit) {
+        const F before[3] = {rgb[0], rgb[1], rgb[2]};
         logit(C, rgb);
-        if (C.steep) logit_exactly(request, image, n, v, u, count, sampled, rgb);
+        if (C.steep) logit_exactly(request, image, n, v, u, count, before, rgb);
     } else if (antialias) {  // The filter's negative weights can leave 0..1, which logits never see.
         for (int c = 0; c < 3; c++) rgb[c] = min(max(rgb[c], set(0)), set(1));
     }
@@ -483,7 +508,7 @@ inline void rectangle(const Request& request, const Image& image, const Division
                 F* rgb = together[(u - left) / L];
                 const int count = right - u < L ? right - u : L;
                 if (small) sample_small(request, image, n, v, u, count, rgb);
-                finish<antialias>(request, image, C, n, v, u, count, rgb);
+                finish<antialias>(request, image, C, n, v, u, count, rgb, small ? 1 : kSum);
             }
         }
     }

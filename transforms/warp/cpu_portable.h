@@ -31,6 +31,7 @@ ONEWARP_INLINE M less_equal(F a, F b) { return a <= b; }
 ONEWARP_INLINE M equali(I a, I b) { return a == b; }
 ONEWARP_INLINE M both(M a, M b) { return a && b; }
 ONEWARP_INLINE bool all(M m) { return m; }
+ONEWARP_INLINE unsigned bits_of(M m) { return m; }
 ONEWARP_INLINE F select(M m, F a, F b) { return m ? a : b; }
 ONEWARP_INLINE I selecti(M m, I a, I b) { return m ? a : b; }
 ONEWARP_INLINE F after(F a) { return a; }
@@ -70,11 +71,12 @@ ONEWARP_INLINE Weights4 weights4(const F* x, const F* y) {
 ONEWARP_INLINE F total_weight(const Weights4& w) {
     return ((w.x[0] + w.x[1]) + (w.x[2] + w.x[3])) * ((w.y[0] + w.y[1]) + (w.y[2] + w.y[3]));
 }
-// For weights of which the inner two follow from the outer two: linear, and their second differences.
-ONEWARP_INLINE Weights4 exact_weights4(F fx, F first_x, F last_x, F fy, F first_y, F last_y) {
-    const F x[4] = {first_x, 1 - fx + last_x - 2 * first_x, fx + first_x - 2 * last_x, last_x};
-    const F y[4] = {first_y, 1 - fy + last_y - 2 * first_y, fy + first_y - 2 * last_y, last_y};
-    return weights4(x, y);
+// For weights of which the inner two follow from the outer two: linear, and their second differences. The filter in x,
+// r and p, is kOne times as large.
+ONEWARP_INLINE Weights4 exact_weights4(F fx, F r, F p, F fy, F first_y, F last_y) {
+    const F gx = 1 - fx, first_x = gx * (p + r * gx * gx), last_x = fx * (p + r * fx * fx);
+    return {{first_x, kOne * gx + last_x - 2 * first_x, kOne * fx + first_x - 2 * last_x, last_x},
+            {first_y, 1 - fy + last_y - 2 * first_y, fy + first_y - 2 * last_y, last_y}};
 }
 
 template <bool>

@@ -132,8 +132,8 @@ inline void straight(const Request& request, const Image& image, const Division&
                 I sum[3];
                 F rgb[3];
                 dot_row<taps>(line, here.offset, here.weights, sum);
-                for (int c = 0; c < 3; c++) rgb[c] = real(sum[c]) * set(kLevel / (kFiner * kOneRow));
-                finish<antialias>(request, image, C, n, v, u, count, rgb);
+                for (int c = 0; c < 3; c++) rgb[c] = real(sum[c]);
+                finish<antialias>(request, image, C, n, v, u, count, rgb, kLevel / (kFiner * kOneRow));
             }
         }
     }
