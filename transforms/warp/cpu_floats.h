@@ -83,7 +83,7 @@ inline void floats(const Request& request, const Image& image, const Division& n
         const uint8_t* line = image.pixels + static_cast<int64_t>(v) * image.stride;
         look_ahead(request, image, v);
         for (int u = u0; u < u1; u += L) {
-            image.prefetcher->advance(4 * kLinesPerVector);
+            fetch(image, 4 * kLinesPerVector);
             const int last = u + L < u1 ? u + L - 1 : u1 - 1;
             F rgb[3];
             if (still)

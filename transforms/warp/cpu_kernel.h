@@ -434,19 +434,28 @@ ONEWARP_INLINE void finish(const Request& request, const Image& image, const Col
     write(request, image, v, u, count, rgb);
 }
 
-// Sets the prefetcher's goal to the last source row that output row v + kAhead can need.
-inline void look_ahead(const Request& request, const Image& image, int v) {
+// Sets the prefetcher's goal to the last source row that output row v can need.
+inline void aim(const Request& request, const Image& image, int v) {
     const double* h = image.h;
     Prefetcher& fetch = *image.prefetcher;
-    const double ahead = (v + kAhead < request.height ? v + kAhead : request.height);
-    const double left_w = h[7] * ahead + h[8], right_w = left_w + h[6] * request.width;
-    const double left_y = h[4] * ahead + h[5], right_y = left_y + h[3] * request.width;
+    const double left_w = h[7] * v + h[8], right_w = left_w + h[6] * request.width;
+    const double left_y = h[4] * v + h[5], right_y = left_y + h[3] * request.width;
     if (!(left_w > 0 && right_w > 0)) return;
     const double left = left_y / left_w, right = right_y / right_w;
     const double y = fetch.step > 0 ? (left > right ? left : right) + 3 : (left < right ? left : right) - 3;
     const int last = image.height - 1;
     const int goal = y < 0 ? 0 : y > last ? last : static_cast<int>(y);
     if ((goal - fetch.goal) * fetch.step > 0) fetch.goal = goal;
+}
+inline void look_ahead(const Request& request, const Image& image, int v) {
+    const int beyond = v + kAhead - request.height;
+    aim(request, image, beyond < 0 ? v + kAhead : request.height);
+    if (beyond > 0 && image.following) aim(request, *image.following, beyond);
+}
+// Asks for the next `lines`.
+ONEWARP_INLINE void fetch(const Image& image, int lines) {
+    lines = image.prefetcher->advance(lines);
+    if (lines > 0 && image.following) image.following->prefetcher->advance(lines);
 }
 
 // The samples of `vectors` vectors of pixels of row v from column u, without their colour. Each step is done for all of
@@ -462,7 +471,7 @@ ONEWARP_INLINE void sample_row(const Geometry& G, const Division& n, const Row& 
         for (int i = 0; i < n.u; i++) {
             const F left = lanes() + set(u + (i + 0.5f) / n.u);
             for (int k = 0; k < vectors; k++) {
-                G.image.prefetcher->advance(kLinesPerVector);
+                fetch(G.image, kLinesPerVector);
                 const F there = left + set(static_cast<float>(k * L));
                 if (n.precise)
                     sample_precisely<antialias>(G, row, there, du, dv, windows[k]);

@@ -121,7 +121,7 @@ inline void straight(const Request& request, const Image& image, const Division&
             blend_rows<taps>(source + static_cast<int64_t>(begin[i]) * image.stride, image.stride, weights,
                              columns.count, line);
             for (int u = left; u < right; u += L) {
-                image.prefetcher->advance(kLinesPerVector);
+                fetch(image, kLinesPerVector);
                 const auto& here = columns.several[(u - left) / L];
                 const int count = right - u < L ? right - u : L;
                 if (bare) {

@@ -46,12 +46,14 @@ struct Prefetcher {
     int row = 0, goal = 0, step = 1;     // Rows before `row` have been asked for; `step` is the direction.
     int at = 0;
 
-    void advance(int lines) {
+    // Returns how many of `lines` are left to ask for.
+    int advance(int lines) {
         for (; lines > 0 && row != goal; lines--) {
             __builtin_prefetch(pixels + static_cast<int64_t>(row) * stride + at);
             at += 64;
             if (at >= end) at = begin, row += step;
         }
+        return lines;
     }
 };
 
@@ -70,6 +72,7 @@ struct Image {
     uint8_t* out;
     bool streamed;  // The batch does not fit into the caches and leaves past them, in whole vectors of 16 numbers.
     Prefetcher* prefetcher;
+    const Image* following;  // What this thread does next, if that is known: its first lines are asked for, too.
 };
 
 // Sides of the output tiles that share a division into sub-pixels, and its limits: see README.md.

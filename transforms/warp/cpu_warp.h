@@ -284,17 +284,28 @@ inline void warp_band(const Request& request, Kernel kernel, const Image& image,
 
 inline int64_t bands_of(const Request& request) { return (request.height + kTile - 1) / kTile; }
 
-// Threads take images, or bands of them where there are few, until none is left.
+// Threads take images, or bands of them where there are few, until none is left; the next one a little early.
 inline void work(const Request& request, Kernel kernel, std::atomic<int64_t>& next) {
-    const int64_t bands = bands_of(request),
+    const int64_t bands = bands_of(request), jobs = request.count * bands,
                   together = request.threads > 1 && request.count < 4 * request.threads ? 1 : bands;
-    for (int64_t job; (job = next.fetch_add(together)) < request.count * bands;) {
-        Image image = image_at(request, job / bands);
-        Prefetcher prefetcher = prefetcher_of(request, image);
-        image.prefetcher = &prefetcher;
-        for (int64_t band = job % bands; band < job % bands + together; band++) {
+    Prefetcher prefetchers[2];
+    Image images[2];
+    const auto take = [&](int turn) {
+        const int64_t job = next.fetch_add(together);
+        if (job < jobs) {
+            images[turn] = image_at(request, job / bands);
+            prefetchers[turn] = prefetcher_of(request, images[turn]);
+            images[turn].prefetcher = &prefetchers[turn];
+        }
+        return job;
+    };
+    int turn = 0;
+    for (int64_t job = take(turn), later; job < jobs; job = later, turn = 1 - turn) {
+        for (int64_t band = job % bands, last = band + together - 1; band <= last; band++) {
+            if (band == last && (later = take(1 - turn)) < jobs && together > 1)
+                images[turn].following = &images[1 - turn];
             const int v0 = static_cast<int>(band) * kTile;
-            warp_band(request, kernel, image, v0, v0 + kTile < request.height ? v0 + kTile : request.height);
+            warp_band(request, kernel, images[turn], v0, v0 + kTile < request.height ? v0 + kTile : request.height);
         }
     }
 #if defined(__x86_64__)
