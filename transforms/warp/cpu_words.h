@@ -9,18 +9,19 @@ struct Weights4 {
     F y[4];
 };
 
-// The product, or what it leaves of a sum, as an integer in the last 16 bits: those of 1.5 x 2^23 and more.
-ONEWARP_INLINE I whole16(F a, F b, float sum = 0) { return ints(fma(a, b, set(12582912.f + sum))); }
+// The product, or what it leaves of a sum, as an integer in the lower 16 bits: those of 1.5 x 2^23 and more.
+ONEWARP_INLINE V whole16(F a, F b, float sum = 0) { return bits(ints(fma(a, b, set(12582912.f + sum)))); }
 
 // For weights of which the inner two follow from the outer two: linear, and their second differences. In x, of the
 // filter r, p that is kOne times as large, they are made of integers that sum to kOne exactly, so that a plain area
 // stays plain.
 ONEWARP_INLINE Weights4 exact_weights4(F fx, F r, F p, F fy, F first_y, F last_y) {
     const F gx = set(1) - fx;
-    const I first = whole16(gx, fma(r, gx * gx, p)), last = whole16(fx, fma(r, fx * fx, p));
-    const I left = whole16(fx, set(-kOne), kOne), more = last - first;
-    return {beside(first, left - first + more),
-            beside(seti(static_cast<int>(kOne)) - left - last - more, last),
+    const V first = whole16(gx, fma(r, gx * gx, p)), last = whole16(fx, fma(r, fx * fx, p));
+    const V left = whole16(fx, set(-kOne), kOne), right = subtract16(bits(seti(static_cast<int>(kOne))), left);
+    const V more = subtract16(last, first);
+    return {beside(ints(first), ints(add16(subtract16(left, first), more))),
+            beside(ints(subtract16(subtract16(right, last), more)), ints(last)),
             {first_y, fma(first_y, set(-2), set(1) - fy + last_y), fma(last_y, set(-2), fy + first_y), last_y}};
 }
 ONEWARP_INLINE Weights4 weights4(const F* x, const F* y) {

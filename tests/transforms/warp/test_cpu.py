@@ -181,6 +181,15 @@ def test_strong_shrinks_agree(make_case, agrees, isa, shrink):
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("antialias", [True, False])
+def test_windows_far_into_a_large_image_are_found(make_case, agrees, isa, antialias):
+    """Beyond 16 MiB, float32 does not have every byte's number."""
+    case = make_case(5, 1, (2400, 2500), OutSpec((20, 50), antialias=antialias), lighting="none")
+    corner = torch.tensor([[[1.31, -0.2, 2400.3], [0.17, 1.2, 2360.6], [0, 0, 1]]])
+    agrees(replace(case, homography=corner), replace(case, homography=corner).run(cpu.warp, isa=isa))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("antialias", [True, False])
 def test_copies_are_exact(isa, antialias):
     images = torch.randint(0, 256, (2, 37, 37, 3), dtype=torch.uint8)
     turn = torch.tensor([[[0.0, -1, 37], [1, 0, 0], [0, 0, 1]], [[-1, 0, 37], [0, 1, 0], [0, 0, 1]]])
