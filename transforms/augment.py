@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,6 +21,9 @@ from .targets import keep_visible, move_boxes, move_points
 from .transform import FunctionTransform, Keys, Split, Transform, name_operations, sample_keys
 from .types import TensorImage
 from .warp.outspec import Padding
+
+if TYPE_CHECKING:
+    from .at_once import AtOnce
 
 
 class Fused(Transform):
@@ -50,6 +53,18 @@ class Fused(Transform):
         """The name of each transform's stream of numbers."""
         return name_operations(self.transforms)
 
+    def _at_once(self, split: Split | None) -> "AtOnce | None":
+        """What draws for all transforms at once on a split; None where that cannot be done."""
+        from .at_once import drawn_at_once  # which needs this module
+
+        if split not in self._drawings:
+            self._drawings[split] = drawn_at_once(self, split)
+        return self._drawings[split]
+
+    @cached_property
+    def _drawings(self) -> dict[Split | None, "AtOnce | None"]:
+        return {}
+
     def plan(
         self,
         sizes: NDArray[Any],
@@ -58,8 +73,15 @@ class Fused(Transform):
         epoch: int = 0,
         split: Split | None = None,
     ) -> Plan:
-        """What happens to each image of a batch; `sizes` is `[N, 2]`, source heights and widths."""
+        """What happens to each image of a batch; `sizes` is `[N, 2]`, source heights and widths.
+
+        Drawn and composed in C++ where all of the transforms can be, and else by themselves, which is the same but for
+        the rounding of float64.
+        """
         hashes = sample_keys(keys, len(sizes))
+        at_once = self._at_once(split) if len(hashes) else None
+        if at_once is not None:
+            return at_once.plan(sizes, hashes, seed, epoch)
         return make_plan(
             self.transforms, sizes, hashes, runs=self.segments, names=self.names, seed=seed, epoch=epoch, split=split
         )

@@ -54,7 +54,7 @@ class DeviceFused:
         self.fused, self.device = fused, torch.device(device)
         self.program: Program = compile_program(fused, split)
         self._integers = torch.from_numpy(self.program.integers).to(self.device)
-        self._floats = torch.from_numpy(self.program.floats).to(self.device)
+        self._floats = torch.from_numpy(self.program.floats.astype(np.float32)).to(self.device)
 
     def hashes(self, keys: Keys, count: int) -> Tensor:
         """The hashes of `count` sample keys where `plan` wants them: `int64[N]`, the bits of `draw.hash_keys`."""

@@ -1,8 +1,8 @@
-"""A list of transforms as a table that a GPU draws from: the whole augmentation decided in one launch.
+"""A list of transforms as a table that the whole augmentation of a batch is drawn from at once, on a GPU or in C++.
 
-Each row of the table (see `warp/gpu_draws.py`) is one operation: what it is, the word of its stream of random numbers,
+Each row of the table (see `warp/draw_table.py`) is one operation: what it is, the word of its stream of random numbers,
 and the ranges of these numbers. Transforms whose parameters are a user's own function, and barriers, have no row;
-`NotInTable` says so, and the host decides instead.
+`NotInTable` says so, and each transform decides for itself instead.
 """
 
 import math
@@ -20,7 +20,7 @@ from .fusing import Geometric
 from .plan import Stage, height_width
 from .policies import PickedGeometric, PickedPointwise
 from .transform import RandTransform, Split, Transform
-from .warp import gpu_draws
+from .warp import draw_table
 from .warp.outspec import Padding
 
 
@@ -41,7 +41,7 @@ class Program:
     """The table: `integers[rows, 8]`, `floats[rows, 32]`; one warp and then a pointwise step for each segment more."""
 
     integers: NDArray[np.int32]
-    floats: NDArray[np.float32]
+    floats: NDArray[np.float64]
     segments: tuple[Segment, ...]
     size: tuple[int, int] | None
     """Height and width of the result; None where they are those of the images."""
@@ -54,29 +54,29 @@ _Frame = tuple[int, int] | Literal["any"] | None
 class _Row:
     """A row of the table as it is written."""
 
-    def __init__(self, operation: Any, flags: int = 0) -> None:
-        self.integers = np.zeros(gpu_draws.INTEGERS.value, np.int64)
-        self.floats = np.zeros(gpu_draws.FLOATS.value)
-        self.integers[gpu_draws.OPERATION.value] = operation.value
-        self.integers[gpu_draws.FLAGS.value] = flags
-        self.integers[gpu_draws.OF.value] = 1
+    def __init__(self, operation: int, flags: int = 0) -> None:
+        self.integers = np.zeros(draw_table.INTEGERS, np.int64)
+        self.floats = np.zeros(draw_table.FLOATS)
+        self.integers[draw_table.OPERATION] = operation
+        self.integers[draw_table.FLAGS] = flags
+        self.integers[draw_table.OF] = 1
         self.chance(0, 1.0)
 
     def chance(self, number: int, p: float) -> "_Row":
         """Of number 0 or 2: rounded up to a multiple of 2^-24, as the numbers are, which decides the same."""
-        self.floats[gpu_draws.CHANCE.value + number // 2] = math.ceil(p * 2**24) / 2**24
+        self.floats[draw_table.CHANCE + number // 2] = math.ceil(p * 2**24) / 2**24
         return self
 
     def number(self, i: int, low: float, high: float, given: Any = None) -> "_Row":
         """The range of number `i`, or what was given in its place."""
         if given is not None:
             low = high = _given(given)
-        self.floats[gpu_draws.LOW.value + i], self.floats[gpu_draws.SPAN.value + i] = low, high - low
+        self.floats[draw_table.LOW + i], self.floats[draw_table.SPAN + i] = low, high - low
         return self
 
     def other(self, *values: float) -> "_Row":
         """What is not drawn."""
-        self.floats[gpu_draws.OTHER.value : gpu_draws.OTHER.value + len(values)] = values
+        self.floats[draw_table.OTHER : draw_table.OTHER + len(values)] = values
         return self
 
 
@@ -89,7 +89,7 @@ def _rows(t: Transform, draws: bool) -> list[_Row]:
     if not draws and not isinstance(t, geometry.Resize | geometry.RandomResizedCrop):
         return []
     row = _ROWS[type(t)](t, draws)
-    row.integers[gpu_draws.FLAGS.value] |= gpu_draws.BATCH.value if getattr(t, "batch", False) else 0
+    row.integers[draw_table.FLAGS] |= draw_table.BATCH if getattr(t, "batch", False) else 0
     return [row]
 
 
@@ -101,16 +101,16 @@ def _picked(t: PickedGeometric | PickedPointwise) -> _Row:
     if getattr(t.transform, "size", None) is not None:
         raise NotInTable("it picks a transform with a size")
     row = inside(t.transform, True)
-    flags = gpu_draws.PICKED.value | (gpu_draws.AT_ENDS.value if t.at_ends else 0)
-    row.integers[gpu_draws.FLAGS.value] = row.integers[gpu_draws.FLAGS.value] & ~gpu_draws.TURNS.value | flags
-    row.integers[gpu_draws.INDEX.value], row.integers[gpu_draws.OF.value] = t.index, t.of
+    flags = draw_table.PICKED | (draw_table.AT_ENDS if t.at_ends else 0)
+    row.integers[draw_table.FLAGS] = row.integers[draw_table.FLAGS] & ~draw_table.TURNS | flags
+    row.integers[draw_table.INDEX], row.integers[draw_table.OF] = t.index, t.of
     return row
 
 
 def _flip(t: geometry.Flip, draws: bool) -> _Row:
     if t.draw is None:
-        return _Row(gpu_draws.DIHEDRAL).chance(0, t.p).number(1, 1, 1)
-    return _Row(gpu_draws.DIHEDRAL).number(1, 0, 0, float(_given(t.draw) > 0))
+        return _Row(draw_table.DIHEDRAL).chance(0, t.p).number(1, 1, 1)
+    return _Row(draw_table.DIHEDRAL).number(1, 0, 0, float(_given(t.draw) > 0))
 
 
 def _given(draw: Any) -> float:
@@ -121,37 +121,37 @@ def _given(draw: Any) -> float:
 
 
 def _dihedral(t: geometry.Dihedral, draws: bool) -> _Row:
-    row = _Row(gpu_draws.DIHEDRAL, gpu_draws.TURNS.value).number(1, 0, 8, t.draw)
+    row = _Row(draw_table.DIHEDRAL, draw_table.TURNS).number(1, 0, 8, t.draw)
     return row.chance(0, t.p if t.draw is None else 1.0)
 
 
 def _rotate(t: geometry.Rotate, draws: bool) -> _Row:
-    row = _Row(gpu_draws.AFFINE).chance(0, t.p)
+    row = _Row(draw_table.AFFINE).chance(0, t.p)
     return row.number(1, -t.max_deg, t.max_deg, t.draw).number(4, 1, 1)
 
 
 def _affine(t: geometry.Affine, draws: bool) -> _Row:
     shear_x, shear_y = t.shear if isinstance(t.shear, tuple) else (t.shear, 0.0)
-    row = _Row(gpu_draws.AFFINE).chance(0, t.p).number(1, -t.max_deg, t.max_deg)
+    row = _Row(draw_table.AFFINE).chance(0, t.p).number(1, -t.max_deg, t.max_deg)
     row.number(2, -t.translate[0], t.translate[0]).number(3, -t.translate[1], t.translate[1])
     return row.number(4, *t.scale).number(5, -shear_x, shear_x).number(6, -shear_y, shear_y)
 
 
 def _zoom(t: geometry.Zoom, draws: bool) -> _Row:
-    row = _Row(gpu_draws.ZOOM).chance(0, t.p).number(1, t.min_zoom, t.max_zoom, t.draw)
+    row = _Row(draw_table.ZOOM).chance(0, t.p).number(1, t.min_zoom, t.max_zoom, t.draw)
     return row.number(2, 0, 1, t.draw_x).number(3, 0, 1, t.draw_y)
 
 
 def _warp(t: geometry.Warp, draws: bool) -> _Row:
-    row = _Row(gpu_draws.PERSPECTIVE).chance(0, t.p).chance(2, t.p)
+    row = _Row(draw_table.PERSPECTIVE).chance(0, t.p).chance(2, t.p)
     return row.number(1, -t.magnitude, t.magnitude, t.draw_x).number(3, -t.magnitude, t.magnitude, t.draw_y)
 
 
 def _resize(t: geometry.Resize, draws: bool) -> _Row:
-    flags = {"crop": 0, "pad": gpu_draws.PAD.value, "squish": gpu_draws.SQUISH.value}
+    flags = {"crop": 0, "pad": draw_table.PAD, "squish": draw_table.SQUISH}
     if t.method not in flags:
         raise NotInTable(f"its method is {t.method!r}")
-    row = _Row(gpu_draws.CROP, flags[t.method]).other(*height_width(t.size))
+    row = _Row(draw_table.CROP, flags[t.method]).other(*height_width(t.size))
     return row.number(0, 0, 1).number(1, 0, 1) if draws else row.number(0, 0.5, 0.5).number(1, 0.5, 0.5)
 
 
@@ -159,9 +159,9 @@ def _random_crop(t: geometry.RandomResizedCrop, draws: bool) -> _Row:
     h, w = height_width(t.size)
     if draws:
         low, high = np.log(t.ratio)
-        row = _Row(gpu_draws.RANDOM_CROP).other(h, w, 1.0).number(0, t.min_scale, t.max_scale)
+        row = _Row(draw_table.RANDOM_CROP).other(h, w, 1.0).number(0, t.min_scale, t.max_scale)
         return row.number(1, low, high).number(2, 0, 1).number(3, 0, 1)
-    row = _Row(gpu_draws.RANDOM_CROP).other(h, w, 1 / (1 + t.val_xtra)).number(0, _ANY_AREA, _ANY_AREA)
+    row = _Row(draw_table.RANDOM_CROP).other(h, w, 1 / (1 + t.val_xtra)).number(0, _ANY_AREA, _ANY_AREA)
     return row.number(1, math.log(w / h), math.log(w / h)).number(2, 0.5, 0.5).number(3, 0.5, 0.5)
 
 
@@ -170,45 +170,45 @@ _ANY_AREA = 1e12
 
 def _homography(t: geometry.Homography, draws: bool) -> _Row:
     rows = np.array(t.matrix, np.float64)
-    return _Row(gpu_draws.HOMOGRAPHY).other(*np.concatenate([rows, [[0.0, 0.0, 1.0]]])[:3].ravel())
+    return _Row(draw_table.HOMOGRAPHY).other(*np.concatenate([rows, [[0.0, 0.0, 1.0]]])[:3].ravel())
 
 
 def _brightness(t: colour.Brightness, draws: bool) -> _Row:
     most = 0.5 * t.max_lighting
-    row = _Row(gpu_draws.BRIGHTNESS, gpu_draws.LOGIT.value).chance(0, t.p)
+    row = _Row(draw_table.BRIGHTNESS, draw_table.LOGIT).chance(0, t.p)
     return row.number(1, 0.5 - most, 0.5 + most, t.draw)
 
 
 def _factor(t: colour.Contrast | colour.Saturation, draws: bool) -> _Row:
     most = -math.log(1 - t.max_lighting)
-    flags = gpu_draws.LOGIT.value | (gpu_draws.MIX.value if isinstance(t, colour.Saturation) else 0)
-    flags |= gpu_draws.POWER.value if t.draw is None else 0
-    return _Row(gpu_draws.FACTOR, flags).chance(0, t.p).number(1, -most, most, t.draw)
+    flags = draw_table.LOGIT | (draw_table.MIX if isinstance(t, colour.Saturation) else 0)
+    flags |= draw_table.POWER if t.draw is None else 0
+    return _Row(draw_table.FACTOR, flags).chance(0, t.p).number(1, -most, most, t.draw)
 
 
 def _grayscale(t: colour.Grayscale, draws: bool) -> _Row:
-    return _Row(gpu_draws.FACTOR, gpu_draws.MIX.value).chance(0, t.p)
+    return _Row(draw_table.FACTOR, draw_table.MIX).chance(0, t.p)
 
 
 def _normalize(t: colour.Normalize, draws: bool) -> _Row:
     if t.mean is None or t.std is None:
         raise NotInTable("it has no mean and deviation yet")
     mean, std = np.array(t.mean, np.float64), np.array(t.std, np.float64)
-    return _Row(gpu_draws.CHANNELS).other(*(1 / std), *(-mean / std))
+    return _Row(draw_table.CHANNELS).other(*(1 / std), *(-mean / std))
 
 
 def _hue(t: colour.Hue, draws: bool) -> _Row:
-    return _Row(gpu_draws.HUE).chance(0, t.p).number(1, -t.max_hue, t.max_hue, t.draw)
+    return _Row(draw_table.HUE).chance(0, t.p).number(1, -t.max_hue, t.max_hue, t.draw)
 
 
 def _gamma(t: colour.Gamma, draws: bool) -> _Row:
     most = math.log(t.max_gamma)
-    flags = gpu_draws.POWER.value if t.draw is None else 0
-    return _Row(gpu_draws.GAMMA, flags).chance(0, t.p).number(1, -most, most, t.draw)
+    flags = draw_table.POWER if t.draw is None else 0
+    return _Row(draw_table.GAMMA, flags).chance(0, t.p).number(1, -most, most, t.draw)
 
 
 def _invert(t: colour.Invert, draws: bool) -> _Row:
-    return _Row(gpu_draws.SOLARIZE).chance(0, t.p).number(1, -1, -1)
+    return _Row(draw_table.SOLARIZE).chance(0, t.p).number(1, -1, -1)
 
 
 def _solarize(t: colour.Solarize, draws: bool) -> _Row:
@@ -216,16 +216,16 @@ def _solarize(t: colour.Solarize, draws: bool) -> _Row:
     low, high = colour.ends(t.threshold) if t.draw is None else (_given(t.draw),) * 2
     if low == high:
         low = high = float(np.searchsorted(colour.LEVELS, low))
-        return _Row(gpu_draws.SOLARIZE).chance(0, t.p).number(1, low, low)
-    return _Row(gpu_draws.SOLARIZE).chance(0, t.p).number(1, 255 * low, 255 * high)
+        return _Row(draw_table.SOLARIZE).chance(0, t.p).number(1, low, low)
+    return _Row(draw_table.SOLARIZE).chance(0, t.p).number(1, 255 * low, 255 * high)
 
 
 def _posterize(t: colour.Posterize, draws: bool) -> _Row:
-    return _Row(gpu_draws.POSTERIZE).chance(0, t.p).number(1, *colour.ends(t.bits), t.draw)
+    return _Row(draw_table.POSTERIZE).chance(0, t.p).number(1, *colour.ends(t.bits), t.draw)
 
 
 def _erasing(t: colour.RandomErasing, draws: bool) -> _Row:
-    row = _Row(gpu_draws.ERASE).chance(0, t.p).number(1, *t.area)
+    row = _Row(draw_table.ERASE).chance(0, t.p).number(1, *t.area)
     return row.number(2, math.log(t.ratio[0]), math.log(t.ratio[1]))
 
 
@@ -275,19 +275,19 @@ def compile_program(fused: Fused, split: Split | None = None) -> Program:
             except NotInTable as reason:
                 raise NotInTable(f"{type(t).__name__} is decided on the host: {reason}") from None
             for row in made:
-                row.integers[gpu_draws.WORD.value] = operation_word(name)
+                row.integers[draw_table.WORD] = operation_word(name)
             rows += made
             stages |= {t.stage} if hasattr(t, "stage") and made else set()
             padding = getattr(t, "padding", lambda: None)() or padding
             size = _size(t, size, bool(made), rows)
-        end = _Row(gpu_draws.END)
-        end.integers[gpu_draws.SEGMENT.value] = number
+        end = _Row(draw_table.END)
+        end.integers[draw_table.SEGMENT] = number
         rows.append(end)
         segments.append(Segment(frozenset(stages), padding))
     if size == "any":
         raise NotInTable("Dihedral is decided on the host: it may turn images that are not square")
     integers = np.stack([row.integers for row in rows]).astype(np.uint32).view(np.int32)
-    floats = np.stack([row.floats for row in rows]).astype(np.float32)
+    floats = np.stack([row.floats for row in rows])
     return Program(integers, floats, tuple(segments), size)
 
 
@@ -298,5 +298,5 @@ def _size(t: Transform, size: _Frame, acts: bool, rows: list[_Row]) -> _Frame:
         turns = isinstance(t, geometry.Dihedral) and acts and (size is None or size == "any" or size[0] != size[1])
         return "any" if turns else size
     if not isinstance(t, geometry.Resize | geometry.RandomResizedCrop):
-        rows.append(_Row(gpu_draws.CROP).other(*height_width(new)).number(0, 0.5, 0.5).number(1, 0.5, 0.5))
+        rows.append(_Row(draw_table.CROP).other(*height_width(new)).number(0, 0.5, 0.5).number(1, 0.5, 0.5))
     return height_width(new)

@@ -5,6 +5,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "cpu_draws.h"
 #include "cpu_masks.h"
 #include "cpu_philox.h"
 #include "cpu_warp.h"
@@ -101,7 +102,42 @@ PyObject* philox(PyObject*, PyObject* args) {
     long long count;
     unsigned int first, second;
     if (!PyArg_ParseTuple(args, "KLIIK:philox", &counters, &count, &first, &second, &out)) return nullptr;
-    onewarp::philox(at<const uint32_t>(counters), count, first, second, at<uint32_t>(out));
+    for (long long i = 0; i < count; i++)
+        onewarp::philox(at<const uint32_t>(counters) + 4 * i, first, second, at<uint32_t>(out) + 4 * i);
+    Py_RETURN_NONE;
+}
+
+PyObject* draw(PyObject*, PyObject* args, PyObject* keywords) {
+    static const char* names[] = {"integers", "floats", "rows",   "sizes", "keys",   "first",
+                                  "second",   "count",  "height", "width", "matrix", "logit",
+                                  "hue",      "table",  "colour", "erase", nullptr};
+    Address integers, floats, sizes, keys, matrix, logit, hue, table, colour, erase;
+    long long rows, count;
+    unsigned int first, second;
+    int height, width;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "$KKLKKIILiiKKKKKK:draw", const_cast<char**>(names), &integers,
+                                     &floats, &rows, &sizes, &keys, &first, &second, &count, &height, &width, &matrix,
+                                     &logit, &hue, &table, &colour, &erase))
+        return nullptr;
+    const onewarp::Drawing drawing = {at<const onewarp::Whole>(integers),
+                                      at<const onewarp::Real>(floats),
+                                      rows,
+                                      at<const double>(sizes),
+                                      at<const uint64_t>(keys),
+                                      first,
+                                      second,
+                                      count,
+                                      static_cast<double>(height),
+                                      static_cast<double>(width),
+                                      at<double>(matrix),
+                                      at<double>(logit),
+                                      at<double>(hue),
+                                      at<double>(table),
+                                      at<double>(colour),
+                                      at<double>(erase)};
+    Py_BEGIN_ALLOW_THREADS;
+    onewarp::draw(drawing);
+    Py_END_ALLOW_THREADS;
     Py_RETURN_NONE;
 }
 
@@ -121,6 +157,8 @@ PyMethodDef methods[] = {
      "Warp a batch given by addresses; ValueError says why it cannot be done."},
     {"masks", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(masks)), METH_VARARGS | METH_KEYWORDS,
      "Warp label masks given by addresses, or, without any, see which pixels show the source."},
+    {"draw", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(draw)), METH_VARARGS | METH_KEYWORDS,
+     "Draw and compose the parameters of a batch by a table, all given by addresses."},
     {"philox", philox, METH_VARARGS, "philox(counters, count, key word, key word, out): Philox4x32-10, by addresses."},
     {"instruction_sets", instruction_sets, METH_NOARGS, "The instruction sets that this machine has, best first."},
     {nullptr, nullptr, 0, nullptr}};

@@ -1,7 +1,7 @@
 """The warp in C++: addresses for `cpu.cpp`, and buffers that are used again."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,42 @@ def philox(counters: NDArray[np.uint32], key: tuple[int, int]) -> NDArray[np.uin
     words = np.empty_like(given)
     _cpu.philox(_place(given), len(given), *key, _place(words))
     return words
+
+
+def draw(
+    integers: NDArray[np.int32],
+    floats: NDArray[np.float64],
+    sizes: NDArray[np.float64],
+    keys: NDArray[np.uint64],
+    stream: tuple[int, int],
+    size: tuple[int, int] | None,
+    segments: int,
+    stages: Collection[str],
+) -> dict[str, NDArray[np.float64]]:
+    """All parameters of a batch by a table (see `draw_table.py`): `matrix` `[N, 3, 3]`, and of `logit`, `hue`, `table`,
+    `colour` and `erase` the stages that are asked for, with a row for each of the `segments` in front.
+
+    `sizes` is `[N, 2]`, `keys` `[N]`, `stream` the key of an epoch's numbers; the result is of `size`, or as images.
+    """
+    count = len(keys)
+    shapes = {"logit": (3, 4), "hue": (), "table": (256,), "colour": (3, 4), "erase": (4,)}
+    made = {name: np.empty((segments, count, *shape)) for name, shape in shapes.items() if name in stages}
+    made["matrix"] = np.empty((count, 3, 3))
+    height, width = size or (0, 0)
+    _cpu.draw(
+        integers=_place(integers),
+        floats=_place(floats),
+        rows=len(integers),
+        sizes=_place(sizes),
+        keys=_place(keys),
+        first=stream[0],
+        second=stream[1],
+        count=count,
+        height=height,
+        width=width,
+        **{name: _place(made[name]) if name in made else 0 for name in (*shapes, "matrix")},
+    )
+    return made
 
 
 def warp(

@@ -11,35 +11,32 @@ done (`gpu_tiles.py`): the warp is the second and last launch.
 import triton
 import triton.language as tl
 
+from . import draw_table as draws
 from .gpu_kernel import ROUND
 from .gpu_tiles import tile_words
 
-# What an operation is. The first are geometric; END closes a segment.
-DIHEDRAL, AFFINE, ZOOM, PERSPECTIVE, CROP, RANDOM_CROP, HOMOGRAPHY = (tl.constexpr(i) for i in range(7))
-BRIGHTNESS, FACTOR, CHANNELS, HUE, GAMMA, SOLARIZE, POSTERIZE, ERASE, END = (tl.constexpr(i) for i in range(7, 16))
-
-# A row's whole numbers, and its numbers from where on.
-OPERATION, FLAGS, WORD, INDEX, OF, SEGMENT, INTEGERS = (tl.constexpr(i) for i in (0, 1, 2, 3, 4, 5, 8))
-LOW, SPAN, CHANCE, OTHER, FLOATS = (tl.constexpr(i) for i in (0, 8, 16, 20, 32))
-"""Number i is LOW[i] + SPAN[i] u; CHANCE has the probabilities of numbers 0 and 2; OTHER what is not drawn."""
-
-BATCH = tl.constexpr(1)
-"""One decision for all samples of an epoch."""
-PICKED = tl.constexpr(2)
-"""Number 0 picks this operation, INDEX of OF, or another; its own numbers follow."""
-AT_ENDS = tl.constexpr(4)
-"""Its numbers are moved to the nearer end of 0..1."""
-POWER = tl.constexpr(8)
-"""Number 1 is the exponential of what is drawn."""
-TURNS = tl.constexpr(16)
-"""A transposition turns the frame, too."""
-PAD = tl.constexpr(32)
-SQUISH = tl.constexpr(64)
-"""How a crop comes to its size, if not by the largest box."""
-LOGIT = tl.constexpr(128)
-"""An affine map of logits; else of RGB."""
-MIX = tl.constexpr(256)
-"""A factor is the share of the colour that stays; the rest is luma."""
+# The table's, as Triton wants them.
+DIHEDRAL, AFFINE, ZOOM, PERSPECTIVE = (
+    tl.constexpr(i) for i in (draws.DIHEDRAL, draws.AFFINE, draws.ZOOM, draws.PERSPECTIVE)
+)
+CROP, RANDOM_CROP, HOMOGRAPHY = (tl.constexpr(i) for i in (draws.CROP, draws.RANDOM_CROP, draws.HOMOGRAPHY))
+BRIGHTNESS, FACTOR, CHANNELS, HUE = (
+    tl.constexpr(i) for i in (draws.BRIGHTNESS, draws.FACTOR, draws.CHANNELS, draws.HUE)
+)
+GAMMA, SOLARIZE, POSTERIZE, ERASE = (
+    tl.constexpr(i) for i in (draws.GAMMA, draws.SOLARIZE, draws.POSTERIZE, draws.ERASE)
+)
+OPERATION, FLAGS, WORD, INDEX, OF, SEGMENT, INTEGERS = (
+    tl.constexpr(i)
+    for i in (draws.OPERATION, draws.FLAGS, draws.WORD, draws.INDEX, draws.OF, draws.SEGMENT, draws.INTEGERS)
+)
+LOW, SPAN, CHANCE, OTHER, FLOATS = (
+    tl.constexpr(i) for i in (draws.LOW, draws.SPAN, draws.CHANCE, draws.OTHER, draws.FLOATS)
+)
+BATCH, PICKED, AT_ENDS, POWER = (tl.constexpr(i) for i in (draws.BATCH, draws.PICKED, draws.AT_ENDS, draws.POWER))
+TURNS, PAD, SQUISH, LOGIT, MIX = (
+    tl.constexpr(i) for i in (draws.TURNS, draws.PAD, draws.SQUISH, draws.LOGIT, draws.MIX)
+)
 
 LUMA_R, LUMA_G, LUMA_B = (tl.constexpr(weight) for weight in (0.2989, 0.5870, 0.1140))
 LAST = tl.constexpr(1 - 2.0**-24)

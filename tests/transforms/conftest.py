@@ -1,0 +1,75 @@
+"""Recipes of everything that is drawn by a table, which `recipe` goes through."""
+
+from onewarp.transforms import aug_transforms, rand_augment, trivial_augment
+from onewarp.transforms.colour import (
+    Brightness,
+    Contrast,
+    Gamma,
+    Grayscale,
+    Hue,
+    Invert,
+    Normalize,
+    Posterize,
+    RandomErasing,
+    Saturation,
+    Solarize,
+)
+from onewarp.transforms.geometry import (
+    Affine,
+    Dihedral,
+    Flip,
+    Homography,
+    RandomResizedCrop,
+    Resize,
+    Rotate,
+    Warp,
+    Zoom,
+)
+
+NORMALIZE = Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+RECIPES = {
+    "the ancestors' recipe": [*aug_transforms(size=224, min_scale=0.75), NORMALIZE],
+    "resized first": [Resize(200), *aug_transforms(size=160, max_warp=0.3, flip_vert=True), NORMALIZE],
+    "rectangles": [Resize((90, 160)), Flip(), Rotate(30, p=1.0), Zoom(1.2, 2.0, p=1.0), Warp(0.3, p=1.0)],
+    "affine": [Affine(20, (0.1, 0.2), (0.7, 1.4), (15.0, 10.0), p=0.8), Resize(96, method="pad")],
+    "dihedral": [Resize(64, method="squish"), Dihedral(p=0.9)],
+    "turned frames": [Dihedral(p=0.9), RandomResizedCrop((96, 64), ratio=(0.5, 2.0))],
+    "given": [
+        Resize(64),
+        Flip(draw=1),
+        Dihedral(draw=5),
+        Rotate(draw=12.5, p=0.5),
+        Zoom(draw=1.5, draw_x=0.25, p=1.0),
+        Warp(draw_x=0.1, draw_y=-0.2, p=1.0),
+        Brightness(draw=0.7),
+        Contrast(draw=1.4),
+        Saturation(draw=0.0),
+        Hue(draw=0.2),
+        Gamma(draw=2.0, p=1.0),
+    ],
+    "colours": [
+        Resize(32),
+        Brightness(0.5),
+        Saturation(0.6),
+        Contrast(0.4),
+        Brightness(0.2),
+        Hue(0.3),
+        Hue(0.1),
+        Gamma(2.0, p=0.8),
+        Grayscale(p=0.3),
+        NORMALIZE,
+        RandomErasing(p=0.7),
+    ],
+    "tables": [Resize(32), Solarize(0.6), Posterize((2, 6), p=0.8), Invert(), Gamma(1.4, p=1.0)],
+    "out of order": [Resize(32), Solarize(0.6, p=0.5), Brightness(0.3), Contrast(0.3), NORMALIZE],
+    "one for all": [Resize(32), Rotate(45, p=1.0, batch=True), Brightness(0.4, batch=True), Flip()],
+    "a given map": [Homography(((0.9, 0.1, 0.0), (0.0, 1.1, 0.1), (0.05, 0.0, 1.0)), 48)],
+    "rand_augment": [Resize(64), *rand_augment(2), NORMALIZE],
+    "trivial_augment": [Resize(64), *trivial_augment(), NORMALIZE],
+}
+
+
+def pytest_generate_tests(metafunc):
+    names = [marker.args[0] for marker in metafunc.definition.iter_markers("parametrize")]
+    if "recipe" in metafunc.fixturenames and "recipe" not in names:
+        metafunc.parametrize("recipe", RECIPES.values(), ids=RECIPES)
