@@ -271,8 +271,8 @@ ONEWARP_ASIDE void sample_anywhere(const Geometry& G, Position p, bool is_near, 
     }
 }
 
-// A vector of pixels on its way: where its windows begin and their weights, or, where those would reach outside of the
-// image, the samples themselves.
+// A vector of pixels on its way: where its windows begin and their weights, or the samples themselves, where there are
+// no windows inside of the image that give them.
 template <class Weights>
 struct Prepared {
     alignas(64) int32_t offset[L];
@@ -283,6 +283,20 @@ struct Prepared {
 
 template <bool antialias>
 using Window = Prepared<std::conditional_t<antialias, Weights4, Weights2>>;
+
+// Windows that would reach outside of the image, moved inside; not for a colour around it, which has no pixels.
+template <bool antialias>
+ONEWARP_ASIDE void prepare_edge(const Geometry& G, Position p, Window<antialias>& out) {
+    const int stride = G.image.stride;
+    const Taps<antialias ? 4 : 2> t = taps_at<antialias ? 4 : 2, antialias>(G, p, false);
+    if constexpr (antialias) {
+        storei(out.offset, t.line * stride + t.column * 3 + (stride + 3));
+        out.weights = folded_weights4(t.x, t.y);
+    } else {
+        storei(out.offset, t.line * stride + t.column * 3);
+        out.weights = weights2(t.x[1], t.y[1]);
+    }
+}
 
 template <bool antialias>
 ONEWARP_INLINE void prepare(const Geometry& G, const Row& row, F u, F du, F dv, const Knots* knots, int along,
@@ -298,8 +312,11 @@ ONEWARP_INLINE void prepare(const Geometry& G, const Row& row, F u, F du, F dv, 
     } else {
         const Position p = positions<antialias>(G, row, u, du, dv);
         x = p.x - set(0.5f), y = p.y - set(0.5f);
-        out.inside = all(inside_of(G, x, y, antialias ? 1 : 0, 0));
-        if (!out.inside) return sample_anywhere<antialias>(G, p, false, out.rgb);
+        if (!all(inside_of(G, x, y, antialias ? 1 : 0, 0))) {
+            if (G.padding != Padding::colour) return prepare_edge<antialias>(G, p, out);
+            out.inside = false;
+            return sample_anywhere<antialias>(G, p, false, out.rgb);
+        }
         if (antialias) across = {p.across.r * set(kOne), p.across.p * set(kOne)}, down = p.down;
     }
     const F x0 = floor(x), y0 = floor(y), fx = x - x0, fy = y - y0;

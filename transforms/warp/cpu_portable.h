@@ -68,6 +68,7 @@ struct Weights4 {
 ONEWARP_INLINE Weights4 weights4(const F* x, const F* y) {
     return {{x[0] * kOne, x[1] * kOne, x[2] * kOne, x[3] * kOne}, {y[0], y[1], y[2], y[3]}};
 }
+ONEWARP_INLINE Weights4 folded_weights4(const F* x, const F* y) { return weights4(x, y); }
 ONEWARP_INLINE F total_weight(const Weights4& w) {
     return ((w.x[0] + w.x[1]) + (w.x[2] + w.x[3])) * ((w.y[0] + w.y[1]) + (w.y[2] + w.y[3]));
 }

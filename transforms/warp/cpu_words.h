@@ -30,6 +30,12 @@ ONEWARP_INLINE Weights4 weights4(const F* x, const F* y) {
             beside(round(x[2] * one), round(x[3] * one)),
             {y[0], y[1], y[2], y[3]}};
 }
+// For weights that sum to one: their integers do so exactly, as above.
+ONEWARP_INLINE Weights4 folded_weights4(const F* x, const F* y) {
+    const F one = set(kOne);
+    const I a = round(x[0] * one), c = round(x[2] * one), d = round(x[3] * one);
+    return {beside(a, seti(static_cast<int>(kOne)) - a - c - d), beside(c, d), {y[0], y[1], y[2], y[3]}};
+}
 // Times kOne, as the sums below are.
 ONEWARP_INLINE F total_weight(const Weights4& w) {
     const V ones = beside(seti(1), seti(1));
