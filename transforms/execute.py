@@ -1,7 +1,7 @@
 """A plan carried out: on images by the warp, on masks by nearest samples, on points and boxes by the inverse matrix."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -83,15 +83,13 @@ def run_images(
     for i, step in enumerate(plan.steps):
         if step.segment.kind == "barrier":
             x = _barrier(x, step)
-        else:
-            spec = OutSpec(
-                output_size(step),
-                dtype if i == last else torch.float32,
-                "channels_last" if channels_last or i < last else "nchw",
-                step.padding,
-                antialias,
-            )
-            x = _warp(x, step, spec).permute(0, 2, 3, 1)
+            continue
+        layout: Literal["nchw", "channels_last"] = "channels_last" if channels_last or i < last else "nchw"
+        spec = OutSpec(output_size(step), dtype if i == last else torch.float32, layout, step.padding, antialias)
+        done = _warp(x, step, spec)
+        if i == last:
+            return done
+        x = done.permute(0, 2, 3, 1)
     if isinstance(x, Packed):
         output_size(plan)  # which says what is missing
         x = torch.stack([x[i] for i in range(len(x))])
