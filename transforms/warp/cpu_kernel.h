@@ -23,7 +23,7 @@ struct Geometry {
     F a, b, d, e, g, k;  // The homography's entries that the Jacobian needs.
     F width, height;
     float x_last, y_last;  // The fast path reads windows that end before these.
-    bool small;            // Every byte's number is exact in float32.
+    bool float_offsets;    // Every byte's number is exact in float32.
     F fill[3];
     Padding padding;
 };
@@ -33,7 +33,7 @@ inline Geometry geometry_of(const Request& request, const Image& image, bool ant
     Geometry G{image,      setd(h[0]),        setd(h[1]),         setd(h[3]), setd(h[4]), setd(h[6]),
                setd(h[7]), setd(image.width), setd(image.height), 0,          0,          false,
                {},         request.padding};
-    G.small = static_cast<int64_t>(image.height) * image.stride < 1 << 24;
+    G.float_offsets = static_cast<int64_t>(image.height) * image.stride < 1 << 24;
     const int reach = antialias ? 2 : 1;
     G.x_last = static_cast<float>(image.width - reach);
     G.y_last = static_cast<float>(image.height - reach);
@@ -320,8 +320,8 @@ ONEWARP_INLINE void prepare(const Geometry& G, const Row& row, F u, F du, F dv, 
         if (antialias) across = {p.across.r * set(kOne), p.across.p * set(kOne)}, down = p.down;
     }
     const F x0 = floor(x), y0 = floor(y), fx = x - x0, fy = y - y0;
-    storei(out.offset, G.small ? round(fma(y0, set(static_cast<float>(image.stride)), x0 * set(3)))
-                               : truncate(y0) * image.stride + truncate(x0) * 3);
+    storei(out.offset, G.float_offsets ? round(fma(y0, set(static_cast<float>(image.stride)), x0 * set(3)))
+                                       : truncate(y0) * image.stride + truncate(x0) * 3);
     if constexpr (antialias) {
         F first_y, last_y;
         outer_taps(fy, down, first_y, last_y);

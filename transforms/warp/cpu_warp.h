@@ -302,7 +302,7 @@ inline void work(const Request& request, Kernel kernel, std::atomic<int64_t>& ne
     int turn = 0;
     for (int64_t job = take(turn), later; job < jobs; job = later, turn = 1 - turn) {
         for (int64_t band = job % bands, last = band + together - 1; band <= last; band++) {
-            if (band == last && (later = take(1 - turn)) < jobs && together > 1)
+            if (band == last && (later = take(1 - turn)) < jobs && together == bands)
                 images[turn].following = &images[1 - turn];
             const int v0 = static_cast<int>(band) * kTile;
             warp_band(request, kernel, images[turn], v0, v0 + kTile < request.height ? v0 + kTile : request.height);
