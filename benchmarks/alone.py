@@ -52,11 +52,10 @@ def resampled(batch: Tensor, matrix: Any, size: tuple[int, int]) -> Tensor:
 
 def affine(batch: Tensor, maps: Any) -> Tensor:
     """Affine maps `[N, 3, 4]` of the channels; those that mix none are a scale and a shift."""
-    known = torch.from_numpy(np.ascontiguousarray(maps, np.float32))
-    maps = known.to(batch.device)
+    maps = torch.from_numpy(np.ascontiguousarray(maps, np.float32))
     diagonal = torch.diagonal(maps[..., :3], dim1=1, dim2=2)
-    shift = maps[..., 3, None, None]
-    if torch.equal(torch.diag_embed(torch.diagonal(known[..., :3], dim1=1, dim2=2)), known[..., :3]):
-        return torch.addcmul(shift, batch, diagonal[..., None, None])
-    mixed: Tensor = torch.einsum("nij,njhw->nihw", maps[..., :3], batch) + shift
+    shift = maps[..., 3, None, None].to(batch.device)
+    if torch.equal(torch.diag_embed(diagonal), maps[..., :3]):
+        return torch.addcmul(shift, batch, diagonal[..., None, None].to(batch.device))
+    mixed: Tensor = torch.einsum("nij,njhw->nihw", maps[..., :3].to(batch.device), batch) + shift
     return mixed

@@ -55,9 +55,9 @@ class Fused(Transform):
 
     def _at_once(self, split: Split | None) -> "AtOnce | None":
         """What draws for all transforms at once on a split; None where that cannot be done."""
-        from .at_once import drawn_at_once  # which needs this module
-
         if split not in self._drawings:
+            from .at_once import drawn_at_once  # which needs this module
+
             self._drawings[split] = drawn_at_once(self, split)
         return self._drawings[split]
 

@@ -53,13 +53,18 @@ class Peer:
     own_draws: bool = True
 
 
-def fastai_fused(job: Job) -> Callable[[], Any]:
-    """The book's: `aug_transforms(size=224, min_scale=0.75)` and `Normalize`, on a batch."""
+def fastai_pipeline(size: int, cuda: bool) -> Callable[[torch.Tensor], Any]:
+    """The book's: `aug_transforms(size=224, min_scale=0.75)` and `Normalize`, of a batch as its loaders collate it."""
     from fastai.vision.all import IntToFloatTensor, Normalize, Pipeline, TensorImage, aug_transforms
 
-    normalise = Normalize.from_stats(MEAN, STD, cuda=False)
-    pipeline = Pipeline([IntToFloatTensor(), *aug_transforms(size=SIZE, min_scale=MIN_SCALE), normalise], split_idx=0)
-    return partial(pipeline, TensorImage(job.collated))
+    normalise = Normalize.from_stats(MEAN, STD, cuda=cuda)
+    pipeline = Pipeline([IntToFloatTensor(), *aug_transforms(size=size, min_scale=MIN_SCALE), normalise], split_idx=0)
+    return lambda batch: pipeline(TensorImage(batch))
+
+
+def fastai_fused(job: Job) -> Callable[[], Any]:
+    """That, on the CPU."""
+    return partial(fastai_pipeline(SIZE, cuda=False), job.collated)
 
 
 def fastai_alone(job: Job) -> Callable[[], Any]:

@@ -60,12 +60,10 @@ def composed(size: int, device: torch.device) -> Peer:
 
 
 def fastai(size: int, device: torch.device) -> Peer:
-    """The book's `aug_transforms(size=224, min_scale=0.75)` and `Normalize`, as a batch of its loaders gets them."""
-    from fastai.vision.all import IntToFloatTensor, Normalize, Pipeline, TensorImage, aug_transforms
+    """fastai's own, as on the CPU."""
+    from .augmenting import fastai_pipeline
 
-    normalise = Normalize.from_stats(MEAN, STD, cuda=device.type == "cuda")
-    pipeline: Any = Pipeline([IntToFloatTensor(), *aug_transforms(size=size, min_scale=0.75), normalise], split_idx=0)
-    return lambda x: pipeline(TensorImage(x))
+    return fastai_pipeline(size, cuda=device.type == "cuda")
 
 
 def kornia(size: int, device: torch.device) -> Peer:

@@ -1,5 +1,7 @@
 """Recipes of everything that is drawn by a table, which `recipe` goes through."""
 
+import pytest
+
 from onewarp.transforms import aug_transforms, rand_augment, trivial_augment
 from onewarp.transforms.colour import (
     Brightness,
@@ -69,7 +71,11 @@ RECIPES = {
 }
 
 
-def pytest_generate_tests(metafunc):
-    names = [marker.args[0] for marker in metafunc.definition.iter_markers("parametrize")]
-    if "recipe" in metafunc.fixturenames and "recipe" not in names:
-        metafunc.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+@pytest.fixture(scope="session")
+def recipes():
+    return RECIPES
+
+
+@pytest.fixture(params=RECIPES)
+def recipe(request):
+    return RECIPES[request.param]

@@ -68,10 +68,11 @@ constexpr double kLuma[3] = {0.2989, 0.5870, 0.1140}, kDegree = 0.01745329251994
 
 // An operation's numbers for one sample, and whether it does anything to it.
 struct Numbers {
+    const Real& real;
     double u[8];
     bool acts, happens;
 
-    Numbers(const Drawing& d, const Whole& whole, const Real& real, uint64_t key) {
+    Numbers(const Drawing& d, const Whole& whole, const Real& real, uint64_t key) : real(real) {
         if (whole.flags & kBatch) key = 0;
         const uint32_t low = static_cast<uint32_t>(key), high = static_cast<uint32_t>(key >> 32);
         uint32_t words[8];
@@ -87,6 +88,8 @@ struct Numbers {
         }
         happens = u[0] < real.chance[0];
     }
+    // Number i in its range.
+    double operator()(int i) const { return real.low[i] + real.span[i] * u[i]; }
 };
 
 struct Matrix {
@@ -112,12 +115,12 @@ inline Matrix box(double share_x, double share_y, double x, double y) {
 }
 
 // An operation's matrix, output to input in normalised coordinates; `frame` becomes what it leaves.
-inline Matrix geometric(const Whole& whole, const Real& real, const Numbers& n, Frame& frame) {
-    const auto number = [&](int i) { return real.low[i] + real.span[i] * n.u[i]; };
+inline Matrix geometric(const Whole& whole, const Numbers& n, Frame& frame) {
+    const Real& real = n.real;
     const double aspect = frame.width / frame.height;
     switch (whole.operation) {
         case Operation::dihedral: {
-            const int which = n.happens ? static_cast<int>(number(1)) : 0;
+            const int which = n.happens ? static_cast<int>(n(1)) : 0;
             const double x = which & 1 ? -1 : 1, y = which & 2 ? -1 : 1;
             if (!(which & 4)) return scaled(x, y, 0, 0);
             if (whole.flags & kTurns) frame = {frame.width, frame.height};
@@ -125,20 +128,20 @@ inline Matrix geometric(const Whole& whole, const Real& real, const Numbers& n, 
         }
         case Operation::affine: {
             if (!n.happens) return scaled(1, 1, 0, 0);
-            const double angle = number(1) * kDegree, c = std::cos(angle), s = std::sin(angle);
-            const double skew_x = std::tan(number(5) * kDegree), skew_y = std::tan(number(6) * kDegree);
-            const double scale = number(4) * (1 - skew_x * skew_y);
-            const Matrix moved = scaled(1, 1, -2 * number(2), -2 * number(3));
+            const double angle = n(1) * kDegree, c = std::cos(angle), s = std::sin(angle);
+            const double skew_x = std::tan(n(5) * kDegree), skew_y = std::tan(n(6) * kDegree);
+            const double scale = n(4) * (1 - skew_x * skew_y);
+            const Matrix moved = scaled(1, 1, -2 * n(2), -2 * n(3));
             return Matrix{{(c + skew_x * s) / scale, (s - skew_x * c) / scale / aspect, 0,
                            (-s - skew_y * c) / scale * aspect, (c - skew_y * s) / scale, 0, 0, 0, 1}} *
                    moved;
         }
         case Operation::zoom: {
-            const double share = 1 / (n.happens ? number(1) : 1);
-            return box(share, share, number(2), number(3));
+            const double share = 1 / (n.happens ? n(1) : 1);
+            return box(share, share, n(2), n(3));
         }
         case Operation::perspective: {
-            const double x = n.happens ? number(1) : 0, y = n.u[2] < real.chance[1] ? number(3) : 0;
+            const double x = n.happens ? n(1) : 0, y = n.u[2] < real.chance[1] ? n(3) : 0;
             const double b = 2 * x * y / (1 - x * x - y * y), c = -x - b * y, f = -y - b * x;
             return {{1, b, c, b, 1, f, c, f, 1}};
         }
@@ -149,15 +152,15 @@ inline Matrix geometric(const Whole& whole, const Real& real, const Numbers& n, 
             if (whole.flags & kPad) x = std::fmax(1 / wide, 1), y = std::fmax(wide, 1);
             if (whole.flags & kSquish) x = y = 1;
             frame = leaves;
-            return box(x, y, number(0), number(1));
+            return box(x, y, n(0), n(1));
         }
         case Operation::random_crop: {
-            const double ratio = std::exp(number(1)), widest = std::fmin(frame.width, frame.height * ratio);
-            const double area = number(0) * frame.width * frame.height;
+            const double ratio = std::exp(n(1)), widest = std::fmin(frame.width, frame.height * ratio);
+            const double area = n(0) * frame.width * frame.height;
             const double width = std::fmin(std::sqrt(area * ratio), widest) * real.other[2];
             const double x = width / frame.width, y = width / ratio / frame.height;
             frame = {real.other[0], real.other[1]};
-            return box(x, y, number(2), number(3));
+            return box(x, y, n(2), n(3));
         }
         default:  // A homography that is given.
             Matrix given;
@@ -170,18 +173,17 @@ inline Matrix geometric(const Whole& whole, const Real& real, const Numbers& n, 
 struct Affine {
     double m[12] = {1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0};
 
-    void then(const Whole& whole, const Real& real, const Numbers& n) {
+    void then(const Whole& whole, const Numbers& n) {
         double scale[3] = {1, 1, 1}, shift[3] = {0, 0, 0}, luma = 0;
-        double number = real.low[1] + real.span[1] * n.u[1];
         if (whole.operation == Operation::brightness) {
-            const double change = std::fmin(std::fmax(n.happens ? number : 0.5, 1e-7), 1 - 1e-7);
+            const double change = std::fmin(std::fmax(n.happens ? n(1) : 0.5, 1e-7), 1 - 1e-7);
             shift[0] = shift[1] = shift[2] = std::log(change / (1 - change));
         } else if (whole.operation == Operation::factor) {
-            if (whole.flags & kPower) number = std::exp(number);
+            const double number = whole.flags & kPower ? std::exp(n(1)) : n(1);
             scale[0] = scale[1] = scale[2] = n.happens ? number : 1;
             if (whole.flags & kMix) luma = 1 - scale[0];
         } else {
-            std::memcpy(scale, real.other, sizeof scale), std::memcpy(shift, real.other + 3, sizeof shift);
+            std::memcpy(scale, n.real.other, sizeof scale), std::memcpy(shift, n.real.other + 3, sizeof shift);
         }
         for (int k = 0; k < 4; k++) {
             const double grey = luma * (kLuma[0] * m[k] + kLuma[1] * m[4 + k] + kLuma[2] * m[8 + k]);
@@ -197,10 +199,9 @@ inline double toned(Operation operation, double level, double number) {
     const double dropped = std::exp2(std::fmin(std::fmax(8 - number, 0), 8));
     return std::floor(level / dropped) * dropped;
 }
-inline void tabled(const Whole& whole, const Real& real, const Numbers& n, double* levels) {
+inline void tabled(const Whole& whole, const Numbers& n, double* levels) {
     if (!n.happens) return;
-    double number = real.low[1] + real.span[1] * n.u[1];
-    if (whole.flags & kPower) number = std::exp(number);
+    double number = whole.flags & kPower ? std::exp(n(1)) : n(1);
     if (whole.operation == Operation::posterize) number = std::nearbyint(number);
     double made[256];
     for (int i = 0; i < 256; i++) made[i] = toned(whole.operation, i, number);
@@ -219,16 +220,14 @@ struct Colours {
     explicit Colours(bool tables) {
         for (int i = 0; tables && i < 256; i++) levels[i] = i;
     }
-    void then(const Whole& whole, const Real& real, const Numbers& n) {
-        if (whole.operation <= Operation::channels) return (whole.flags & kLogit ? logit : colour).then(whole, real, n);
-        if (whole.operation < Operation::erase && whole.operation > Operation::hue)
-            return tabled(whole, real, n, levels);
+    void then(const Whole& whole, const Numbers& n) {
+        if (whole.operation <= Operation::channels) return (whole.flags & kLogit ? logit : colour).then(whole, n);
+        if (whole.operation < Operation::erase && whole.operation > Operation::hue) return tabled(whole, n, levels);
         if (!n.happens) return;
-        const auto number = [&](int i) { return real.low[i] + real.span[i] * n.u[i]; };
         if (whole.operation == Operation::hue) {
-            hue += number(1);
+            hue += n(1);
         } else {
-            const double area = number(1), ratio = std::exp(number(2));
+            const double area = n(1), ratio = std::exp(n(2));
             const double w = std::fmin(std::sqrt(area * ratio), 1), h = std::fmin(std::sqrt(area / ratio), 1);
             const double x = n.u[3] * (1 - w), y = n.u[4] * (1 - h);
             erase[0] = x, erase[1] = y, erase[2] = x + w, erase[3] = y + h;
@@ -260,9 +259,9 @@ inline void draw(const Drawing& d) {
             const Numbers n(d, whole, d.real[row], d.keys[image]);
             if (!n.acts) continue;
             if (whole.operation <= Operation::homography)
-                matrix = matrix * geometric(whole, d.real[row], n, frame);
+                matrix = matrix * geometric(whole, n, frame);
             else
-                colours.then(whole, d.real[row], n);
+                colours.then(whole, n);
         }
         const double x = source.width / 2, y = source.height / 2;
         const Matrix pixels = scaled(x, y, x, y) * matrix * scaled(2 / leaves.width, 2 / leaves.height, -1, -1);

@@ -14,9 +14,7 @@ from onewarp.pipeline.loading.rows import MemoryRows, Targets
 from onewarp.transforms import aug_transforms, fuse
 from onewarp.transforms.colour import (
     Brightness,
-    Contrast,
     Normalize,
-    Solarize,
 )
 from onewarp.transforms.draw import hash_keys, philox, stream_key
 from onewarp.transforms.geometry import (
@@ -34,8 +32,6 @@ from onewarp.transforms.warp.gpu_draws import numbers
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 NORMALIZE = Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-ANCESTORS = [*aug_transforms(size=224, min_scale=0.75), NORMALIZE]
-OUT_OF_ORDER = [Resize(32), Solarize(0.6, p=0.5), Brightness(0.3), Contrast(0.3), NORMALIZE]
 
 
 @triton.jit
@@ -103,9 +99,9 @@ def test_plans_are_the_hosts_to_rounding(recipe, split):
             assert beside(device.erase[i], step.colour[Stage.ERASE] * np.array([w, h, w, h])) < 1e-5
 
 
-@pytest.mark.parametrize("recipe", [ANCESTORS, OUT_OF_ORDER], ids=["ancestors", "out of order"])
-def test_images_come_out_as_on_the_host(recipe):
-    transforms = [Resize(24) if isinstance(t, RandomResizedCrop) else t for t in recipe]
+@pytest.mark.parametrize("name", ["the ancestors' recipe", "out of order"])
+def test_images_come_out_as_on_the_host(recipes, name):
+    transforms = [Resize(24) if isinstance(t, RandomResizedCrop) else t for t in recipes[name]]
     generator = np.random.default_rng(0)
     images = Packed.of([generator.integers(0, 256, (h, w, 3), np.uint8) for h, w in ((40, 30), (25, 50))])
     fused = fuse(transforms)
@@ -114,8 +110,8 @@ def test_images_come_out_as_on_the_host(recipe):
     assert (device.cpu() - host).abs().max() < 0.05  # of about 4.5 after normalisation: a grey level is 0.017
 
 
-def test_a_sample_is_drawn_alone_as_in_a_batch():
-    fused, (images, keys) = fuse(ANCESTORS), images_and_keys()
+def test_a_sample_is_drawn_alone_as_in_a_batch(recipes):
+    fused, (images, keys) = fuse(recipes["the ancestors' recipe"]), images_and_keys()
     drawn = DeviceFused(fused, DEVICE, "train")
     stream = drawn.stream(0, 9)
     batch = drawn.plan(sent(images), drawn.hashes(keys, len(keys)), stream)
