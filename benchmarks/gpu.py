@@ -285,21 +285,22 @@ def measured(everyone: list[Contender]) -> list[Figure]:
 
 def tuned(setting: Setting, batch: Tensor) -> list[dict[str, Any]]:
     """The warp alone, antialiased and plain, over ways to divide it among threads."""
-    kept, found = (gpu.CHUNK, gpu.PATCH, gpu.WARPS, gpu.REGISTERS), []
-    ways = [(c, p, w, r) for c in (128, 256, 512) for p in (8, 16, 32) for w in (4, 8) for r in (80, 96, 128, 168)]
+    kept, found = (gpu.CHUNK, gpu.PATCH, gpu.WARPS, gpu.REGISTERS, gpu.PLAIN_REGISTERS), []
+    ways = [(c, p, w, r) for c in (128, 256, 512) for p in (8, 16, 32) for w in (4, 8) for r in (64, 80, 96, 128, 168)]
     ways = [way for way in ways if way[0] >= 32 * way[2]]
     for antialias in (True, False):
         ours = Ours(setting, recipe(setting), batch, antialias)
         for way in ways[:1] if setting.dry else ways:
             if not setting.dry:
                 gpu.CHUNK, gpu.PATCH, gpu.WARPS, gpu.REGISTERS = way
+                gpu.PLAIN_REGISTERS = gpu.REGISTERS
             call = captured(setting, ours.warp)
             row: dict[str, Any] = {"antialias": antialias, "chunk": way[0], "patch": way[1], "warps": way[2]}
             row["registers"] = way[3]
             if not setting.dry:
                 row["microseconds"] = statistics.median(once(call, 5) for _ in range(5))
             found.append(row)
-    gpu.CHUNK, gpu.PATCH, gpu.WARPS, gpu.REGISTERS = kept
+    gpu.CHUNK, gpu.PATCH, gpu.WARPS, gpu.REGISTERS, gpu.PLAIN_REGISTERS = kept
     return found if setting.dry else sorted(found, key=lambda row: (row["antialias"], row["microseconds"]))
 
 

@@ -20,8 +20,8 @@ CHUNK, SHORT_CHUNK = (1024, 1024) if INTERPRETED.value else (256, 128)
 PATCH = 16
 """Columns of the patch of pixels that 32 threads do together."""
 WARPS = 4
-REGISTERS, MORE_REGISTERS = 128, 200
-"""What a thread may use at most, and with the rarer stages: as few as go without spilling."""
+REGISTERS, PLAIN_REGISTERS, MORE_REGISTERS = 128, 80, 200
+"""What a thread may use at most, without a filter, and with the rarer stages: as few as go without spilling."""
 TILES_AT_ONCE = 64
 POINTS = 1024 if INTERPRETED.value else 512
 """Pixels of a program that only recolours."""
@@ -74,6 +74,8 @@ def warp(
     tiles = tile_words(images, homography, out.size) if tiles is None else tiles
     wide = max(source.total, 3 * rows * columns) >= 2**31 - 64  # offsets within an image need 64 bits
     fill = [255 * c for c in out.fill]
+    rare = table is not None or hue is not None
+    registers = MORE_REGISTERS if rare else REGISTERS if out.antialias else PLAIN_REGISTERS
     with _on(device):
         for first in range(0, len(images), MOST_PROGRAMS):
             warp_kernel[(tiles.shape[1], min(len(images) - first, MOST_PROGRAMS))](
@@ -97,7 +99,7 @@ def warp(
                 patch=PATCH,
                 num_warps=WARPS,
                 num_stages=1,
-                maxnreg=MORE_REGISTERS if table is not None or hue is not None else REGISTERS,
+                maxnreg=registers,
                 enable_fp_fusion=True,
             )
     return result

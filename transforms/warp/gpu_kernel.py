@@ -33,8 +33,8 @@ LOG2_E = tl.constexpr(1.4426950408889634)
 ROUND = tl.constexpr(12582912.0)
 """1.5 * 2^23: added and taken away again, it leaves a small float32 rounded half to even."""
 ROUND_BITS = tl.constexpr(0x4B400000)
-TWO_23 = tl.constexpr(8388608.0)
-TWO_23_BITS = tl.constexpr(0x4B000000)
+UNIT = tl.constexpr(8192.0)
+"""A weight of one along a row, and a grey level of a sample: 255 of them, filtered, stay within 2^22."""
 
 
 @triton.jit
@@ -60,10 +60,16 @@ def affine_at(parameter, image):
 @triton.jit
 def mapped(m, r, g, b):
     """The affine map `m` of (r, g, b)."""
-    red = m[0] * r + m[1] * g + m[2] * b + m[3]
-    green = m[4] * r + m[5] * g + m[6] * b + m[7]
-    blue = m[8] * r + m[9] * g + m[10] * b + m[11]
+    red = m[0] * r + (m[1] * g + (m[2] * b + m[3]))
+    green = m[4] * r + (m[5] * g + (m[6] * b + m[7]))
+    blue = m[8] * r + (m[9] * g + (m[10] * b + m[11]))
     return red, green, blue
+
+
+@triton.jit
+def limited(x):
+    """At least 0 and at most 1."""
+    return tl.minimum(tl.maximum(x, 0.0), 1.0)
 
 
 @triton.jit
@@ -77,15 +83,15 @@ def log2(x):
 
 @triton.jit
 def reciprocal(x):
-    """One over x, as fast and nearly as exact as the hardware can (2 units in the last place)."""
+    """One over x, as fast and nearly as exact as the hardware can (1 unit in the last place)."""
     if INTERPRETED:
         return 1.0 / x
     elif x.dtype == tl.float64:  # noqa: RET505
-        guess = libdevice.fast_dividef(1.0, x.to(tl.float32)).to(tl.float64)
+        guess = reciprocal(x.to(tl.float32)).to(tl.float64)
         guess *= 2 - x * guess  # by Newton: twice the digits
         return guess * (2 - x * guess)
     else:
-        return libdevice.fast_dividef(1.0, x)
+        return tl.inline_asm_elementwise("rcp.approx.ftz.f32 $0, $1;", "=r,r", [x], x.dtype, is_pure=True, pack=1)
 
 
 @triton.jit
@@ -99,34 +105,31 @@ def near(x, length, padding: tl.constexpr):
 
 
 @triton.jit
-def located(h, u, v, side_u, side_v, antialias: tl.constexpr):
-    """Where output positions lie in the source, the extents of their footprints, and whether they are seen at all.
+def located(h, w, u, v, side_u, side_v, antialias: tl.constexpr):
+    """Where output positions of this `w` lie in the source, and the extents of their footprints.
 
-    Positions are in the number format of `h`, `u` and `v`.
+    Positions are in the number format of `h`, `w`, `u` and `v`.
     """
-    w = h[6] * u + h[7] * v + h[8]
-    seen = w > 0
-    over = reciprocal(tl.where(seen, tl.maximum(w, LEAST_W), 1.0))
-    x = (h[0] * u + h[1] * v + h[2]) * over
-    y = (h[3] * u + h[4] * v + h[5]) * over
+    over = reciprocal(w)
+    x = (h[0] * u + (h[1] * v + h[2])) * over
+    y = (h[3] * u + (h[4] * v + h[5])) * over
     extent_x, extent_y = u.to(tl.float32), u.to(tl.float32)  # of no use without a filter
     if antialias:
-        side_u, side_v = side_u * over, side_v * over
-        xu, xv = (h[0] - x * h[6]) * side_u, (h[1] - x * h[7]) * side_v
-        yu, yv = (h[3] - y * h[6]) * side_u, (h[4] - y * h[7]) * side_v
+        g, k = h[6] * side_u, h[7] * side_v
+        xu, xv = (h[0] * side_u - x * g) * over, (h[1] * side_v - x * k) * over
+        yu, yv = (h[3] * side_u - y * g) * over, (h[4] * side_v - y * k) * over
         extent_x = tl.sqrt((xu * xu + xv * xv).to(tl.float32))
         extent_y = tl.sqrt((yu * yu + yv * yv).to(tl.float32))
-    return x, y, extent_x, extent_y, seen
+    return x, y, extent_x, extent_y
 
 
 @triton.jit
 def taps(f, extent):
     """Weights of the four pixels about a position, for a footprint of `extent` pixels; see `footprint.taps`."""
-    extent = tl.minimum(extent, 3.0)
-    beyond = tl.maximum(extent - 1, 0.0)
-    r = CURVE_AT_ONE - CURVE_LOSS * beyond * beyond
-    short = tl.minimum(extent, 1.0)
-    p = BLUR_AT_ONE * short * short + BLUR_GAIN * beyond - r
+    beyond = limited(0.5 * extent - 0.5)  # half of what an extent of at most 3 has beyond 1
+    r = CURVE_AT_ONE - 4 * CURVE_LOSS * beyond * beyond
+    short = limited(extent)
+    p = BLUR_AT_ONE * short * short + 2 * BLUR_GAIN * beyond - r
     g = 1 - f
     first, last = g * (p + r * g * g), f * (p + r * f * f)
     return first, g + last - 2 * first, f + first - 2 * last, last
@@ -157,8 +160,8 @@ def gathered(k: tl.constexpr, w, s):
 def window(x, extent, length, edge, padding: tl.constexpr, antialias: tl.constexpr):
     """Four pixels in a row that hold all taps along an axis: the first of them, and the weight of each.
 
-    Without a filter only the first two have weights. A window never leaves an image of four pixels or more, whatever
-    `x` is.
+    Without a filter only the first two have weights. Where a tile's word says that taps may lie outside, a window
+    never leaves an image of four pixels or more, whatever `x` is.
     """
     # The hardware is slow to round and to convert: adding 1.5 * 2^23 does both, in the last bits of the sum. Between
     # two pixels' centres it may take either pixel, which makes no difference: f is then 0 or 1.
@@ -168,11 +171,11 @@ def window(x, extent, length, edge, padding: tl.constexpr, antialias: tl.constex
     if antialias:
         index -= 1
         w0, w1, w2, w3 = taps(f, extent)
-        begin = tl.minimum(tl.maximum(index, 0), tl.maximum(length - 4, 0))
     else:
         w0, w1, w2, w3 = 1 - f, f, f * 0, f * 0
-        begin = tl.minimum(tl.maximum(index, 0), tl.maximum(length - 2, 0))
+    begin = index
     if edge:
+        begin = tl.minimum(tl.maximum(index, 0), tl.maximum(length - (4 if antialias else 2), 0))
         s = (
             standing(index, begin, length, padding),
             standing(index + 1, begin, length, padding),
@@ -185,87 +188,122 @@ def window(x, extent, length, edge, padding: tl.constexpr, antialias: tl.constex
 
 
 @triton.jit
-def bytes_from(low, high, select, k):
-    """Four bytes of the eight of two words from byte `k` on; `select` is what the hardware wants to know of `k`."""
+def chosen(low, high, select: tl.constexpr):
+    """Four bytes out of the eight of two words: the digits of `select`, the last one first, are their numbers."""
     if INTERPRETED:
         both = (high.to(tl.uint32, bitcast=True).to(tl.uint64) << 32) | low.to(tl.uint32, bitcast=True).to(tl.uint64)
-        return (both >> (k.to(tl.uint64) << 3)).to(tl.int32)
+        word = (both >> (8 * (select & 7))) & 255
+        word |= ((both >> (8 * ((select >> 4) & 7))) & 255) << 8
+        word |= ((both >> (8 * ((select >> 8) & 7))) & 255) << 16
+        word |= ((both >> (8 * ((select >> 12) & 7))) & 255) << 24
+        return word.to(tl.int32)
     else:  # noqa: RET505
         return libdevice.byte_perm(low, high, select)
 
 
 @triton.jit
-def grey(word, k: tl.constexpr):
-    """Byte `k` of a word as a float.
-
-    Conversions are a bottleneck of this kernel, and so would be what replaces them: half of the bytes are converted,
-    half become the last bits of 2^23 + x.
-    """
-    if k < 2:
-        if INTERPRETED:  # noqa: SIM108
-            word = ((word >> (8 * k)) & 255) | TWO_23_BITS
-        else:
-            word = libdevice.byte_perm(word, TWO_23_BITS, 0x7440 + k)
-        return word.to(tl.float32, bitcast=True) - TWO_23
+def shifted_down(low, high, bits):
+    """The lower of two words, after both are shifted down by the last five bits of `bits`."""
+    if INTERPRETED:
+        both = (high.to(tl.uint32, bitcast=True).to(tl.uint64) << 32) | low.to(tl.uint32, bitcast=True).to(tl.uint64)
+        return (both >> (bits & 31).to(tl.uint64)).to(tl.int32)
     else:  # noqa: RET505
-        return ((word >> (8 * k)) & 255).to(tl.float32)
+        return tl.inline_asm_elementwise(
+            "shf.r.wrap.b32 $0, $1, $2, $3;", "=r,r,r,r", [low, high, bits], tl.int32, is_pure=True, pack=1
+        )
 
 
 @triton.jit
-def row_of_words(data, q, w, antialias: tl.constexpr):
-    """The weighted sum of the pixels from byte `q` of an image on, read as aligned words."""
-    p = data + (q >> 2)
-    k = (q & 3).to(tl.int32)
-    select = 0x3210 + k * 0x1111
-    second, third = tl.load(p + 1), tl.load(p + 2)
-    one, two = bytes_from(tl.load(p), second, select, k), bytes_from(second, third, select, k)
-    r = w[0] * grey(one, 0)
-    g = w[0] * grey(one, 1)
-    b = w[0] * grey(one, 2)
-    r = w[1] * grey(one, 3) + r
-    g = w[1] * grey(two, 0) + g
-    b = w[1] * grey(two, 1) + b
+def weighed(weights, pixels, upper: tl.constexpr, total):
+    """`total` and two bytes of `pixels`, its lower or its upper ones, times the two words of `weights`."""
+    if INTERPRETED:
+        pixels = pixels >> 16 if upper else pixels
+        return total + ((weights << 16) >> 16) * (pixels & 255) + (weights >> 16) * ((pixels >> 8) & 255)
+    elif upper:  # noqa: RET505
+        return tl.inline_asm_elementwise(
+            "dp2a.hi.s32.u32 $0, $1, $2, $3;", "=r,r,r,r", [weights, pixels, total], tl.int32, is_pure=True, pack=1
+        )
+    else:
+        return tl.inline_asm_elementwise(
+            "dp2a.lo.s32.u32 $0, $1, $2, $3;", "=r,r,r,r", [weights, pixels, total], tl.int32, is_pure=True, pack=1
+        )
+
+
+@triton.jit
+def in_words(w, whole, antialias: tl.constexpr):
+    """Weights as words of which `whole` is one, two to a register; the second, or without a filter the first, is such
+    that all make `whole`, so that an even area stays even.
+    """
+    last = (w[1] * UNIT + ROUND).to(tl.int32, bitcast=True)
     if antialias:
-        three = bytes_from(third, tl.load(p + 3), select, k)
-        r = w[2] * grey(two, 2) + r
-        g = w[2] * grey(two, 3) + g
-        b = w[2] * grey(three, 0) + b
-        r = w[3] * grey(three, 1) + r
-        g = w[3] * grey(three, 2) + g
-        b = w[3] * grey(three, 3) + b
-    return r, g, b
+        first = (w[0] * UNIT + ROUND).to(tl.int32, bitcast=True)
+        third = (w[2] * UNIT + ROUND).to(tl.int32, bitcast=True)
+        last = (w[3] * UNIT + ROUND).to(tl.int32, bitcast=True)
+        return chosen(first, whole - first - third - last, 0x5410), chosen(third, last, 0x5410)
+    else:  # noqa: RET505
+        pair = chosen(whole - last, last, 0x5410)
+        return pair, pair
 
 
 @triton.jit
-def row_of_bytes(data, q, last, w, antialias: tl.constexpr):
-    """The same, read byte by byte and never past byte `last`: a pixel beyond it has no weight."""
-    r = w[0] * tl.load(data + q).to(tl.float32)
-    g = w[0] * tl.load(data + tl.minimum(q + 1, last)).to(tl.float32)
-    b = w[0] * tl.load(data + tl.minimum(q + 2, last)).to(tl.float32)
-    for i in tl.static_range(1, 4 if antialias else 2):
-        r = w[i] * tl.load(data + tl.minimum(q + 3 * i, last)).to(tl.float32) + r
-        g = w[i] * tl.load(data + tl.minimum(q + 3 * i + 1, last)).to(tl.float32) + g
-        b = w[i] * tl.load(data + tl.minimum(q + 3 * i + 2, last)).to(tl.float32) + b
+def row_of_words(data, q, weights, antialias: tl.constexpr):
+    """The weighted sum of the pixels from byte `q` of an image on, read as aligned words; 1.5 * 2^23 is added."""
+    p = data + (q >> 2)
+    bits = (q * 8).to(tl.int32)
+    second, third = tl.load(p + 1), tl.load(p + 2)
+    one, two = shifted_down(tl.load(p), second, bits), shifted_down(second, third, bits)  # RGBR GBRG
+    none = tl.full(bits.shape, ROUND_BITS, tl.int32)
+    reds_greens, blues = chosen(one, two, 0x4130), chosen(one, two, 0x0052)
+    r = weighed(weights[0], reds_greens, False, none)
+    g = weighed(weights[0], reds_greens, True, none)
+    b = weighed(weights[0], blues, False, none)
+    if antialias:
+        three = shifted_down(third, tl.load(p + 3), bits)  # BRGB
+        reds_greens, blues = chosen(two, three, 0x6352), chosen(three, three, 0x0030)
+        r = weighed(weights[1], reds_greens, False, r)
+        g = weighed(weights[1], reds_greens, True, g)
+        b = weighed(weights[1], blues, False, b)
+    return r.to(tl.float32, bitcast=True), g.to(tl.float32, bitcast=True), b.to(tl.float32, bitcast=True)
+
+
+@triton.jit
+def row_of_bytes(data, q, last, w, seen, antialias: tl.constexpr):
+    """The same without what is added, read byte by byte, where `seen`, and never past byte `last`: a pixel beyond it
+    has no weight.
+    """
+    r, g, b = w[0] * 0, w[0] * 0, w[0] * 0
+    for i in tl.static_range(4 if antialias else 2):
+        r += w[i] * tl.load(data + tl.minimum(q + 3 * i, last), mask=seen, other=0).to(tl.float32)
+        g += w[i] * tl.load(data + tl.minimum(q + 3 * i + 1, last), mask=seen, other=0).to(tl.float32)
+        b += w[i] * tl.load(data + tl.minimum(q + 3 * i + 2, last), mask=seen, other=0).to(tl.float32)
     return r, g, b
 
 
 @triton.jit
 def sampled(
-    data, start, homography, image, h, u, v, side_u, side_v, height, width, word, fill, padding: tl.constexpr,
+    r, g, b, data, start, homography, image, h, u, v, side_u, side_v, height, width, word, fill, padding: tl.constexpr,
     antialias: tl.constexpr, wide: tl.constexpr,
 ):  # fmt: skip
-    """One filtered sample at the output positions (u, v), in grey levels."""
+    """The sums r, g, b and one filtered sample at the output positions (u, v), `UNIT` to a grey level, as `fill` is,
+    and 1.5 * 2^23, which the rows bring.
+
+    Where a tile's word asks neither for care nor for bytes, w > 0 and all of the tile is seen.
+    """
     edge = (word & EDGE) != 0
     if word & CAREFUL:
         exact = doubled(homography_at(homography, image))  # read again, to keep no registers for it
         u64, v64 = u.to(tl.float64), v.to(tl.float64)
-        x64, y64, extent_x, extent_y, seen = located(
-            exact, u64, v64, side_u.to(tl.float64), side_v.to(tl.float64), antialias
+        w = exact[6] * u64 + exact[7] * v64 + exact[8]
+        seen = tl.where((word & FILL) != 0, 0.0, w) > 0
+        w = tl.where(seen, tl.maximum(w, LEAST_W), 1.0)
+        x64, y64, extent_x, extent_y = located(
+            exact, w, u64, v64, side_u.to(tl.float64), side_v.to(tl.float64), antialias
         )
         x = near(x64, width.to(tl.float64), padding).to(tl.float32)
         y = near(y64, height.to(tl.float64), padding).to(tl.float32)
     else:
-        x, y, extent_x, extent_y, seen = located(h, u, v, side_u, side_v, antialias)
+        seen = tl.full(u.shape, True, tl.int1)
+        x, y, extent_x, extent_y = located(h, h[6] * u + (h[7] * v + h[8]), u, v, side_u, side_v, antialias)
     if edge:
         x, y = near(x, width.to(tl.float32), padding), near(y, height.to(tl.float32), padding)
     left, a0, a1, a2, a3 = window(x, extent_x, width, edge, padding, antialias)
@@ -273,45 +311,50 @@ def sampled(
     if wide:
         left, top, width, height = left.to(tl.int64), top.to(tl.int64), width.to(tl.int64), height.to(tl.int64)
     along, down = (a0, a1, a2, a3), (b0, b1, b2, b3)
+    across, high = tl.full(u.shape, 1.0, tl.float32), tl.full(u.shape, 1.0, tl.float32)  # the weight of the window
+    if padding == COLOUR:  # noqa: SIM102 - one condition for the compiler, one for the GPU
+        if edge:
+            across, high = tl.where(seen, a0 + a1 + a2 + a3, 0.0), tl.where(seen, b0 + b1 + b2 + b3, 1.0)
+            rest, missed = 1 - across * high, (1 - high) * ROUND
+            r, g, b = r + (rest * fill[0] + missed), g + (rest * fill[1] + missed), b + (rest * fill[2] + missed)
     pitch = width * 3
-    r, g, b = u * 0, u * 0, u * 0
     if word & BYTES:
+        dr, dg, db = u * 0, u * 0, u * 0
         first, last = data + start, height * pitch - 1
-        for j in tl.static_range(4 if antialias else 2):
-            row = tl.minimum(top + j, height - 1)
-            dr, dg, db = row_of_bytes(first, row * pitch + left * 3, last, along, antialias)
-            r, g, b = down[j] * dr + r, down[j] * dg + g, down[j] * db + b
+        for j in range(4 if antialias else 2):  # a loop that stays one: all loads at once would take all registers
+            q = tl.minimum(top + j, height - 1) * pitch + left * 3
+            weight = tl.where(j < 2, tl.where(j == 0, b0, b1), tl.where(j == 2, b2, b3))
+            er, eg, eb = row_of_bytes(first, q, last, along, seen, antialias)
+            dr, dg, db = weight * er + dr, weight * eg + dg, weight * eb + db
+        dr, dg, db = tl.where(seen, dr * UNIT, 0.0), tl.where(seen, dg * UNIT, 0.0), tl.where(seen, db * UNIT, 0.0)
+        r, g, b = r + (dr + high * ROUND), g + (dg + high * ROUND), b + (db + high * ROUND)
     else:
+        weights = in_words(along, (across * UNIT + ROUND).to(tl.int32, bitcast=True), antialias)
         words = data.to(tl.pointer_type(tl.int32)) + (start >> 2)
         begin = (start & 3).to(pitch.dtype) + top * pitch + left * 3
         for j in tl.static_range(4 if antialias else 2):
-            dr, dg, db = row_of_words(words, begin + j * pitch, along, antialias)
+            dr, dg, db = row_of_words(words, begin + j * pitch, weights, antialias)
             r, g, b = down[j] * dr + r, down[j] * dg + g, down[j] * db + b
-    if edge:
-        if padding == COLOUR:
-            rest = 1 - (a0 + a1 + a2 + a3) * (b0 + b1 + b2 + b3)
-            r, g, b = r + rest * fill[0], g + rest * fill[1], b + rest * fill[2]
-        r, g, b = tl.where(seen, r, fill[0]), tl.where(seen, g, fill[1]), tl.where(seen, b, fill[2])
     return r, g, b
 
 
 @triton.jit
-def logit2(x):
-    """The logit of x in 0..1, to base 2."""
-    return log2(tl.maximum(x, EPSILON)) - log2(tl.maximum(1 - x, EPSILON))
+def opposite2(x):
+    """Minus the logit of x in 0..1, to base 2."""
+    return log2(tl.maximum(1 - x, EPSILON)) - log2(tl.maximum(x, EPSILON))
 
 
 @triton.jit
 def sigmoid2(z):
-    """The sigmoid of a logit to base 2."""
-    return reciprocal(1 + tl.exp2(-z))
+    """The sigmoid of what is minus `z`, to base 2."""
+    return reciprocal(1 + tl.exp2(z))
 
 
 @triton.jit
 def lit(m, r, g, b):
     """The affine map `m` of the logits of RGB, and back; to base 2, since that is what the hardware has."""
-    r, g, b = mapped((m[0], m[1], m[2], m[3] * LOG2_E, m[4], m[5], m[6], m[7] * LOG2_E,
-                      m[8], m[9], m[10], m[11] * LOG2_E), logit2(r), logit2(g), logit2(b))  # fmt: skip
+    r, g, b = mapped((m[0], m[1], m[2], m[3] * -LOG2_E, m[4], m[5], m[6], m[7] * -LOG2_E,
+                      m[8], m[9], m[10], m[11] * -LOG2_E), opposite2(r), opposite2(g), opposite2(b))  # fmt: skip
     return sigmoid2(r), sigmoid2(g), sigmoid2(b)
 
 
@@ -351,12 +394,6 @@ def number(x, kind: tl.constexpr):
         return tl.minimum(tl.maximum(x, 0.0), 255.0).to(tl.int32).to(tl.uint8)
     else:  # noqa: RET505
         return x.to(kind)
-
-
-@triton.jit
-def limited(x):
-    """At least 0 and at most 1."""
-    return tl.minimum(tl.maximum(x, 0.0), 1.0)
 
 
 @triton.jit
@@ -447,17 +484,16 @@ def warp_kernel(
     start, high, broad = placed(packed, offsets, sizes, height, width, image)
     h = homography_at(homography, image)
     lights, turns, entries, colours = settings(logit, hue, table, colour, image)
-    fill = (red, green, blue)
+    fill = (red * UNIT, green * UNIT, blue * UNIT)
     box = erase if erase is None else erase + image * erase_columns
 
-    hidden = (word & FILL) != 0
-    count_u, count_v = word & 15, tl.where(hidden, 0, (word >> COUNT_V) & 15)
-    count_u = tl.maximum(count_u, 1)
+    count_u, count_v = tl.maximum(word & 15, 1), tl.maximum((word >> COUNT_V) & 15, 1)
     if not antialias:  # one sample, however large the footprint
         count_u, count_v = tl.minimum(count_u, 1), tl.minimum(count_v, 1)
-    side_u, side_v = 1.0 / count_u, 1.0 / tl.maximum(count_v, 1)
+    side_u, side_v = 1.0 / count_u, 1.0 / count_v
     soft = tl.where((word & COPY) != 0, 0.0, 1.0)
-    scale = side_u * side_v * (1 / 255)
+    scale = side_u * side_v * (1 / (255 * UNIT))
+    none = -ROUND * (count_u * count_v)  # so much the samples bring besides
     thread = tl.arange(0, chunk)
     lane, group = thread % 32, thread // 32
     du = (group % (TILE // patch)) * patch + lane % patch + tile_u * TILE
@@ -467,20 +503,21 @@ def warp_kernel(
         kept = (row < rows) & (column < columns)
         # Beyond the frame the last row or column is done again: the tile's word has not foreseen what lies further.
         v, u = tl.minimum(row, rows - 1).to(tl.float32), tl.minimum(column, columns - 1).to(tl.float32)
-        r, g, b = u * 0, u * 0, u * 0
-        for j in range(count_v):
-            for i in range(count_u):
-                dr, dg, db = sampled(
-                    data, start, homography, image, h, u + (i + 0.5) * side_u, v + (j + 0.5) * side_v, side_u * soft,
-                    side_v * soft, high, broad, word, fill, padding, antialias, wide,
+        r = tl.full(u.shape, none, tl.float32)
+        g, b = r, r
+        sample_v = v + 0.5 * side_v
+        for _ in range(count_v):
+            sample_u = u + 0.5 * side_u
+            for _ in range(count_u):
+                r, g, b = sampled(
+                    r, g, b, data, start, homography, image, h, sample_u, sample_v, side_u * soft, side_v * soft, high,
+                    broad, word, fill, padding, antialias, wide,
                 )  # fmt: skip
-                r, g, b = r + dr, g + dg, b + db
+                sample_u += side_u
+            sample_v += side_v
         r, g, b = r * scale, g * scale, b * scale
         if antialias:
             r, g, b = limited(r), limited(g), limited(b)
-        r = tl.where(hidden, fill[0] * (1 / 255), r)
-        g = tl.where(hidden, fill[1] * (1 / 255), g)
-        b = tl.where(hidden, fill[2] * (1 / 255), b)
         r, g, b = painted(r, g, b, lights, turns, entries, colours, logit, hue, table)
         if erase is not None:
             r, g, b = erased(r, g, b, row, column, box, erase_columns)

@@ -28,14 +28,18 @@ CAREFUL = tl.constexpr(1 << 9)
 EDGE = tl.constexpr(1 << 10)
 """Some taps may lie outside the image."""
 BYTES = tl.constexpr(1 << 11)
-"""Pixels are read byte by byte: words could reach beyond the data, or are not aligned."""
+"""Pixels are read byte by byte: words could reach beyond the data or are not aligned, or some pixels have no source."""
 FILL = tl.constexpr(1 << 12)
 """There is no source at all."""
+EMPTY = tl.constexpr(1 | 1 << COUNT_V.value | CAREFUL.value | EDGE.value | BYTES.value | FILL.value)
+"""The word of such a tile: done with all care, so that nothing is read."""
 
 MARGIN = tl.constexpr(3.25)
 """A tile whose corners lie at least this far inside the image reads neither beyond it nor its last word."""
 LARGE = tl.constexpr(8192.0)
 """Terms of a coordinate up to here are as exact in float32 as the warp's tolerance asks."""
+LONG = tl.constexpr(1 << 21)
+"""Beyond as many pixels, a position in float32 is too coarse to be known to lie inside."""
 CANCELS = tl.constexpr(1 / 16)
 """So is w, unless it is smaller than this share of its terms."""
 
@@ -158,13 +162,13 @@ def tile_words(h, start, height, width, total, readable, aligned, rows, columns,
     real = (start >= 0) & (height > 0) & (width > 0) & (end <= total) & (size < inf)
     inside_x = (least_x >= MARGIN) & (most_x <= width - MARGIN)
     inside_y = (least_y >= MARGIN) & (most_y <= height - MARGIN)
-    edge = ~(inside_x & inside_y) | (hidden > 0)
+    edge = ~(inside_x & inside_y) | (hidden > 0) | (tl.maximum(height, width) > LONG)
     small = (height < 4) | (width < 4)
     word = count_u + (count_v << COUNT_V)
     word += tl.where(moves_whole_pixels(h, rows, columns), COPY, 0)
     word += tl.where(cancels | (terms > LARGE), CAREFUL, 0) + tl.where(edge, EDGE, 0)
-    word += tl.where((aligned == 0) | small | (edge & ((end + 3) // 4 * 4 + 4 > readable)), BYTES, 0)
-    return tl.where(real & (hidden < 4), word, FILL)
+    word += tl.where((aligned == 0) | small | (hidden > 0) | (edge & ((end + 3) // 4 * 4 + 4 > readable)), BYTES, 0)
+    return tl.where(real & (hidden < 4), word, EMPTY)
 
 
 @triton.jit(

@@ -11,6 +11,7 @@ from onewarp.errors import WarpError
 from onewarp.transforms.types import Packed
 from onewarp.transforms.warp import OutSpec, gpu, warp
 from onewarp.transforms.warp.footprint import TILE, moves_whole_pixels, subpixels
+from onewarp.transforms.warp.gpu_tiles import EDGE
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 SAME = torch.eye(3, 4)[None]
@@ -99,6 +100,23 @@ def test_number_formats_and_layouts(dtype, layout):
         noise(2, 20, 31, 3), homographies(2, (20, 31), (17, 19), 5), OutSpec((17, 19), dtype, layout)
     )
     agree(found, expected, dtype)
+
+
+@pytest.mark.parametrize("antialias", [True, False])
+@pytest.mark.parametrize("padding", ["reflection", "border", (77 / 255, 77 / 255, 77 / 255)])
+def test_an_even_area_stays_even(padding, antialias):
+    images = torch.full((3, 40, 50, 3), 77, dtype=torch.uint8)
+    found, _ = both(
+        images, homographies(3, (40, 50), (60, 70), 2), OutSpec((60, 70), padding=padding, antialias=antialias)
+    )
+    inside = padding in ("reflection", "border")  # beyond, what words weigh meets a colour that a float weighs
+    assert (255 * found - 77).abs().max() < (1e-3 if inside else 1e-2)
+
+
+def test_images_too_long_for_float32_are_kept_within():
+    images = torch.zeros(1, 1, 2**21 + 1, 3, dtype=torch.uint8)
+    middle = torch.tensor([[[1.0, 0, 2**20], [0, 0.01, 0.5], [0, 0, 1]]])
+    assert (gpu.tile_words(images.to(DEVICE), middle.to(DEVICE), (33, 33)) & EDGE.value).all()
 
 
 @pytest.mark.parametrize("rows", [((4, 0.3, 1), (-0.2, 4.1, 2)), ((0, 6, 0), (1, 0, 3)), ((2, 1.9, 0), (1.2, 1.5, 9))])
