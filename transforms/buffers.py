@@ -13,7 +13,10 @@ _Block = NDArray[np.uint8]
 _ALIGNMENT = 64  # a cache line, and the widest vector
 
 
-class _Lease(np.ndarray[tuple[int], np.dtype[np.uint8]]):
+_SAME_SIZE: dict[int, type[np.generic]] = {1: np.uint8, 2: np.int16, 4: np.float32, 8: np.int64}
+
+
+class _Lease(np.ndarray[tuple[int, ...], np.dtype[np.generic]]):
     """A view of a block for one tensor: the tensor's storage, and so every view of it, holds this object."""
 
 
@@ -52,15 +55,12 @@ class Buffers:
         memory_format: torch.memory_format = torch.contiguous_format,
     ) -> Tensor:
         """A tensor of undefined content."""
-        size = prod(shape) * dtype.itemsize
-        block = self._take(size)
-        lease = block.view(_Lease)
+        block = self._take(prod(shape) * dtype.itemsize)
+        last = memory_format == torch.channels_last
+        lease = _Lease(shape if not last else (shape[0], *shape[2:], shape[1]), _SAME_SIZE[dtype.itemsize], block)
         weakref.finalize(lease, self._free.append, block).atexit = False
-        plain = torch.from_numpy(lease)[:size].view(dtype)
-        if memory_format == torch.contiguous_format:
-            return plain.view(shape)
-        n, c, h, w = shape
-        return plain.view(n, h, w, c).permute(0, 3, 1, 2)
+        made = torch.from_numpy(lease).view(dtype)
+        return made.permute(0, 3, 1, 2) if last else made
 
     def _take(self, size: int) -> _Block:
         for _ in range(len(self._free)):

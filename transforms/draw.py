@@ -56,6 +56,7 @@ def hash_keys(keys: Iterable[Key] | NDArray[np.uint64]) -> NDArray[np.uint64]:
     return np.array([hash_key(key) for key in keys], np.uint64)
 
 
+@lru_cache(maxsize=64)
 def stream_key(seed: int, epoch: int) -> tuple[int, int]:
     """The two 32-bit words of the Philox key of one epoch under one seed."""
     whole = _hash(f"{seed}:{epoch}".encode(), 8)

@@ -1,6 +1,7 @@
 """A plan carried out: on images by the warp, on masks by nearest samples, on points and boxes by the inverse matrix."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -85,7 +86,7 @@ def run_images(
             x = _barrier(x, step)
             continue
         layout: Literal["nchw", "channels_last"] = "channels_last" if channels_last or i < last else "nchw"
-        spec = OutSpec(output_size(step), dtype if i == last else torch.float32, layout, step.padding, antialias)
+        spec = _spec(output_size(step), dtype if i == last else torch.float32, layout, step.padding, antialias)
         done = _warp(x, step, spec)
         if i == last:
             return done
@@ -95,6 +96,9 @@ def run_images(
         x = torch.stack([x[i] for i in range(len(x))])
     result = x.permute(0, 3, 1, 2)
     return result if result.dtype == dtype else _converted(result, dtype)
+
+
+_spec = lru_cache(maxsize=64)(OutSpec)  # most batches want what the one before did
 
 
 def _converted(x: Tensor, dtype: torch.dtype) -> Tensor:

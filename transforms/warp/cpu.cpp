@@ -1,5 +1,5 @@
 // The extension `onewarp.transforms.warp._cpu`: the warp on CPUs, in CPython's stable ABI.
-// Arrays come as addresses, which cpu.py has taken from tensors; what they say is checked again in cpu_warp.h.
+// Tensors come as addresses, which cpu.py has taken from them; what they say is checked again in cpu_warp.h.
 
 #define Py_LIMITED_API 0x030B0000
 #define PY_SSIZE_T_CLEAN
@@ -97,44 +97,55 @@ PyObject* masks(PyObject*, PyObject* args, PyObject* keywords) {
     Py_RETURN_NONE;
 }
 
+// The memory of a contiguous array, null for None; held while this lives.
+struct Array : Py_buffer {
+    Array() : Py_buffer{} {}
+    ~Array() { PyBuffer_Release(this); }
+    template <class T>
+    T* of() const {
+        return static_cast<T*>(buf);
+    }
+    template <class T>
+    int64_t rows(int columns) const {
+        return len / static_cast<int64_t>(sizeof(T)) / columns;
+    }
+};
+
 PyObject* philox(PyObject*, PyObject* args) {
-    Address counters, out;
-    long long count;
+    Array counters, out;
     unsigned int first, second;
-    if (!PyArg_ParseTuple(args, "KLIIK:philox", &counters, &count, &first, &second, &out)) return nullptr;
-    for (long long i = 0; i < count; i++)
-        onewarp::philox(at<const uint32_t>(counters) + 4 * i, first, second, at<uint32_t>(out) + 4 * i);
+    if (!PyArg_ParseTuple(args, "y*IIw*:philox", &counters, &first, &second, &out)) return nullptr;
+    for (int64_t i = 0; i < counters.rows<uint32_t>(4); i++)
+        onewarp::philox(counters.of<const uint32_t>() + 4 * i, first, second, out.of<uint32_t>() + 4 * i);
     Py_RETURN_NONE;
 }
 
 PyObject* draw(PyObject*, PyObject* args, PyObject* keywords) {
-    static const char* names[] = {"integers", "floats", "rows",   "sizes", "keys",   "first",
-                                  "second",   "count",  "height", "width", "matrix", "logit",
-                                  "hue",      "table",  "colour", "erase", nullptr};
-    Address integers, floats, sizes, keys, matrix, logit, hue, table, colour, erase;
-    long long rows, count;
+    static const char* names[] = {"integers", "floats", "sizes", "keys",   "stream", "size", "matrix",
+                                  "logit",    "hue",    "table", "colour", "erase",  nullptr};
+    Array integers, floats, sizes, keys, matrix, logit, hue, table, colour, erase;
     unsigned int first, second;
-    int height, width;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "$KKLKKIILiiKKKKKK:draw", const_cast<char**>(names), &integers,
-                                     &floats, &rows, &sizes, &keys, &first, &second, &count, &height, &width, &matrix,
+    double height, width;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "y*y*y*y*(II)(dd)w*|z*z*z*z*z*:draw", const_cast<char**>(names),
+                                     &integers, &floats, &sizes, &keys, &first, &second, &height, &width, &matrix,
                                      &logit, &hue, &table, &colour, &erase))
         return nullptr;
-    const onewarp::Drawing drawing = {at<const onewarp::Whole>(integers),
-                                      at<const onewarp::Real>(floats),
-                                      rows,
-                                      at<const double>(sizes),
-                                      at<const uint64_t>(keys),
+    const onewarp::Drawing drawing = {integers.of<const onewarp::Whole>(),
+                                      floats.of<const onewarp::Real>(),
+                                      integers.rows<onewarp::Whole>(1),
+                                      sizes.of<const double>(),
+                                      keys.of<const uint64_t>(),
                                       first,
                                       second,
-                                      count,
-                                      static_cast<double>(height),
-                                      static_cast<double>(width),
-                                      at<double>(matrix),
-                                      at<double>(logit),
-                                      at<double>(hue),
-                                      at<double>(table),
-                                      at<double>(colour),
-                                      at<double>(erase)};
+                                      keys.rows<uint64_t>(1),
+                                      height,
+                                      width,
+                                      matrix.of<double>(),
+                                      logit.of<double>(),
+                                      hue.of<double>(),
+                                      table.of<double>(),
+                                      colour.of<double>(),
+                                      erase.of<double>()};
     Py_BEGIN_ALLOW_THREADS;
     onewarp::draw(drawing);
     Py_END_ALLOW_THREADS;
@@ -158,8 +169,8 @@ PyMethodDef methods[] = {
     {"masks", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(masks)), METH_VARARGS | METH_KEYWORDS,
      "Warp label masks given by addresses, or, without any, see which pixels show the source."},
     {"draw", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(draw)), METH_VARARGS | METH_KEYWORDS,
-     "Draw and compose the parameters of a batch by a table, all given by addresses."},
-    {"philox", philox, METH_VARARGS, "philox(counters, count, key word, key word, out): Philox4x32-10, by addresses."},
+     "Draw and compose the parameters of a batch by a table."},
+    {"philox", philox, METH_VARARGS, "philox(counters, key word, key word, out): Philox4x32-10."},
     {"instruction_sets", instruction_sets, METH_NOARGS, "The instruction sets that this machine has, best first."},
     {nullptr, nullptr, 0, nullptr}};
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ def philox(counters: NDArray[np.uint32], key: tuple[int, int]) -> NDArray[np.uin
     if given.ndim != 2 or given.shape[1] != 4:
         raise WarpError(f"counters must be [M, 4], but got {list(given.shape)}")
     words = np.empty_like(given)
-    _cpu.philox(_place(given), len(given), *key, _place(words))
+    _cpu.philox(given, *key, words)
     return words
 
 
@@ -78,24 +79,13 @@ def draw(
     `sizes` is `[N, 2]`, `keys` `[N]`, `stream` the key of an epoch's numbers; the result is of `size`, or as images.
     """
     count = len(keys)
-    shapes = {"logit": (3, 4), "hue": (), "table": (256,), "colour": (3, 4), "erase": (4,)}
-    made = {name: np.empty((segments, count, *shape)) for name, shape in shapes.items() if name in stages}
+    made = {name: np.empty((segments, count, *_DRAWN[name])) for name in stages}
     made["matrix"] = np.empty((count, 3, 3))
-    height, width = size or (0, 0)
-    _cpu.draw(
-        integers=_place(integers),
-        floats=_place(floats),
-        rows=len(integers),
-        sizes=_place(sizes),
-        keys=_place(keys),
-        first=stream[0],
-        second=stream[1],
-        count=count,
-        height=height,
-        width=width,
-        **{name: _place(made[name]) if name in made else 0 for name in (*shapes, "matrix")},
-    )
+    _cpu.draw(integers, floats, sizes, keys, stream, size or (0, 0), **made)
     return made
+
+
+_DRAWN = {"logit": (3, 4), "hue": (), "table": (256,), "colour": (3, 4), "erase": (4,)}
 
 
 def warp(
@@ -275,8 +265,10 @@ def _packed(images: Tensor | Packed) -> tuple[Tensor, Tensor, Tensor]:
     if isinstance(images, Packed):
         return images.data.contiguous(), images.offsets.contiguous(), images.sizes.contiguous()
     data = (images.float() if images.is_floating_point() else images).contiguous()
-    count, height, width, _ = images.shape
-    sizes = np.empty((count, 2), np.int32)
-    sizes[:] = height, width
-    offsets = np.arange(count) * (height * width * 3 * data.element_size())
-    return data, torch.from_numpy(offsets), torch.from_numpy(sizes)
+    return data, *_one_behind_the_other(*images.shape[:3], 3 * data.element_size())
+
+
+@lru_cache(maxsize=64)
+def _one_behind_the_other(count: int, height: int, width: int, pixel: int) -> tuple[Tensor, Tensor]:
+    """Offsets and sizes of as many images of one size, for good: most batches are like the one before."""
+    return torch.arange(count) * (height * width * pixel), torch.tensor([[height, width]] * count, dtype=torch.int32)
