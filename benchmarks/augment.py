@@ -39,7 +39,7 @@ FORCED = {"avx2": "AVX2", "portable": "portable C++"}
 
 @dataclass(frozen=True)
 class Contender:
-    """A call that does the job, and what it claims, if it does what we drew."""
+    """A call that does the job, and what it claims, if it does what we drew; else it draws for itself."""
 
     call: Callable[[], Any]
     claim: Claim | None = None
@@ -144,7 +144,8 @@ def compare(
         missing = {name: reason for name, reason in missing.items() if name in only}
     verdicts = dict(held(gate, contenders, len(rows)))
     passed = {name: contenders[name].call for name, verdict in verdicts.items() if verdict["status"] == "measured"}
-    turns = in_rounds(passed, rounds, seconds, progress)
+    uneven = [name for name in passed if contenders[name].claim is None]
+    turns = in_rounds(passed, rounds, seconds, progress, uneven)
     found = []
     for name, verdict in verdicts.items():
         speed = (

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,9 @@ from ..pipeline.store.progress import Reporter
 
 SLOW = 0.6
 """Contenders whose call takes longer than so many seconds are in every other round."""
+
+LONGER = 4
+"""By how much turns are longer where calls differ in what they do: a batch of random draws is 4% off their mean."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,17 @@ def timed(call: Callable[[], Any], seconds: float) -> Turn:
 
 
 def in_rounds(
-    contenders: Mapping[str, Callable[[], Any]], rounds: int, seconds: float, progress: Reporter, seed: int = 0
+    contenders: Mapping[str, Callable[[], Any]],
+    rounds: int,
+    seconds: float,
+    progress: Reporter,
+    uneven: Collection[str] = (),
+    seed: int = 0,
 ) -> dict[str, list[Turn]]:
-    """Turns of every contender over the rounds, in an order that differs from round to round."""
+    """Turns of every contender over the rounds, in an order that differs from round to round.
+
+    Those of the `uneven`, whose calls do more or less by chance, are `LONGER`.
+    """
     slow = {name for name, call in contenders.items() if timed(call, 0).clock > SLOW}
     turns: dict[str, list[Turn]] = {name: [] for name in contenders}
     order, draws = list(contenders), random.Random(seed)
@@ -45,7 +56,7 @@ def in_rounds(
         draws.shuffle(order)
         for name in order:
             if i % 2 == 0 or name not in slow:
-                turns[name].append(timed(contenders[name], seconds))
+                turns[name].append(timed(contenders[name], seconds * (LONGER if name in uneven else 1)))
             progress.advance(1)
     return turns
 

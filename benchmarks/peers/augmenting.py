@@ -167,7 +167,7 @@ def albumentations_alone(job: Job) -> Callable[[], Any]:
     cv2.setNumThreads(0)
     mirror = cv2.BORDER_REFLECT_101
 
-    def composed() -> Any:
+    def composed(seed: int) -> Any:
         return a.Compose(
             [
                 a.HorizontalFlip(p=0.5),
@@ -178,10 +178,11 @@ def albumentations_alone(job: Job) -> Callable[[], Any]:
                 a.RandomBrightnessContrast(LIGHT, LIGHT, p=CHANCE),
                 a.Normalize(MEAN, STD),
                 ToTensorV2(),
-            ]
+            ],
+            seed=seed,
         )
 
-    transforms = [composed() for _ in job.rows]  # one each: threads never share one
+    transforms = [composed(seed) for seed in range(len(job.rows))]  # one each: threads never share one
     return job.each(lambda i: transforms[i](image=job.rows[i])["image"], torch.stack)
 
 
