@@ -86,8 +86,8 @@ def warp(
 ) -> Tensor:
     """Warp and colour a batch: one filtered interpolation per image, then its colour map.
 
-    `images` is `uint8[N, H, W, 3]`, `Packed` images of mixed sizes, or floating `[N, H, W, 3]` in 0..1 (of float64,
-    and on a GPU, these go through the reference). Every parameter is float32, with one row per image, on the images'
+    `images` is `uint8[N, H, W, 3]`, `Packed` images of mixed sizes, or floating `[N, H, W, 3]` in 0..1 (float64 goes
+    through the reference). Every parameter is float32, with one row per image, on the images'
     device:
 
     - `homography` `[N, 3, 3]` maps continuous output pixels to continuous source pixels (centres at .5);
@@ -122,7 +122,6 @@ def warp(
 
 def _chosen(images: Tensor | Packed, device: torch.device, out: OutSpec, backend: BackendName | None) -> Any:
     """The back end's module that serves these images."""
-    floating = isinstance(images, Tensor) and images.is_floating_point()
     exact = torch.float64 in (out.dtype, images.dtype if isinstance(images, Tensor) else None)
     native: Literal["gpu", "cpu"] = "gpu" if device.type == "cuda" else "cpu"
     if backend is None:
@@ -130,11 +129,11 @@ def _chosen(images: Tensor | Packed, device: torch.device, out: OutSpec, backend
             return reference
         if native == "cpu":
             return _compiled() or reference
-        return _module("gpu") if not floating and _native("gpu").available else reference
+        return _module("gpu") if _native("gpu").available else reference
     if backend not in ("gpu", "cpu"):
         raise WarpError(f"backend must be 'gpu', 'cpu', 'reference' or None, but got {backend!r}")
-    if exact or (floating and backend == "gpu"):
-        raise WarpError(f"backend {backend!r} takes and makes no such floats; use backend='reference'")
+    if exact:
+        raise WarpError(f"backend {backend!r} takes and makes no float64; use backend='reference'")
     if device.type == "cuda" and backend == "cpu":
         raise WarpError("backend 'cpu' needs its images in host memory, but they are on a GPU; move them with .cpu()")
     state = _native(backend)

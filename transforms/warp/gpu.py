@@ -218,7 +218,7 @@ def draw(
 
 @dataclass(frozen=True)
 class _Source:
-    """Images as the kernels take them."""
+    """Images as the kernels take them: bytes, or numbers in float32."""
 
     data: Tensor
     offsets: Tensor | None
@@ -231,7 +231,8 @@ class _Source:
         if isinstance(images, Packed):
             data, offsets, sizes = (t.contiguous() for t in (images.data, images.offsets, images.sizes))
             return cls(data, offsets, sizes, 0, 0)
-        return cls(images.contiguous(), None, None, *images.shape[1:3])
+        data = (images.float() if images.is_floating_point() else images).contiguous()
+        return cls(data, None, None, *images.shape[1:3])
 
     @property
     def packed(self) -> bool:
@@ -239,7 +240,7 @@ class _Source:
 
     @property
     def total(self) -> int:
-        """How many bytes of images there are."""
+        """How many bytes, or numbers, of images there are."""
         return self.data.numel()
 
     @property

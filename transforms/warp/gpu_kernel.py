@@ -267,9 +267,9 @@ def row_of_words(data, q, weights, antialias: tl.constexpr):
 
 
 @triton.jit
-def row_of_bytes(data, q, last, w, seen, antialias: tl.constexpr):
-    """The same without what is added, read byte by byte, where `seen`, and never past byte `last`: a pixel beyond it
-    has no weight.
+def row_of_numbers(data, q, last, w, seen, antialias: tl.constexpr):
+    """The same without what is added, read number by number, where `seen`, and never past the `last`: a pixel beyond
+    it has no weight.
     """
     r, g, b = w[0] * 0, w[0] * 0, w[0] * 0
     for i in tl.static_range(4 if antialias else 2):
@@ -277,6 +277,18 @@ def row_of_bytes(data, q, last, w, seen, antialias: tl.constexpr):
         g += w[i] * tl.load(data + tl.minimum(q + 3 * i + 1, last), mask=seen, other=0).to(tl.float32)
         b += w[i] * tl.load(data + tl.minimum(q + 3 * i + 2, last), mask=seen, other=0).to(tl.float32)
     return r, g, b
+
+
+@triton.jit
+def by_numbers(data, left, top, along, down, height, width, seen, unit: tl.constexpr, antialias: tl.constexpr):
+    """The filtered sample of the window at `left`, `top`, read number by number, `unit` times; 0 unless `seen`."""
+    r, g, b = down[0] * 0, down[0] * 0, down[0] * 0
+    for j in range(4 if antialias else 2):  # a loop that stays one: all loads at once would take all registers
+        q = (tl.minimum(top + j, height - 1) * width + left) * 3
+        weight = tl.where(j < 2, tl.where(j == 0, down[0], down[1]), tl.where(j == 2, down[2], down[3]))
+        dr, dg, db = row_of_numbers(data, q, height * width * 3 - 1, along, seen, antialias)
+        r, g, b = weight * dr + r, weight * dg + g, weight * db + b
+    return tl.where(seen, r * unit, 0.0), tl.where(seen, g * unit, 0.0), tl.where(seen, b * unit, 0.0)
 
 
 @triton.jit
@@ -318,15 +330,11 @@ def sampled(
             rest, missed = 1 - across * high, (1 - high) * ROUND
             r, g, b = r + (rest * fill[0] + missed), g + (rest * fill[1] + missed), b + (rest * fill[2] + missed)
     pitch = width * 3
-    if word & BYTES:
-        dr, dg, db = u * 0, u * 0, u * 0
-        first, last = data + start, height * pitch - 1
-        for j in range(4 if antialias else 2):  # a loop that stays one: all loads at once would take all registers
-            q = tl.minimum(top + j, height - 1) * pitch + left * 3
-            weight = tl.where(j < 2, tl.where(j == 0, b0, b1), tl.where(j == 2, b2, b3))
-            er, eg, eb = row_of_bytes(first, q, last, along, seen, antialias)
-            dr, dg, db = weight * er + dr, weight * eg + dg, weight * eb + db
-        dr, dg, db = tl.where(seen, dr * UNIT, 0.0), tl.where(seen, dg * UNIT, 0.0), tl.where(seen, db * UNIT, 0.0)
+    if data.dtype.element_ty == tl.float32:
+        dr, dg, db = by_numbers(data + start, left, top, along, down, height, width, seen, 255 * UNIT, antialias)
+        r, g, b = r + (dr + high * ROUND), g + (dg + high * ROUND), b + (db + high * ROUND)
+    elif word & BYTES:
+        dr, dg, db = by_numbers(data + start, left, top, along, down, height, width, seen, UNIT, antialias)
         r, g, b = r + (dr + high * ROUND), g + (dg + high * ROUND), b + (db + high * ROUND)
     else:
         weights = in_words(along, (across * UNIT + ROUND).to(tl.int32, bitcast=True), antialias)

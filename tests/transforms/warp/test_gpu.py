@@ -23,7 +23,6 @@ from onewarp.transforms.warp.gpu_tiles import tiles_kernel  # noqa: E402
 HERE = Path(__file__).parent
 FLOATS = ("source", "floats", "homography", "logit", "hue", "table", "colour", "erase")
 TYPES = {
-    "data": "*u8",
     "offsets": "*i64",
     "sizes": "*i32",
     **dict.fromkeys(("tiles", "words", "integers"), "*i32"),
@@ -52,9 +51,10 @@ def test_interpreted(file):
     assert "passed" in run.stdout
 
 
-def resources(kernel, constants, capability, warps, folder, **options):
+def resources(kernel, constants, capability, warps, folder, data="*u8", **options):
     """Registers a thread takes, and bytes of local memory for what it has no registers for."""
-    types = {name: "constexpr" if name in constants else TYPES.get(name, "i32") for name in kernel.arg_names}
+    given = {**TYPES, "data": data}
+    types = {name: "constexpr" if name in constants else given.get(name, "i32") for name in kernel.arg_names}
     values = {(kernel.arg_names.index(name),): value for name, value in constants.items()}
     compiled = triton.compile(
         ASTSource(fn=kernel, signature=types, constexprs=values),
@@ -73,8 +73,9 @@ ahead = pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") == "1", reason="th
 
 USED = [(capability, antialias) for capability in (80, 90, 100) for antialias in (True, False)]
 RARE = {
-    "everything": ({**EVERYTHING, "antialias": True}, gpu.MORE_REGISTERS),
-    "two gigabytes": ({**USUAL, "antialias": True, "wide": True, "chunk": gpu.SHORT_CHUNK}, gpu.REGISTERS),
+    "everything": ({**EVERYTHING, "antialias": True}, gpu.MORE_REGISTERS, "*u8"),
+    "two gigabytes": ({**USUAL, "antialias": True, "wide": True, "chunk": gpu.SHORT_CHUNK}, gpu.REGISTERS, "*u8"),
+    "floats": ({**USUAL, "antialias": True}, gpu.REGISTERS, "*fp32"),
 }
 
 
@@ -91,8 +92,8 @@ def test_the_warp_compiles_for_gpus_without_spilling(capability, antialias, tmp_
 @ahead
 @pytest.mark.parametrize("name", RARE)
 def test_so_do_its_rarer_kinds(name, tmp_path):
-    constants, most = RARE[name]
-    used = resources(warp_kernel, {**SHAPE, **constants}, 90, gpu.WARPS, tmp_path, maxnreg=most)
+    constants, most, data = RARE[name]
+    used = resources(warp_kernel, {**SHAPE, **constants}, 90, gpu.WARPS, tmp_path, data, maxnreg=most)
     assert used["REG"] <= most
     assert used["STACK"] == used["LOCAL"] == 0
 

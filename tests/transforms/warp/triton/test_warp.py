@@ -103,6 +103,16 @@ def test_number_formats_and_layouts(dtype, layout):
 
 
 @pytest.mark.parametrize("antialias", [True, False])
+@pytest.mark.parametrize("padding", PADDINGS)
+def test_images_of_floats(padding, antialias):
+    images = (noise(3, 37, 53, 3).double() / 255).float()
+    homography = homographies(3, (37, 53), (35, 34), 6)
+    homography[0] = torch.tensor([[-1.0, 0, 44], [0, 1, 2], [0, 0, 1]])
+    agree(*both(images, homography, OutSpec((35, 34), padding=padding, antialias=antialias)))
+    agree(*both(images.bfloat16(), homography, OutSpec((35, 34), padding=padding, antialias=antialias)))
+
+
+@pytest.mark.parametrize("antialias", [True, False])
 @pytest.mark.parametrize("padding", ["reflection", "border", (77 / 255, 77 / 255, 77 / 255)])
 def test_an_even_area_stays_even(padding, antialias):
     images = torch.full((3, 40, 50, 3), 77, dtype=torch.uint8)
