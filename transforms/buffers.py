@@ -2,15 +2,26 @@
 
 import weakref
 from collections import deque
+from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+_past_caches: Any = np.copyto
+try:
+    from .warp import _cpu  # type: ignore[attr-defined]
+
+    _past_caches = _cpu.copy
+except ImportError:  # Not compiled.
+    pass
+
 _Block = NDArray[np.uint8]
 _ALIGNMENT = 64  # a cache line, and the widest vector
+_CACHED = 16 << 20
 
 
 _SAME_SIZE: dict[int, type[np.generic]] = {1: np.uint8, 2: np.int16, 4: np.float32, 8: np.int64}
@@ -80,6 +91,16 @@ class Buffers:
         raw = np.empty(size + _ALIGNMENT, np.uint8)
         start = -raw.ctypes.data % _ALIGNMENT
         return raw[start : start + size]
+
+
+def copy_all(targets: Sequence[NDArray[Any]], sources: Sequence[NDArray[Any]]) -> None:
+    """Copy contiguous arrays, each into one of its shape and dtype, without the interpreter's lock.
+
+    More than the caches hold goes past them: that is a third faster, as long as nobody reads it at once.
+    """
+    copy = _past_caches if sum(target.nbytes for target in targets) > _CACHED else np.copyto
+    for target, source in zip(targets, sources, strict=True):
+        copy(target, source)
 
 
 def _rounded(size: int) -> int:

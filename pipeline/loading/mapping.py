@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import CacheError
+from ...transforms.buffers import copy_all
 from .files import FileStates
 
 _PAGE = mmap.PAGESIZE
@@ -53,9 +54,8 @@ class MappedFiles:
 
     def fill(self, outs: Sequence[NDArray[np.uint8]], files: NDArray[np.int64], offsets: NDArray[np.int64]) -> None:
         """Copy bytes from these places into each of `outs` `uint8[length]`."""
-        data = self.data
-        for out, start in zip(outs, (self.starts[files] + offsets).tolist(), strict=True):
-            np.copyto(out, data[start : start + len(out)])  # without the interpreter's lock
+        starts = (self.starts[files] + offsets).tolist()
+        copy_all(outs, [self.data[start : start + len(out)] for out, start in zip(outs, starts, strict=True)])
 
     def expect(self, files: NDArray[np.int64], offsets: NDArray[np.int64], lengths: NDArray[np.int64]) -> None:
         """Ask the system to read these ranges ahead."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import UsageError
-from ...transforms.buffers import Buffers
+from ...transforms.buffers import Buffers, copy_all
 from ...transforms.draw import hash_keys
 from ...transforms.types import Packed
 from .selection import Selection
@@ -147,8 +147,7 @@ class MemoryRows:
 def gather(images: Sequence[NDArray[np.uint8]], buffers: Buffers) -> Tensor | Packed:
     """Images `uint8[h, w, 3]` copied into one buffer: dense where their sizes agree, else packed."""
     out = allocate(np.array([image.shape[:2] for image in images], np.int32).reshape(-1, 2), buffers)
-    for target, image in zip(views(out), images, strict=True):
-        np.copyto(target, image)  # lets the interpreter go on
+    copy_all(views(out), [np.ascontiguousarray(image) for image in images])
     return out
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from onewarp.transforms.buffers import Buffers
+from onewarp.transforms.buffers import Buffers, copy_all
 
 
 def test_memory_comes_back_when_the_last_view_is_gone():
@@ -96,3 +96,16 @@ def test_threads_never_share_a_block():
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+@pytest.mark.parametrize("sizes", [(3, 0, 1, 63, 64, 65, 200), (1, 2**23 + 5, 2**23 + 77, 40)])
+def test_copies_of_any_length_and_place(sizes):
+    draw = np.random.default_rng(0)
+    sources = [draw.integers(0, 256, size, np.uint8) for size in sizes]
+    into = np.zeros(sum(sizes) + len(sizes), np.uint8)  # an untouched byte behind each
+    ends = np.cumsum([size + 1 for size in sizes])
+    targets = [into[end - 1 - size : end - 1] for size, end in zip(sizes, ends, strict=True)]
+    copy_all(targets, sources)
+    for source, target in zip(sources, targets, strict=True):
+        assert np.array_equal(source, target)
+    assert not into[ends - 1].any()

@@ -5,6 +5,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "cpu_copy.h"
 #include "cpu_draws.h"
 #include "cpu_masks.h"
 #include "cpu_philox.h"
@@ -111,6 +112,17 @@ struct Array : Py_buffer {
     }
 };
 
+PyObject* copy(PyObject*, PyObject* args) {
+    Array target, source;
+    if (!PyArg_ParseTuple(args, "w*y*:copy", &target, &source)) return nullptr;
+    if (target.len != source.len)
+        return PyErr_Format(PyExc_ValueError, "copying %zd bytes to %zd", source.len, target.len);
+    Py_BEGIN_ALLOW_THREADS;
+    onewarp::copy_past_caches(target.of<uint8_t>(), source.of<const uint8_t>(), static_cast<size_t>(target.len));
+    Py_END_ALLOW_THREADS;
+    Py_RETURN_NONE;
+}
+
 PyObject* philox(PyObject*, PyObject* args) {
     Array counters, out;
     unsigned int first, second;
@@ -170,6 +182,7 @@ PyMethodDef methods[] = {
      "Warp label masks given by addresses, or, without any, see which pixels show the source."},
     {"draw", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(draw)), METH_VARARGS | METH_KEYWORDS,
      "Draw and compose the parameters of a batch by a table."},
+    {"copy", copy, METH_VARARGS, "copy(target, source): bytes copied past the caches."},
     {"philox", philox, METH_VARARGS, "philox(counters, key word, key word, out): Philox4x32-10."},
     {"instruction_sets", instruction_sets, METH_NOARGS, "The instruction sets that this machine has, best first."},
     {nullptr, nullptr, 0, nullptr}};
