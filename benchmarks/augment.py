@@ -1,6 +1,6 @@
 """Augmenting beside its peers: photos of 460 pixels in memory to batches of 64 at 224, images a second.
 
-`measure` runs everything in a process of its own for each number of threads: first the gate, then rounds. See
+`measure` runs everything in processes of their own for each number of threads: first the gate, then rounds. See
 benchmarks/README.md for the method, and `onewarp bench augment` for the command.
 """
 
@@ -137,7 +137,10 @@ def held(gate: Gate, contenders: dict[str, Contender], images: int) -> Iterator[
 def compare(
     rows: Any, threads: int, rounds: int, seconds: float, progress: Reporter, only: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
-    """Rows for one number of threads, of all contenders or `only` some; who fails the gate is not timed."""
+    """Rows for one number of threads, of all contenders or `only` some, with images a second in each turn.
+
+    Who fails the gate is not timed.
+    """
     gate, contenders, missing = prepare(rows, threads)
     if only:
         contenders = {name: contender for name, contender in contenders.items() if name in only}
@@ -148,9 +151,7 @@ def compare(
     turns = in_rounds(passed, rounds, seconds, progress, uneven)
     found = []
     for name, verdict in verdicts.items():
-        speed = (
-            {"images_per_second": speeds(turns[name], len(rows)), "rounds": len(turns[name])} if name in turns else {}
-        )
+        speed = {"turns": speeds(turns[name], len(rows))} if name in turns else {}
         found.append({"name": name, "threads": threads, **verdict, **speed})
     for name, reason in missing.items():
         status = reason if reason in results.STATUSES else "failed"
@@ -159,8 +160,22 @@ def compare(
 
 
 def speeds(turns: Sequence[Turn], images: int) -> dict[str, list[float]]:
-    """Quartiles of images a second, by the clock and of processor time."""
-    return {measure: quartiles([images / getattr(turn, measure) for turn in turns]) for measure in ("clock", "cpu")}
+    """Images a second in each turn, by the clock and of processor time."""
+    return {measure: [images / getattr(turn, measure) for turn in turns] for measure in ("clock", "cpu")}
+
+
+def together(parts: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The rows of several processes as one: quartiles over all turns; who fails in one of them is not measured."""
+    found = []
+    for rows in zip(*parts, strict=True):
+        row = next((row for row in rows if "turns" not in row), rows[0])
+        told = {key: value for key, value in row.items() if key != "turns"}
+        if "turns" in row:
+            turns = {measure: [s for row in rows for s in row["turns"][measure]] for measure in ("clock", "cpu")}
+            told["images_per_second"] = {measure: quartiles(speeds) for measure, speeds in turns.items()}
+            told["rounds"] = len(turns["cpu"])
+        found.append(told)
+    return found
 
 
 def rate(rows: Sequence[Any], name: str, threads: int = 1) -> float | None:
@@ -194,17 +209,23 @@ def asked(rows: Sequence[Any], most: int) -> list[dict[str, Any]]:
     return found
 
 
-def measure(folder: Path, threads: Sequence[int], rounds: int, seconds: float, batch: int = BATCH) -> dict[str, Any]:
-    """The result of the suite: a process for each number of threads, on as many cores."""
+def measure(
+    folder: Path, threads: Sequence[int], rounds: int, seconds: float, batch: int = BATCH, processes: int = 1
+) -> dict[str, Any]:
+    """The result of the suite: for each number of threads `processes` of `rounds` rounds, on as many cores."""
     rows: list[dict[str, Any]] = []
     for several in threads:
         command = [sys.executable, "-W", "ignore", "-m", __spec__.name, str(folder), "--threads", str(several)]
         command += ["--rounds", str(rounds), "--seconds", str(seconds), "--batch", str(batch)]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode:
-            raise click.ClickException(f"measuring with {several} threads ended with {done.returncode}")
-        rows += json.loads(done.stdout.splitlines()[-1])
-    settings = {"side": SIDE, "size": SIZE, "batch": batch, "rounds": rounds, "seconds": seconds, "seed": SEED}
+        parts = []
+        for _ in range(processes):
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+            if done.returncode:
+                raise click.ClickException(f"measuring with {several} threads ended with {done.returncode}")
+            parts.append(json.loads(done.stdout.splitlines()[-1]))
+        rows += together(parts)
+    settings: dict[str, Any] = {"side": SIDE, "size": SIZE, "batch": batch, "processes": processes}
+    settings |= {"rounds": rounds, "seconds": seconds, "seed": SEED}
     return {**results.about("augment", "cpu", settings), "rows": rows, "asked": asked(rows, max(threads))}
 
 

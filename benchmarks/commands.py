@@ -39,8 +39,9 @@ def bench() -> None:
 @JSON
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--threads", type=int, multiple=True, help="Numbers of threads; 1 and all cores if not given.")
-@click.option("--rounds", default=7, show_default=True)
-@click.option("--seconds", default=0.3, show_default=True, help="A turn of a contender lasts at least so long.")
+@click.option("--processes", default=2, show_default=True, help="Where memory lies differs from one to another.")
+@click.option("--rounds", default=4, show_default=True, help="In each process.")
+@click.option("--seconds", default=0.4, show_default=True, help="A turn of a contender lasts at least so long.")
 @click.option("--batch", default=augment.BATCH, show_default=True)
 def bench_augment(
     device: str,
@@ -48,6 +49,7 @@ def bench_augment(
     out: Path | None,
     as_json: bool,
     threads: tuple[int, ...],
+    processes: int,
     rounds: int,
     seconds: float,
     batch: int,
@@ -55,7 +57,7 @@ def bench_augment(
     """Images a second from photos in memory to augmented batches; exit 1 where the gate stops one."""
     if device == "cuda":
         raise SystemExit(on_gpu(out))
-    found = augment.measure(photos, threads or all_threads(), rounds, seconds, batch)
+    found = augment.measure(photos, threads or all_threads(), rounds, seconds, batch, processes)
     tell(found, out, as_json, speeds(found), "images/s, one core", logarithmic=True)
     if any(row["status"] == "wrong" for row in found["rows"]):
         raise SystemExit(1)

@@ -53,5 +53,16 @@ def test_who_fails_the_gate_is_not_timed(monkeypatch):
     monkeypatch.setattr(augment.alone, "in_torch", lambda images, plan: augment.alone.in_kernel(images, plan) + 1)
     found = {row["name"]: row for row in augment.compare(rows, 1, 1, 0.0, Silent())}
     assert found[augment.TORCH]["status"] == "wrong"
-    assert "images_per_second" not in found[augment.TORCH]
-    assert found[augment.FUSED]["images_per_second"]["cpu"][1] > 0
+    assert "turns" not in found[augment.TORCH]
+    assert found[augment.FUSED]["turns"]["cpu"][0] > 0
+
+
+def test_processes_are_one_measurement():
+    def part(*speeds):
+        return [{"name": "a", "turns": {"clock": list(speeds), "cpu": list(speeds)}}, {"name": "b", "status": "wrong"}]
+
+    a, b = augment.together([part(1.0, 5.0), part(2.0)])
+    assert a == {"name": "a", "images_per_second": {"clock": [1.5, 2.0, 3.5], "cpu": [1.5, 2.0, 3.5]}, "rounds": 3}
+    assert b == {"name": "b", "status": "wrong"}
+    a, _ = augment.together([part(1.0), [{"name": "a", "status": "failed"}, {"name": "b", "status": "wrong"}]])
+    assert a == {"name": "a", "status": "failed"}
