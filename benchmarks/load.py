@@ -331,9 +331,10 @@ def in_process(work: Path, reader: str, state: str, workers: int) -> Measured:
 
 
 def gathered(measured: list[Measured]) -> list[dict[str, Any]]:
-    """All rounds of a reader together: medians and quartiles."""
+    """All rounds of a reader together: medians and quartiles; in the order of the readers, whichever ran first."""
+    places = list(READERS)
     groups: dict[tuple[str, str, int], list[Measured]] = {}
-    for one in measured:
+    for one in sorted(measured, key=lambda one: (one.state != "sequential", one.workers, places.index(one.reader))):
         groups.setdefault((one.reader, one.state, one.workers), []).append(one)
     return [{**summary(many), "rounds": [asdict(one) for one in many]} for many in groups.values()]
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..errors import UsageError
 from .colour import Brightness, Contrast
 from .execute import Images, call, output_size, run_images, run_masks
-from .fusing import Geometric, Pointwise, make_plan, one_by_one, segments
+from .fusing import Geometric, Pointwise, check_range, make_plan, one_by_one, segments
 from .geometry import Dihedral, Flip, RandomResizedCrop, Rotate, Warp, Zoom
 from .mix import Mix
 from .plan import Plan, Segment, Size
@@ -153,7 +153,7 @@ def fuse(
     """One transform that does what `transforms` do one after the other, with as few resamplings as can be.
 
     Fused transforms among them are opened, functions become barriers. `MixUp` and `CutMix` come last: they act on
-    what the others leave, in training batches only.
+    what the others leave, in training batches only. Raises `UsageError` where a step would begin behind `Normalize`.
 
     >>> fuse([Rotate(), Brightness(), Zoom()]).segments[0].operations
     (0, 1, 2)
@@ -166,7 +166,9 @@ def fuse(
     if any(isinstance(t, Mix) for t in rest):
         raise UsageError("MixUp and CutMix must come last: they mix what all other transforms leave")
     made = tuple(t if isinstance(t, Transform) else FunctionTransform(t) for t in rest)
-    return Fused(made, dtype, channels_last, antialias, min_visible, one_by_one, mixes)
+    fused = Fused(made, dtype, channels_last, antialias, min_visible, one_by_one, mixes)
+    check_range(made, fused.segments)
+    return fused
 
 
 @dataclass(frozen=True)

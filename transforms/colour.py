@@ -245,6 +245,7 @@ class Normalize(Pointwise):
 
     order = 99
     split: ClassVar[Split | None] = None
+    leaves_range: ClassVar[bool] = True
     stage = Stage.RGB
     mean: Sequence[float] | None = None
     std: Sequence[float] | None = None

@@ -7,8 +7,8 @@ erased before the image is moved, or another padding separate two resamplings.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +98,9 @@ class Geometric(Fusible):
 class Pointwise(Fusible):
     """A random transform of each pixel's colour on its own: one stage of the colour map."""
 
+    leaves_range: ClassVar[bool] = False
+    """Whether it takes colours out of 0..1, where each further step expects them."""
+
     @property
     def stage(self) -> Stage:
         """Which part of the colour map it is."""
@@ -171,13 +174,33 @@ def segments(transforms: Sequence[Transform]) -> tuple[Segment, ...]:
 
 
 def one_by_one(transforms: Sequence[Transform]) -> tuple[Segment, ...]:
-    """Each transform a run of its own: the naive way."""
-    alone = [segments([t])[0] for t in transforms]
-    kinds: list[Literal["warp", "colour", "barrier"]] = [
-        "colour" if i and s.kind == "warp" and isinstance(t, Pointwise) else s.kind
-        for i, (t, s) in enumerate(zip(transforms, alone, strict=True))
-    ]
-    return tuple(Segment(kind, (i,), "nothing is fused") for i, kind in enumerate(kinds))
+    """Each transform a run of its own: the naive way; only what is erased behind `Normalize` joins that."""
+    runs: list[Segment] = []
+    for i, t in enumerate(transforms):
+        kind = "colour" if i and isinstance(t, Pointwise) else segments([t])[0].kind
+        if _leaves_range(transforms[i - 1 : i]) and isinstance(t, Pointwise) and t.stage == Stage.ERASE:
+            runs[-1] = replace(runs[-1], operations=(*runs[-1].operations, i))
+        else:
+            runs.append(Segment(kind, (i,), "nothing is fused"))
+    return tuple(runs)
+
+
+def _leaves_range(transforms: Sequence[Transform]) -> str:
+    """The name of one that takes colours out of 0..1, if there is one."""
+    return next((type(t).__name__ for t in transforms if isinstance(t, Pointwise) and t.leaves_range), "")
+
+
+def check_range(transforms: Sequence[Transform], runs: Sequence[Segment]) -> None:
+    """`UsageError` where a run begins with colours that are not in 0..1 any more: it would cut them off."""
+    beyond = ""
+    for run in runs:
+        first = type(transforms[run.operations[0]]).__name__
+        if beyond and run.kind != "barrier":
+            raise UsageError(
+                f"{beyond} must come after {first}, which begins a step of its own ({run.reason}): "
+                f"a step takes colours in 0..1, and {beyond} takes them out of it"
+            )
+        beyond = _leaves_range([transforms[i] for i in run.operations]) or beyond
 
 
 def decide(

@@ -160,6 +160,21 @@ def test_a_barrier_that_changes_the_size_is_refused():
         fuse([crop, Resize(32)])(smooth())
 
 
+def test_no_step_begins_behind_normalize():
+    def blur(x: TensorImage):
+        return x
+
+    normalize = Normalize((0.5,) * 3, (0.2,) * 3)
+    fuse([normalize, Rotate(), RandomErasing()])  # one step
+    singly = fuse([Rotate(), normalize, RandomErasing()], one_by_one=True)
+    assert [run.operations for run in singly.segments] == [(0,), (1, 2)]
+    fuse([Rotate(), normalize, blur])  # nothing behind it that takes colours in 0..1
+    with pytest.raises(UsageError, match=r"Normalize must come after Rotate, .* \(it follows a barrier\)"):
+        fuse([normalize, blur, Rotate()])
+    with pytest.raises(UsageError, match="Normalize must come after Brightness"):
+        fuse([normalize, Brightness()])
+
+
 def test_what_was_erased_moves_with_the_image_and_paddings_do_not_mix():
     assert [s.kind for s in fuse([RandomErasing(), Rotate()]).segments] == ["warp", "warp"]
     assert [s.kind for s in fuse([Rotate(pad_mode="zeros"), Zoom()]).segments] == ["warp", "warp"]
