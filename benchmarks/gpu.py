@@ -147,6 +147,8 @@ def checks(setting: Setting) -> Iterator[Check]:
             spec = OutSpec(size, dtype, "channels_last")
             dense = moved(images[0][None], device)
             yield compared(f"{name}, dense, {dtype}, channels last", name, dense, there[:1], spec)
+        floats = moved(images[0][None] / 255, device)
+        yield compared(f"{name}, floats", name, floats, there[:1], OutSpec(size))
     yield planned(setting)
 
 
