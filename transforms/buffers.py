@@ -1,4 +1,4 @@
-"""Recycled memory: tensors whose memory comes back by itself when nobody holds it any more."""
+"""Recycled memory: tensors whose memory comes back by itself when nobody holds it any more, and copies into it."""
 
 import weakref
 from collections import deque
@@ -21,9 +21,7 @@ except ImportError:  # Not compiled.
 
 _Block = NDArray[np.uint8]
 _ALIGNMENT = 64  # a cache line, and the widest vector
-_CACHED = 16 << 20
-
-
+_CACHED = 16 << 20  # what caches may hold of a batch
 _SAME_SIZE: dict[int, type[np.generic]] = {1: np.uint8, 2: np.int16, 4: np.float32, 8: np.int64}
 
 
