@@ -87,8 +87,7 @@ def warp(
     """Warp and colour a batch: one filtered interpolation per image, then its colour map.
 
     `images` is `uint8[N, H, W, 3]`, `Packed` images of mixed sizes, or floating `[N, H, W, 3]` in 0..1 (float64 goes
-    through the reference). Every parameter is float32, with one row per image, on the images'
-    device:
+    through the reference). Every parameter is float32, with one row per image, on the images' device:
 
     - `homography` `[N, 3, 3]` maps continuous output pixels to continuous source pixels (centres at .5);
     - `logit` `[N, 3, 4]`, or None: an affine map of the logits of RGB in 0..1, whose sigmoid is taken again;

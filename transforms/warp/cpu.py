@@ -270,5 +270,10 @@ def _packed(images: Tensor | Packed) -> tuple[Tensor, Tensor, Tensor]:
 
 @lru_cache(maxsize=64)
 def _one_behind_the_other(count: int, height: int, width: int, pixel: int) -> tuple[Tensor, Tensor]:
-    """Offsets and sizes of as many images of one size, for good: most batches are like the one before."""
-    return torch.arange(count) * (height * width * pixel), torch.tensor([[height, width]] * count, dtype=torch.int32)
+    """Offsets and sizes of as many images of one size, for good: most batches are like the one before.
+
+    By numpy, so that they lie in host memory whatever torch's default device is.
+    """
+    sizes = np.empty((count, 2), np.int32)
+    sizes[:] = height, width
+    return torch.from_numpy(np.arange(count) * (height * width * pixel)), torch.from_numpy(sizes)

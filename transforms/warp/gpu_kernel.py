@@ -188,10 +188,16 @@ def window(x, extent, length, edge, padding: tl.constexpr, antialias: tl.constex
 
 
 @triton.jit
+def double_word(low, high):
+    """Two words as one of 64 bits."""
+    return (high.to(tl.uint32, bitcast=True).to(tl.uint64) << 32) | low.to(tl.uint32, bitcast=True).to(tl.uint64)
+
+
+@triton.jit
 def chosen(low, high, select: tl.constexpr):
     """Four bytes out of the eight of two words: the digits of `select`, the last one first, are their numbers."""
     if INTERPRETED:
-        both = (high.to(tl.uint32, bitcast=True).to(tl.uint64) << 32) | low.to(tl.uint32, bitcast=True).to(tl.uint64)
+        both = double_word(low, high)
         word = (both >> (8 * (select & 7))) & 255
         word |= ((both >> (8 * ((select >> 4) & 7))) & 255) << 8
         word |= ((both >> (8 * ((select >> 8) & 7))) & 255) << 16
@@ -205,8 +211,7 @@ def chosen(low, high, select: tl.constexpr):
 def shifted_down(low, high, bits):
     """The lower of two words, after both are shifted down by the last five bits of `bits`."""
     if INTERPRETED:
-        both = (high.to(tl.uint32, bitcast=True).to(tl.uint64) << 32) | low.to(tl.uint32, bitcast=True).to(tl.uint64)
-        return (both >> (bits & 31).to(tl.uint64)).to(tl.int32)
+        return (double_word(low, high) >> (bits & 31).to(tl.uint64)).to(tl.int32)
     else:  # noqa: RET505
         return tl.inline_asm_elementwise(
             "shf.r.wrap.b32 $0, $1, $2, $3;", "=r,r,r,r", [low, high, bits], tl.int32, is_pure=True, pack=1

@@ -370,3 +370,11 @@ def test_is_chosen_in_host_memory(make_case, monkeypatch):
     replace(case, images=case.images.double() / 255).run(warp)  # which the reference alone reads
     replace(case, out=OutSpec((8, 8), torch.float64)).run(warp)  # and makes
     assert called == [1, 1]
+
+
+def test_torchs_default_device_is_of_no_matter():
+    cpu._one_behind_the_other.cache_clear()
+    with torch.device("meta"):
+        _, offsets, sizes = cpu._packed(torch.zeros(2, 3, 5, 3, dtype=torch.uint8, device="cpu"))
+    assert offsets.tolist() == [0, 45]
+    assert sizes.tolist() == [[3, 5], [3, 5]]
