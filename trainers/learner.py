@@ -162,7 +162,7 @@ class Learner(Predictor):
                 if run.step == 0:
                     self.objective.check(run.outputs, run.batch[1])
                 run.loss = self.objective.loss(run.outputs, run.batch[1])
-                self.accelerator.backward(run.loss / self.accumulate)
+                self.accelerator.backward(run.loss / self._accumulated(run.step, run.steps))
             notify("after_backward", callbacks, self)
             if steps:
                 opt.step()
@@ -170,6 +170,10 @@ class Learner(Predictor):
                 opt.zero_grad()
             run.step += 1
             notify("after_batch", callbacks, self)
+
+    def _accumulated(self, step: int, steps: int) -> int:
+        """How many batches share the optimiser's step with batch `step` of `steps`: fewer at an epoch's end."""
+        return min(self.accumulate, steps - step // self.accumulate * self.accumulate)
 
     def _batches(self, done: int) -> Iterator[Any]:
         """The training batches of this epoch, without those done before a checkpoint: from the loader's own position

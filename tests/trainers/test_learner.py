@@ -248,3 +248,28 @@ def test_two_processes_find_one_rate_end_with_one_model_and_print_one_table(two_
     assert silent.splitlines()[1].endswith(" 25")
     assert "must have equally many batches in an epoch, but have [4, 3]" in silent
     assert set(silent.splitlines()) < set(printed.splitlines())
+
+
+@pytest.mark.parametrize(("bs", "accumulate"), [(8, 6), (8, 4), (16, 5), (16, 2), (12, 3)])
+def test_the_last_step_of_an_epoch_weighs_its_batches_as_the_others_do(data, bs, accumulate):
+    samples = [(x[None], y[None]) for batch in data.train for x, y in zip(*batch, strict=True)]
+    batches = [tuple(map(torch.cat, zip(*samples[i : i + bs], strict=True))) for i in range(0, 48, bs)]
+    left = len(batches) % accumulate or accumulate  # batches of the last step
+
+    def last_gradient(batches, accumulate):
+        plain = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
+        nn.init.zeros_(plain[1].weight)
+        nn.init.zeros_(plain[1].bias)
+        found = []
+
+        class Last(Callback):
+            def after_backward(self, learn):
+                if learn.run.step + 1 == learn.run.steps:
+                    found.append(plain[1].weight.grad.clone())
+
+        data.train = batches
+        Learner(data, plain, table=False, accumulate=accumulate, cbs=[Last()], wd=0.0).fit(1, 1e-12)
+        return found[0]
+
+    together = [tuple(map(torch.cat, zip(*batches[-left:], strict=True)))]
+    torch.testing.assert_close(last_gradient(batches, accumulate), last_gradient(together, 1))
