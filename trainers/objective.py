@@ -20,8 +20,11 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 class Objective(Protocol):
     """A loss, an activation and a decoding that belong together."""
 
-    def loss(self, outputs: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
-        """The mean loss, or with `reduction="none"` one loss for each sample, `float[N]`."""
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """One number for these samples: of a batch what training minimises, of a whole set its validation loss."""
+
+    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """A loss for each sample, `float[N]`."""
 
     def activation(self, outputs: Tensor) -> Tensor:
         """Outputs to predictions: probabilities, or points in pixels."""
@@ -33,9 +36,9 @@ class Objective(Protocol):
         """Raise `TrainingError` where the model's outputs do not fit the targets."""
 
 
-def per_sample(losses: Tensor, reduction: str) -> Tensor:
-    """Losses `[N, ...]` averaged over all (`mean`) or over each sample (`none`)."""
-    return losses.mean() if reduction == "mean" else losses.reshape(len(losses), -1).mean(1)
+def per_sample(losses: Tensor) -> Tensor:
+    """Losses `[N, ...]` averaged over each sample, `float[N]`."""
+    return losses.reshape(len(losses), -1).mean(1)
 
 
 @dataclass(frozen=True)
@@ -48,19 +51,28 @@ class OneClass:
     classes: int | None = None
     criterion: nn.CrossEntropyLoss = nn.CrossEntropyLoss()  # noqa: RUF009 - stateless
 
-    def loss(self, outputs: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
-        """The cross-entropy."""
-        targets = targets if targets.is_floating_point() else targets.long()
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The cross-entropy, reduced as the criterion says: weighted by class, without ignored labels, or a sum."""
+        return self._cross_entropy(outputs, targets, self.criterion.reduction)
+
+    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The cross-entropy of each sample: of a mask, the mean over the pixels that are not ignored."""
+        losses = self._cross_entropy(outputs, targets, "none")
+        if targets.ndim == 1 or targets.is_floating_point():
+            return per_sample(losses)
+        counted = (targets != self.criterion.ignore_index).reshape(len(targets), -1)
+        return losses.reshape(len(losses), -1).sum(1) / counted.sum(1).clamp(min=1)
+
+    def _cross_entropy(self, outputs: Tensor, targets: Tensor, reduction: str) -> Tensor:
         weight = self.criterion.weight
-        losses = functional.cross_entropy(
+        return functional.cross_entropy(
             outputs,
-            targets,
+            targets if targets.is_floating_point() else targets.long(),
             weight=None if weight is None else weight.to(outputs.device),
             ignore_index=self.criterion.ignore_index,
             label_smoothing=self.criterion.label_smoothing,
             reduction=reduction,
         )
-        return losses if reduction == "mean" else per_sample(losses, "none")
 
     def activation(self, outputs: Tensor) -> Tensor:
         """Probabilities over axis 1."""
@@ -89,10 +101,14 @@ class ManyClasses:
 
     threshold: float = 0.5
 
-    def loss(self, outputs: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
-        """The binary cross-entropy over all classes."""
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The mean binary cross-entropy over all classes."""
+        return functional.binary_cross_entropy_with_logits(outputs, targets.to(outputs.dtype))
+
+    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The mean over the classes of each sample."""
         losses = functional.binary_cross_entropy_with_logits(outputs, targets.to(outputs.dtype), reduction="none")
-        return per_sample(losses, reduction)
+        return per_sample(losses)
 
     def activation(self, outputs: Tensor) -> Tensor:
         """A probability for each class."""
@@ -116,12 +132,18 @@ class Points:
 
     size: tuple[int, int]
 
-    def loss(self, outputs: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
-        """The squared error over x and y."""
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The mean squared error over x and y."""
+        return self._squares(outputs, targets).mean()
+
+    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The mean squared error of each sample."""
+        return per_sample(self._squares(outputs, targets))
+
+    def _squares(self, outputs: Tensor, targets: Tensor) -> Tensor:
         height, width = self.size
         scaled = targets / targets.new_tensor([width, height]) * 2 - 1
-        losses = functional.mse_loss(outputs.reshape(targets.shape), scaled.to(outputs.dtype), reduction="none")
-        return per_sample(losses, reduction)
+        return functional.mse_loss(outputs.reshape(targets.shape), scaled.to(outputs.dtype), reduction="none")
 
     def activation(self, outputs: Tensor) -> Tensor:
         """Points in pixels."""
@@ -144,16 +166,35 @@ class Points:
 
 
 @dataclass(frozen=True)
-class Given:
-    """A loss function of the user's: any function of outputs and targets; what it means is not known."""
+class CustomLoss:
+    """A loss function of the user's: any function of outputs and targets; what the outputs mean is not known."""
 
     function: Loss
 
-    def loss(self, outputs: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
-        """The function, on all or on one sample at a time."""
-        if reduction == "mean":
-            return self.function(outputs, targets)
-        return torch.stack([self.function(o[None], t[None]) for o, t in zip(outputs, targets, strict=True)])
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """What the function says of these samples together, by its own reduction.
+
+        Raises `TrainingError` where that is more than one number.
+        """
+        device = self._device or outputs.device
+        loss = self.function(outputs.to(device), targets.to(device))
+        if loss.numel() != 1:
+            raise TrainingError(
+                f"loss_func must give one number for a batch, but gave {list(loss.shape)}: reduce by mean or sum"
+            )
+        return loss
+
+    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """What the function says of each sample alone."""
+        alone = [self.loss(o[None], t[None]).reshape(()) for o, t in zip(outputs, targets, strict=True)]
+        return torch.stack(alone) if alone else outputs.new_empty(0)
+
+    @property
+    def _device(self) -> torch.device | None:
+        """Where the function's own tensors are (class weights, say), if it has any."""
+        if not isinstance(self.function, nn.Module):
+            return None
+        return next((t.device for t in (*self.function.parameters(), *self.function.buffers())), None)
 
     def activation(self, outputs: Tensor) -> Tensor:
         """The outputs as they are."""
@@ -179,15 +220,18 @@ def same_shape(outputs: Tensor, targets: Tensor) -> None:
 def objective_for(dls: Any, loss_func: Loss | Objective | None = None) -> Objective:
     """The objective that `dls.loss` names, or the one that stands in for a given loss function.
 
-    Raises `UsageError` where targets are of a kind that has no loss of its own and none is given.
+    Raises `UsageError` where targets are of a kind that has no loss of its own and none is given, and for a loss
+    function that does not reduce to one number.
     """
+    if getattr(loss_func, "reduction", "mean") == "none":
+        raise UsageError("loss_func must reduce a batch to one number, but has reduction='none': use 'mean' or 'sum'")
     classes = getattr(dls, "c", None)
     if isinstance(loss_func, nn.CrossEntropyLoss):
         return OneClass(classes, loss_func)
-    if isinstance(loss_func, OneClass | ManyClasses | Points | Given):
+    if isinstance(loss_func, OneClass | ManyClasses | Points | CustomLoss):
         return loss_func
     if loss_func is not None:
-        return Given(loss_func)  # type: ignore[arg-type]
+        return CustomLoss(loss_func)  # type: ignore[arg-type]
     kind = getattr(dls, "loss", "category")
     if kind in ("category", "mask"):
         return OneClass(classes)

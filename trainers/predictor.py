@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ..errors import UsageError
 from . import exporting
-from .metrics import Metric, name_of
+from .metrics import Metric, names_of
 from .objective import Loss, Objective, Points, objective_for
 from .showing import results
 
@@ -87,7 +87,7 @@ class Predictor:
         inputs: list[Tensor] | None = [] if with_input else None
         network = self._prepare()
         try:
-            outputs, targets, losses = self._outputs(network, self.dls.valid if dl is None else dl, inputs)
+            outputs, targets = self._outputs(network, self.dls.valid if dl is None else dl, inputs)
         finally:
             self._release(network)
         if inputs is not None and len({x.shape[1:] for x in inputs}) > 1:
@@ -96,7 +96,7 @@ class Predictor:
         result: list[Tensor | None] = [] if inputs is None else [torch.cat(inputs)]
         result += [predictions, targets if len(targets) else None]
         result += [self.objective.decode(predictions)] if with_decoded else []
-        result += [losses if len(losses) else None] if with_loss else []
+        result += [self.objective.losses(outputs, targets).cpu() if len(targets) else None] if with_loss else []
         return tuple(result)
 
     def predict(self, item: str | Path | Any) -> tuple[Any, Tensor, Tensor]:
@@ -132,13 +132,15 @@ class Predictor:
 
     @torch.no_grad()
     def evaluate(self, network: nn.Module, batches: Any) -> dict[str, float]:
-        """The mean loss and the metrics over all of `batches`; nothing where there are none."""
+        """The loss, by its own reduction, and the metrics over all of `batches`; nothing where there are none."""
         if batches is None or (hasattr(batches, "__len__") and len(batches) == 0):
             return {}
-        outputs, targets, losses = self._outputs(network, batches)
-        shown = self.objective.activation(outputs) if isinstance(self.objective, Points) else outputs.float()
-        values = {name_of(metric): float(metric(shown, targets)) for metric in self.metrics}
-        return {"valid_loss": float(losses.double().mean())} | values
+        outputs, targets = self._outputs(network, batches)
+        shown = self.objective.activation(outputs) if isinstance(self.objective, Points) else outputs
+        scores = [float(metric(shown, targets)) for metric in self.metrics]
+        return {"valid_loss": float(self.objective.loss(outputs, targets))} | dict(
+            zip(names_of(self.metrics), scores, strict=True)
+        )
 
     # Inside --------------------------------------------------------------------------------------------------------
 
@@ -170,10 +172,8 @@ class Predictor:
         return x, y.to(device, non_blocking=True) if isinstance(y, Tensor) else y
 
     @torch.no_grad()
-    def _outputs(
-        self, network: nn.Module, batches: Any, inputs: list[Tensor] | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Outputs, targets and losses of each sample over all processes, on the CPU; inputs are appended to a list.
+    def _outputs(self, network: nn.Module, batches: Any, inputs: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        """Outputs (float32) and targets of all samples over all processes, on the CPU; inputs are appended to a list.
 
         Each process predicts by itself, with the statistics of the first, for it may have a batch less than others.
         """
@@ -191,15 +191,14 @@ class Predictor:
             if inputs is not None:
                 inputs.append(x.cpu()[keep])
             if y is None:
-                rows.append((outputs.cpu()[keep], torch.empty(0), torch.empty(0)))
+                rows.append((outputs.cpu()[keep], torch.empty(0)))
                 continue
             if not rows:
                 self.objective.check(outputs, y)
-            losses = self.objective.loss(outputs, y, reduction="none")
-            rows.append((outputs.cpu()[keep], y.cpu()[keep], losses.cpu()[keep]))
+            rows.append((outputs.cpu()[keep], y.cpu()[keep]))
         if self.accelerator.num_processes > 1:
             rows = gather_object(rows)
         if not rows:
             raise UsageError("predictions must have images to be made for, but there are none")
-        outputs, targets, losses = (torch.cat(parts) for parts in zip(*rows, strict=True))
-        return outputs, targets, losses
+        outputs, targets = (torch.cat(parts) for parts in zip(*rows, strict=True))
+        return outputs.float(), targets

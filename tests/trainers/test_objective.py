@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
 from onewarp.errors import TrainingError, UsageError
-from onewarp.trainers.objective import Given, ManyClasses, OneClass, Points, objective_for
+from onewarp.trainers.objective import CustomLoss, ManyClasses, OneClass, Points, objective_for
 
 TARGETS = torch.tensor([0, 1, 0, 1, 1, 0])
 
@@ -36,7 +38,7 @@ def test_nll_loss_takes_no_log(activations):
 
 
 def test_cross_entropy_and_its_gradient(activations):
-    losses = OneClass().loss(activations, TARGETS, "none")
+    losses = OneClass().losses(activations, TARGETS)
     expected = torch.tensor([0.5067, 0.6973, 2.0160, 5.6958, 0.9062, 1.0048])
     torch.testing.assert_close(losses, expected, atol=1e-4, rtol=0)
     activations.requires_grad_()
@@ -49,7 +51,7 @@ def test_cross_entropy_and_its_gradient(activations):
 
 def test_a_mask_has_a_loss_for_each_image():
     outputs, targets = torch.randn(2, 3, 4, 5), torch.zeros(2, 4, 5, dtype=torch.uint8)
-    losses = OneClass().loss(outputs, targets, "none")
+    losses = OneClass().losses(outputs, targets)
     assert losses.shape == (2,)
     torch.testing.assert_close(losses.mean(), OneClass().loss(outputs, targets))
 
@@ -80,14 +82,55 @@ def test_points_are_predicted_in_pixels():
     assert corner_and_centre.tolist() == [[[0.0, 0.0], [100.0, 50.0]]]
     right = points.loss(torch.tensor([[0.0, 0.0]]), torch.tensor([[[100.0, 50.0]]]))
     assert right.item() == 0
-    off = points.loss(torch.tensor([[0.0, 0.0]]), torch.tensor([[[200.0, 50.0]]]), "none")
+    off = points.losses(torch.tensor([[0.0, 0.0]]), torch.tensor([[[200.0, 50.0]]]))
     assert off.tolist() == [0.5]
 
 
-def test_a_given_loss_is_taken_a_sample_at_a_time():
-    given = objective_for(object(), lambda outputs, targets: (outputs - targets).abs().sum())
-    assert isinstance(given, Given)
-    assert given.loss(torch.tensor([[1.0], [5.0]]), torch.zeros(2, 1), "none").tolist() == [1, 5]
+def test_a_custom_loss_is_taken_a_sample_at_a_time():
+    custom = objective_for(object(), lambda outputs, targets: (outputs - targets).abs().sum())
+    assert isinstance(custom, CustomLoss)
+    outputs, targets = torch.tensor([[1.0], [5.0]]), torch.zeros(2, 1)
+    assert custom.losses(outputs, targets).tolist() == [1, 5]
+    assert custom.loss(outputs, targets).item() == 6
+
+
+def test_a_loss_function_that_does_not_reduce_is_refused():
+    with pytest.raises(UsageError, match="'mean' or 'sum'"):
+        objective_for(object(), nn.CrossEntropyLoss(reduction="none"))
+    with pytest.raises(TrainingError, match=r"one number for a batch, but gave \[2, 1\]"):
+        objective_for(object(), lambda o, t: o - t).loss(torch.ones(2, 1), torch.zeros(2, 1))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_the_loss_is_that_of_the_criterion_whatever_it_weighs_ignores_or_sums(data):
+    seed = data.draw(st.integers(0, 1 << 31))
+    generator = torch.Generator().manual_seed(seed)
+    classes, n = data.draw(st.integers(2, 6)), data.draw(st.integers(1, 9))
+    shape = (n, *data.draw(st.sampled_from([(), (3, 4)])))
+    outputs = torch.randn(n, classes, *shape[1:], generator=generator) * 3
+    targets = torch.randint(classes, shape, generator=generator)
+    ignored = data.draw(st.sampled_from([-100, 255, 0]))
+    if data.draw(st.booleans()):
+        targets[torch.rand(shape, generator=generator) < 0.3] = ignored
+    targets.view(-1)[0] = classes - 1 if ignored == 0 else 0  # one is left
+    criterion = nn.CrossEntropyLoss(
+        weight=torch.rand(classes, generator=generator) + 0.1 if data.draw(st.booleans()) else None,
+        ignore_index=ignored,
+        label_smoothing=data.draw(st.sampled_from([0.0, 0.1])),
+        reduction=data.draw(st.sampled_from(["mean", "sum"])),
+    )
+    objective = objective_for(object(), criterion)
+    torch.testing.assert_close(objective.loss(outputs, targets), criterion(outputs, targets), atol=1e-6, rtol=1e-6)
+    alone = objective.losses(outputs, targets)
+    each = nn.CrossEntropyLoss(
+        criterion.weight, ignore_index=ignored, label_smoothing=criterion.label_smoothing, reduction="none"
+    )
+    expected = [
+        losses[target != ignored].mean() if (target != ignored).any() else torch.tensor(0.0)
+        for losses, target in zip(each(outputs, targets), targets, strict=True)
+    ]
+    torch.testing.assert_close(alone, torch.stack(expected), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
