@@ -11,18 +11,21 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..errors import LabelError, UsageError
+from ..transforms.category import escape_bytes, is_missing
 from .spec import register
 
 
 @register
 def parent_label(item: str | os.PathLike[str]) -> str:
-    """The name of the folder that the file lies in.
+    """The name of the folder that the file lies in; bytes that are not UTF-8 are escaped.
 
     >>> parent_label("pets/train/birman/12.jpg")
     'birman'
     """
-    name = Path(item).parent.name
+    name = escape_bytes(Path(item).parent.name)
     if not name:
         raise LabelError(f"label must be the name of the file's folder, but {os.fspath(item)} lies in none")
     return name
@@ -98,23 +101,31 @@ def using_attr(f: Callable[[Any], Any], attr: str) -> UsingAttr:
 class ColReader:
     """The value of a column (or of several) in a table's row, between `pref` and `suff`.
 
-    A row is a mapping from column to value, or an object with attributes. `label_delim` splits the value into a list of
-    labels. A value that is missing (None, NaN) raises `LabelError`, as does a column that is not there.
+    A row is a mapping from column to value, a row of pandas (of `iterrows` or `itertuples`), or an object with
+    attributes. `label_delim` splits the value into a list of labels, of which an empty value has none. A value that is
+    missing (see `is_missing`) is None. `pref` may be a folder, a `Path`, which ends in a slash then. Raises
+    `LabelError` for a column that is not there.
 
     >>> ColReader("breed")({"file": "1.jpg", "breed": "birman"})
     'birman'
     >>> ColReader("tags", label_delim=" ")({"tags": "cat indoor"})
     ['cat', 'indoor']
+    >>> ColReader("file", pref=Path("photos"))({"file": "1.jpg"})
+    'photos/1.jpg'
     """
 
     cols: str | tuple[str, ...]
-    pref: str = ""
+    pref: str | os.PathLike[str] = ""
     suff: str = ""
     label_delim: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.cols, str):
             object.__setattr__(self, "cols", tuple(self.cols))
+        if isinstance(self.pref, os.PathLike):
+            object.__setattr__(self, "pref", os.path.join(self.pref, ""))
+        if self.label_delim == "":
+            raise UsageError("label_delim must be the text between two labels, as ';', but is empty")
 
     def __call__(self, row: Any) -> Any:
         """The label of `row`: one value, or a tuple of them where several columns were named."""
@@ -124,26 +135,42 @@ class ColReader:
 
     def _read(self, row: Any, column: str) -> Any:
         value = column_of(row, column)
-        if value is None or value != value:  # NaN
-            raise LabelError(
-                f"label column {column!r} must hold a value in every row, but it is empty in {describe(row)}"
-            )
-        if self.label_delim is not None:
-            return str(value).split(self.label_delim) if value else []
-        if isinstance(value, (list, tuple)):
+        if self.label_delim is not None and not isinstance(value, list | tuple):
+            return [] if is_missing(value) else [label for label in str(value).split(self.label_delim) if label]
+        if is_missing(value):
+            return None
+        if isinstance(value, list | tuple | np.ndarray):
             return list(value)
         return f"{self.pref}{value}{self.suff}" if self.pref or self.suff else value
 
 
 def column_of(row: Any, column: str) -> Any:
-    """The value of `column` in a row, a mapping or an object with attributes; `LabelError` where there is none."""
-    if isinstance(row, Mapping):
-        if column in row:
-            return row[column]
-        raise LabelError(f"column must be one of {', '.join(map(str, row))}, but got {column!r}")
-    if isinstance(row, (str, os.PathLike)) or not hasattr(row, column):
-        raise LabelError(f"column {column!r} must be in the row, but {describe(row)} is no row of a table that has it")
-    return getattr(row, column)
+    """The value of `column` in a row of a table; `LabelError` where there is none.
+
+    Columns come before the attributes that the row's own class has: pandas' rows have a `name`, a `size`, a `count`.
+    """
+    names = _columns(row)
+    if names is None:
+        if isinstance(row, str | os.PathLike) or not hasattr(row, column):
+            raise LabelError(
+                f"column {column!r} must be in the row, but {describe(row)} is no row of a table that has it"
+            )
+        return getattr(row, column)
+    if names.count(column) != 1:
+        seen = "is there several times" if column in names else "is not among them"
+        raise LabelError(f"column must be one of {', '.join(map(str, names))}, but got {column!r}, which {seen}")
+    return getattr(row, column) if isinstance(row, tuple) else row[column]
+
+
+def _columns(row: Any) -> list[Any] | None:
+    """The names of a row's columns, None for an object that has attributes alone."""
+    if isinstance(row, tuple):
+        return list(getattr(row, "_fields", ()))
+    if isinstance(row, np.void):  # of a structured array
+        return list(row.dtype.names or ())
+    if hasattr(row, "keys") and hasattr(row, "__getitem__"):  # a mapping, pandas' Series
+        return list(row.keys())
+    return None
 
 
 def describe(row: Any, limit: int = 120) -> str:
@@ -170,8 +197,12 @@ def labels_of(items: Sequence[Any], labeller: Callable[[Any], Any]) -> list[Any]
 def labeller_from(text: str) -> Callable[[Any], Any] | None:
     """The labeller that a command line names: `none`, `parent`, `regex:PATTERN` (on the file's name), `column:NAME`.
 
+    `column:NAME:DELIM` reads several labels with DELIM between them, which holds neither letters nor digits.
+
     >>> labeller_from("column:breed")
     ColReader(cols='breed', pref='', suff='', label_delim=None)
+    >>> labeller_from("column:tags:; ")
+    ColReader(cols='tags', pref='', suff='', label_delim='; ')
     """
     kind, _, rest = text.partition(":")
     if text == "none":
@@ -181,5 +212,6 @@ def labeller_from(text: str) -> Callable[[Any], Any] | None:
     if kind == "regex" and rest:
         return using_attr(RegexLabeller(rest), "name")
     if kind == "column" and rest:
-        return ColReader(rest)
-    raise UsageError(f"label must be none, parent, regex:PATTERN or column:NAME, but got {text!r}")
+        several = re.fullmatch(r"(.+):([^\w:]+)", rest, re.DOTALL)
+        return ColReader(several[1], label_delim=several[2]) if several else ColReader(rest)
+    raise UsageError(f"label must be none, parent, regex:PATTERN, column:NAME or column:NAME:DELIM, but got {text!r}")

@@ -84,7 +84,7 @@ def test_the_rows_of_a_table_are_the_items_of_a_block_without_get_items(pictures
 
 def test_other_labels_of_a_block_rewrite_columns_without_decoding(pets, tmp_path):
     presize(pets, tmp_path / "C", block=BREEDS)
-    kinds = replace(BREEDS, get_y=using_attr(RegexLabeller(r"^([A-Z]?)"), "name"))
+    kinds = replace(BREEDS, get_y=using_attr(RegexLabeller(r"^([A-Z]|.)"), "name"))
     done = presize(pets, tmp_path / "C", block=kinds)
     assert (done.decoded, done.copied) == (0, 489)
     assert len(Cache.open(tmp_path / "C").vocab) < 37

@@ -1,12 +1,15 @@
 """Labels to numbers: the chapter's displays, and errors that name the label."""
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onewarp.errors import LabelError
-from onewarp.transforms.category import Categorize, MultiCategorize
+from onewarp.errors import LabelError, UsageError
+from onewarp.pipeline.spec import from_json, to_json
+from onewarp.transforms.category import MISSING, Categorize, MultiCategorize, is_missing, label_of
 from onewarp.transforms.types import TensorCategory, TensorImage, TensorMultiCategory
 
 
@@ -27,7 +30,11 @@ def test_the_image_beside_the_label_passes():
     assert label == 0
 
 
-@given(st.lists(st.text(), min_size=1))
+NOTHING = [None, float("nan"), np.float32("nan"), "", pd.NA, pd.NaT]
+LABELS = st.text(min_size=1) | st.integers() | st.sampled_from(["007", "07", "7", "nan", "None", "1e5", "True"])
+
+
+@given(st.lists(st.text(min_size=1), min_size=1))
 def test_every_label_comes_back(labels):
     fitted = Categorize().setup(labels)
     assert [fitted.decode(fitted(label)) for label in labels] == labels
@@ -61,13 +68,63 @@ def test_add_na_takes_unknown_labels_as_number_0():
     assert fitted.decode(fitted("cat")) == "cat"
 
 
+@given(st.lists(LABELS, min_size=1, unique=True), LABELS, st.booleans())
+def test_an_unknown_label_with_add_na_is_no_known_one_whether_the_vocabulary_is_given_or_learnt(vocab, other, learn):
+    fitted = Categorize(add_na=True, sort=False).setup(vocab) if learn else Categorize(tuple(vocab), add_na=True)
+    assert fitted.vocab[0] == MISSING
+    assert [fitted.decode(fitted(label)) for label in vocab] == vocab
+    assert fitted.decode(fitted(other)) == (other if other in vocab else MISSING)
+    assert fitted.decode(fitted(None)) == MISSING
+    several = MultiCategorize(fitted.vocab, add_na=True)
+    assert several.decode(several([other])) == [fitted.decode(fitted(other))]
+    assert from_json(to_json(fitted)) == fitted
+
+
+@pytest.mark.parametrize("nothing", NOTHING)
+def test_missing_is_missing_whatever_says_so(nothing):
+    assert is_missing(nothing)
+    assert label_of(nothing) is None
+    assert Categorize().setup(["cat", nothing]).vocab == ("cat",)
+    assert MultiCategorize().setup([["cat", nothing], nothing]).vocab == ("cat",)
+
+
+@pytest.mark.parametrize("nothing", [None, float("nan"), ""])
+def test_a_missing_label_is_an_error_unless_it_has_a_class(nothing):
+    with pytest.raises(LabelError, match=r"label is missing .*leave the item out, or make it a class by add_na=True"):
+        Categorize(("cat",))(nothing)
+    with pytest.raises(LabelError, match="label is missing"):
+        MultiCategorize(("cat",))([nothing])
+    assert Categorize(("cat",), add_na=True)(nothing) == 0
+
+
+@pytest.mark.parametrize("label", [float("inf"), 0.5, b"cat", ("cat",), object()])
+def test_what_is_neither_a_name_nor_a_whole_number_is_no_label(label):
+    with pytest.raises(LabelError, match="must be a name or a whole number"):
+        label_of(label)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=8), min_size=1, unique=True))
+def test_a_name_with_bytes_that_are_not_utf8_can_be_written(names):
+    labels = [name.decode("utf-8", "surrogateescape") for name in names]
+    fitted = Categorize().setup(labels)
+    assert [fitted.decode(fitted(label)) for label in labels] == [label_of(label) for label in labels]
+    assert all(label.encode() for label in fitted.vocab)
+
+
+@pytest.mark.parametrize("vocab", ["cats", ["a", "b", "a"], [1, 1.0], ["a", None], ["a", ""]])
+def test_a_vocabulary_names_each_class_once(vocab):
+    for made in (Categorize, MultiCategorize):
+        with pytest.raises(UsageError, match="vocab must"):
+            made(vocab)
+
+
 def test_without_a_vocabulary_the_error_says_what_to_do():
     with pytest.raises(LabelError, match="call setup"):
         Categorize()("cat")
 
 
 def test_labels_of_several_kinds_are_refused_in_sorting():
-    with pytest.raises(LabelError, match=r"\['int', 'str'\]: use sort=False"):
+    with pytest.raises(LabelError, match=r"got 1 and 'a', \['int', 'str'\]: use sort=False"):
         Categorize().setup(["a", 1])
 
 
