@@ -137,10 +137,7 @@ class DataLoaders:
 
     def one_batch(self) -> Batch:
         """The first training batch; the loader stands where it stood."""
-        state = self.train.state_dict()
-        batch: Batch = next(iter(self.train))
-        self.train.load_state_dict(state)
-        return batch
+        return self.train.peek()
 
     def normalize(self, mean: Sequence[float], std: Sequence[float]) -> "DataLoaders":
         """The same loaders with `Normalize(mean, std)` at the end of their transforms, unless there is one already."""

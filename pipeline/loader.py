@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
+from weakref import finalize
 
 import numpy as np
 import torch
@@ -22,7 +23,8 @@ from .loading.making import Damaged, Job, Made, Maker, mixed
 from .loading.progressive import SizeOfEpoch, augmentations
 from .loading.rows import RowNumbers, Rows
 from .loading.share import Share, Tail
-from .order import Picks, Stream, as_order
+from .loading.state import Place, integer, place_of
+from .order import Picks, Stream, as_order, inside, name_of
 
 _AT_ONCE = 1024  # positions whose rows are computed together: numpy's overhead per call is that of some hundreds
 
@@ -39,11 +41,12 @@ class Loader:
     function of the epoch for progressive resizing. `y` is None without labels, a tensor for one target, and a
     mapping by name for several.
 
-    The order and every draw follow from `seed`, the epoch and the sample's key. A loop that runs to its end goes on
-    to the next epoch, `set_epoch` picks one. `state_dict` counts the samples delivered over all ranks, so that a run
-    may go on with another world size, batch size or number of threads. `rank` and `world_size` come from RANK and
-    WORLD_SIZE where they are not given. `indices` (row numbers within the split, finite or endless, a function of
-    positions, or an order such as `Weighted`) are delivered as they stand.
+    The order and every draw follow from `seed`, the epoch and the sample's key. Every loop is an epoch of its own,
+    whether or not the one before ran to its end; `set_epoch` picks one. `state_dict` counts the samples delivered over
+    all ranks, so that a run may go on with another world size, batch size or number of threads. `rank` and
+    `world_size` come from RANK and WORLD_SIZE where they are not given. `indices` (row numbers within the split,
+    finite or endless, a function of positions, or an order such as `Weighted`) are delivered as they stand.
+    A loader's settings are fixed when it is made. It can be copied and pickled where its rows and transforms can.
 
     On a CUDA `device` rows are copied and warped on streams of their own, ahead of the consumer's.
 
@@ -87,16 +90,26 @@ class Loader:
         warm: bool = False,
     ) -> None:
         self.rows = rows_of(cache, reading=reading, checking=checking, warm=warm)
-        self.split, self.batch_size, self.seed, self.shuffle, self.tail = split, batch_size, seed, shuffle, tail
+        self.split, self.shuffle, self.tail = split, shuffle, tail
+        self.seed = integer("seed", seed)
+        self.batch_size = integer("batch_size", batch_size, 1)
         self.rank = _from_environment("RANK", 0) if rank is None else rank
         self.world_size = _from_environment("WORLD_SIZE", 1) if world_size is None else world_size
-        self.threads = max(1, _cores() if threads is None else threads)
-        self.prefetch = prefetch
+        self.threads = _cores() if threads is None else integer("threads", threads, 1)
+        self.prefetch = integer("prefetch", prefetch, 1)
+        self._others = {
+            "batch_tfms": batch_tfms,
+            "indices": indices,
+            "device": device,
+            "keys": keys,
+            "damaged": damaged,
+            "size": size,
+        }
         self._selection = self.rows.select(split)
         self._n = len(self.rows) if self._selection is None else len(self._selection)
         self._order = as_order(indices, self._n, shuffle=shuffle)
-        self._epoch, self._resume_at = 0, 0
-        self._position = (0, 0)  # epoch and samples delivered in it
+        self._next = Place(0, 0)  # where the next loop begins
+        self._place = Place(0, 0)  # what the last loop has delivered
         self._lane = lane_to(torch.device(device or "cpu"))
         kind: Split = "train" if split in (None, "train") else "valid"
         self._maker = Maker(
@@ -111,9 +124,17 @@ class Loader:
         )
         self._check()
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_") and name in vars(self):
+            raise UsageError(f"a loader's {name} is fixed when it is made: make another, with {name}={value!r}")
+        super().__setattr__(name, value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        names = ("split", "batch_size", "seed", "shuffle", "tail", "rank", "world_size", "threads", "prefetch")
+        settings = {name: getattr(self, name) for name in names} | self._others
+        return _again, (type(self), self.rows, settings, self._next, self._place)
+
     def _check(self) -> None:
-        if self.prefetch < 1:
-            raise UsageError(f"prefetch must be at least 1, but got {self.prefetch}")
         share = self._share(0)
         if self._n == 0 or self._order.size == 0:
             raise UsageError(f"There is nothing to load: {_named(self.split)} has {self._n} rows, order {self._order}")
@@ -143,7 +164,7 @@ class Loader:
     @property
     def epoch(self) -> int:
         """The epoch of the next loop."""
-        return self._epoch
+        return self._next.epoch
 
     @property
     def set_aside(self) -> dict[str, str]:
@@ -151,33 +172,35 @@ class Loader:
         return {error.key: str(error) for error in self._maker.set_aside.values()}
 
     def set_epoch(self, epoch: int) -> None:
-        """Let the next loop be over `epoch`, from its beginning."""
-        self._epoch, self._resume_at = epoch, 0
-        self._position = (epoch, 0)
+        """Let the next loop be over `epoch`, from its beginning. Raises UsageError for a negative one."""
+        self._next = self._place = Place(integer("epoch", epoch, 0), 0)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the loop stands, in plain values, equal on all ranks: what was delivered, not what was read ahead."""
-        epoch, delivered = self._position
-        return {"epoch": epoch, "delivered": delivered, **self._identity()}
+        """Where the last loop stands, in plain values, equal on all ranks: what was delivered, not what was read ahead.
+
+        A loader that loads it delivers the rest of that epoch, also where the loop was left early.
+        """
+        return {**self._place._asdict(), **self._identity()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Let the next loop go on where `state` was taken, at any world size.
+
+        Raises UsageError for the state of other rows, another split, seed or order, and for what is no state.
+        """
+        self._next = self._place = place_of(state, self._identity(), self._most)
 
     def _identity(self) -> dict[str, Any]:
         return {
             "seed": self.seed,
             "split": self.split,
-            "order": repr(self._order),
+            "order": name_of(self._order, self.seed),
             "fingerprint": self.rows.fingerprint,
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Let the next loop go on where `state` was taken, at any world size; refuses one of other rows or seed."""
-        for name, mine in self._identity().items():
-            if state.get(name) != mine:
-                raise UsageError(
-                    f"The state's {name} must be {mine!r} as this loader's, but got {state.get(name)!r}: "
-                    "it was taken from another loader"
-                )
-        self._epoch, self._resume_at = int(state["epoch"]), int(state["delivered"])
-        self._position = (self._epoch, self._resume_at)
+    @property
+    def _most(self) -> int:
+        """How many samples an epoch can deliver."""
+        return self._share(0).total
 
     def replay(self, key: str, epoch: int, repeat: int = 0) -> tuple[Any, Any]:
         """The sample `key` as it is in the batches of `epoch`: `(x, y)`, not batched.
@@ -207,24 +230,26 @@ class Loader:
             raise TypeError(f"A loader with endless indices has no total ({self._order})")
         return self._order.size
 
-    def __iter__(self) -> Iterator[Batch]:
-        start, self._resume_at = self._resume_at, 0
-        return self._run(self._epoch, start)
+    def peek(self) -> Batch:
+        """The first batch of the next loop; the loader stands where it stood."""
+        share = self._share(self._next.delivered)
+        return next(self._made(self._jobs(share, self._next.epoch)))
 
-    def _run(self, epoch: int, start: int) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Batch]:
+        epoch, start = self._next
+        self._next, self._place = Place(epoch + 1, 0), self._next
         share = self._share(start)
-        self._position = (epoch, start)
         for batches, batch in enumerate(self._made(self._jobs(share, epoch)), 1):
-            self._position = (epoch, share.delivered(batches))
+            self._place = Place(epoch, share.delivered(batches))
             yield batch
-        if self._epoch == epoch:  # unless set_epoch was called within the loop
-            self.set_epoch(epoch + 1)
+        self._place = self._next  # or what set_epoch was called with within the loop
 
     def _made(self, jobs: Iterator[Job]) -> Iterator[Batch]:
         """The batches of `jobs` in order, made by threads ahead of time; all threads end with the loop."""
         pending: deque[Future[Made]] = deque()
         own = max(1, torch.get_num_threads() // self.threads)
         pool = ThreadPoolExecutor(self.threads, "onewarp-loader", initializer=share, initargs=(own,))
+        end = finalize(pool, pool.shutdown, wait=True, cancel_futures=True)  # a loop may be open when Python ends
         job, following = next(jobs, None), next(jobs, None)
         try:
             while job is not None:
@@ -235,7 +260,7 @@ class Loader:
             while pending:
                 yield self._lane.receive(*pending.popleft().result())
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            end()
 
     def _jobs(self, share: Share, epoch: int) -> Iterator[Job]:
         for picks, valid in self._picks(share, epoch):
@@ -259,15 +284,18 @@ class Loader:
 
     def _numbers(self, indices: RowNumbers) -> RowNumbers:
         """Row numbers of the cache for indices within the split."""
-        if len(indices) and not (indices.min() >= 0 and indices.max() < self._n):
-            raise UsageError(
-                f"indices must be in 0..{self._n - 1} for {_named(self.split)}, "
-                f"but got {indices.min()}..{indices.max()}"
-            )
+        inside(indices, self._n, _named(self.split))
         return indices if self._selection is None else self._selection[indices]
 
     def _job(self, rows: RowNumbers, repeats: NDArray[np.int64], valid: NDArray[np.bool_], epoch: int) -> Job:
         return Job(rows, mixed(self.rows.key_hashes(rows), repeats), valid, epoch)
+
+
+def _again(kind: type[Loader], rows: Rows, settings: dict[str, Any], following: Place, place: Place) -> Loader:
+    """A loader as it was pickled, standing where it stood."""
+    loader = kind(rows, **settings)
+    loader._next, loader._place = following, place
+    return loader
 
 
 def _first(value: Any) -> Any:

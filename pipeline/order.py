@@ -9,6 +9,7 @@ into the draws, so that a row picked twice is augmented in two ways.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -17,6 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import UsageError
 from ..transforms.draw import draw
 from .loading.permutation import Rows, checked, permute
+
+_SAMPLED = 1024  # positions that tell a function of positions from another
 
 
 class Picks(NamedTuple):
@@ -101,6 +104,11 @@ class Given:
         """Every row number in the list, `int64[size]`."""
         return self._rows
 
+    @cached_property
+    def digest(self) -> str:
+        """A hash of the list."""
+        return _digest(self._rows)
+
 
 class Subset:
     """Some of the rows, each once, in another order in every epoch (as they stand with `shuffle=False`).
@@ -129,6 +137,11 @@ class Subset:
         """Every row number in the list, `int64[size]`."""
         return self._given.all_rows()
 
+    @property
+    def digest(self) -> str:
+        """A hash of the list."""
+        return self._given.digest
+
 
 class Weighted:
     """Rows drawn with replacement, `size` an epoch, each as often as its weight asks for.
@@ -155,6 +168,16 @@ class Weighted:
 
     def __repr__(self) -> str:
         return f"Weighted({len(self._ends)} rows, size={self.size})"
+
+    @property
+    def rows(self) -> int:
+        """How many rows have a weight."""
+        return len(self._ends)
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of the weights."""
+        return _digest(self._ends)
 
     def _points(self, strata: Rows, seed: int, epoch: int) -> NDArray[np.float64]:
         return strata + draw(seed, epoch, strata.astype(np.uint64), "order", 1).uniform(0)
@@ -231,6 +254,8 @@ class Stream:
             if len(rows) == length:
                 yield Picks(np.array(rows, np.int64), np.array(repeats, np.int64))
                 rows, repeats = [], []
+        if sum(seen.values()) < skip:
+            raise UsageError(f"{self!r} ended after {sum(seen.values())} rows, but {skip} of it were delivered before")
         if rows:
             yield Picks(np.array(rows, np.int64), np.array(repeats, np.int64))
 
@@ -239,9 +264,52 @@ def as_order(indices: Any, n: int, *, shuffle: bool) -> Order | Stream:
     """The order that `indices` means, over `n` rows: None is all of them; an `Order` is itself; a list or an array,
     a function of positions, or any iterable is delivered as it stands.
 
+    Raises UsageError where it names other rows than these; what a function or an iterable names is known, and so
+    refused, only when it is asked for.
+
     >>> as_order(None, 3, shuffle=False), as_order([2, 1], 3, shuffle=True)
     (Sequential(size=3), Given(2 rows))
     """
+    order = _as_order(indices, n, shuffle=shuffle)
+    if isinstance(order, Weighted) and order.rows != n:
+        raise UsageError(f"weights must be one for each of the {n} rows, but got {order.rows}")
+    if isinstance(order, Shuffled | Sequential) and order.size > n:
+        raise UsageError(f"indices must be in 0..{n - 1}, but {order} goes beyond")
+    if isinstance(order, Given | Subset) and order.size:
+        inside(order.all_rows(), n)
+    return order
+
+
+def inside(rows: Rows, n: int, of: str = "the rows") -> Rows:
+    """The same row numbers; raises UsageError unless all of them are in 0..n-1."""
+    if len(rows) and not (rows.min() >= 0 and rows.max() < n):
+        raise UsageError(f"indices must be in 0..{n - 1} for {of}, but got {rows.min()}..{rows.max()}")
+    return rows
+
+
+def name_of(order: Order | Stream, seed: int) -> str:
+    """What tells an order from others: what it is, and a hash of the rows or weights that it was made of.
+
+    Of a caller's own order, or function, it is a hash of the rows at 1,024 positions; of an iterable, which can be
+    read only once, the type alone.
+
+    >>> name_of(Given([2, 1]), 0) == name_of(Given([2, 1]), 0) != name_of(Given([1, 2]), 0)
+    True
+    """
+    if isinstance(order, Sequential | Shuffled | Stream):
+        return repr(order)
+    if isinstance(order, Given | Subset | Weighted):
+        return f"{order!r} {order.digest}"
+    size = _SAMPLED if order.size is None else order.size
+    positions = np.unique(np.linspace(0, max(size - 1, 0), _SAMPLED).astype(np.int64))[:size]
+    return f"{type(order).__name__}(size={order.size}) {_digest(order.at(positions, seed, 0).rows)}"
+
+
+def _digest(values: NDArray[Any]) -> str:
+    return blake2b(np.ascontiguousarray(values).tobytes(), digest_size=8).hexdigest()
+
+
+def _as_order(indices: Any, n: int, *, shuffle: bool) -> Order | Stream:
     if indices is None:
         return Shuffled(n) if shuffle else Sequential(n)
     if isinstance(indices, Stream | Order):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -100,7 +101,7 @@ class MemoryRows:
     def __len__(self) -> int:
         return len(self._images)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """A hash of keys, sizes and pixels."""
         digest = blake2b(digest_size=16)

@@ -1,15 +1,22 @@
+import copy
 import itertools
+import pickle
+import random
+import subprocess
+import sys
 import threading
 import traceback
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from onewarp.errors import DamagedRowError, UsageError
 from onewarp.pipeline.loader import Loader
 from onewarp.pipeline.loading.rows import MemoryRows, Pixels, Targets
-from onewarp.pipeline.order import Weighted
+from onewarp.pipeline.order import Computed, Sequential, Shuffled, Subset, Weighted, balanced
 from onewarp.transforms.draw import draw
 from onewarp.transforms.types import Packed
 
@@ -158,6 +165,151 @@ def test_a_state_of_another_loader_is_refused(other):
         Loader(rows, **other).load_state_dict(state)
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ([1, 2, 3], [1, 2, 4]),
+        (Subset([1, 2, 3]), Subset([3, 2, 1])),
+        (Subset([1, 2, 3]), Subset([1, 2, 3], shuffle=False)),
+        (Weighted([1.0] * 10), Weighted([1.0] * 9 + [2.0])),
+        (balanced([0] * 5 + [1] * 5), balanced([0] * 6 + [1] * 4)),
+        (Computed(lambda p: p % 10, 10), Computed(lambda p: 9 - p % 10, 10)),
+        (lambda p: p % 10, lambda p: (p + 1) % 10),
+    ],
+)
+def test_the_state_of_another_order_of_the_same_length_is_refused(first, second):
+    state = Loader(dense_rows(10), indices=first).state_dict()
+    Loader(dense_rows(10), indices=first).load_state_dict(state)
+    with pytest.raises(UsageError, match="its order is"):
+        Loader(dense_rows(10), indices=second).load_state_dict(state)
+
+
+def test_what_differs_is_named_and_rows_are_not_called_by_a_hash():
+    state = Loader(dense_rows(10), seed=3).state_dict()
+    with pytest.raises(UsageError, match="its seed is 3, and this loader's is 4") as caught:
+        Loader(mixed_rows(10), seed=4).load_state_dict(state)
+    assert "its rows are not those of this loader" in str(caught.value)
+    assert state["fingerprint"] not in str(caught.value)
+
+
+plain = st.one_of(st.none(), st.booleans(), st.integers(-3, 30), st.floats(allow_nan=True), st.text("a1", max_size=2))
+nested = st.one_of(plain, st.lists(plain, max_size=2), st.dictionaries(st.text("a1", max_size=2), plain, max_size=2))
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # of a busy machine
+@given(data=st.data(), name=st.sampled_from(["epoch", "delivered", "seed", "split", "order", "fingerprint"]))
+def test_a_changed_state_is_refused_or_goes_on_as_a_run_that_was_never_interrupted(data, name):
+    """Whatever is in the place of one entry, or if it is not there."""
+    rows = dense_rows(10)
+    loader = Loader(rows, batch_size=4, threads=1)
+    next(iter(loader))
+    state = loader.state_dict()
+    if data.draw(st.booleans()):
+        state[name] = data.draw(nested)
+    else:
+        del state[name]
+    resumed = Loader(rows, batch_size=4, threads=1)
+    try:
+        resumed.load_state_dict(state)
+    except UsageError:
+        assert resumed.state_dict() == Loader(rows, batch_size=4).state_dict()
+        return
+    whole = Loader(rows, batch_size=10, threads=1)
+    whole.set_epoch(state["epoch"])
+    assert keys_of(resumed) == keys_of(whole)[state["delivered"] :]
+    assert keys_of(resumed) == keys_of(whole)  # the epoch after it
+
+
+@pytest.mark.parametrize("state", [None, [], "epoch", {}, {"delivered": -5}])
+def test_what_is_no_state_is_refused(state):
+    with pytest.raises(UsageError, match="must be what a loader's state_dict"):
+        Loader(dense_rows(10)).load_state_dict(state)
+
+
+@pytest.mark.parametrize("epoch", [-1, 1.5, True, "1", None])
+def test_an_epoch_is_a_number_from_0_on(epoch):
+    with pytest.raises(UsageError, match="epoch must be an integer of at least 0"):
+        Loader(dense_rows(10)).set_epoch(epoch)
+
+
+def test_an_iterable_that_ends_before_the_place_of_a_state_is_refused():
+    state = {**Loader(dense_rows(10), indices=iter(range(9))).state_dict(), "delivered": 12}
+    resumed = Loader(dense_rows(10), indices=iter(range(9)))
+    resumed.load_state_dict(state)
+    with pytest.raises(UsageError, match="ended after 9 rows, but 12 of it were delivered before"):
+        list(resumed)
+
+
+def test_every_loop_is_an_epoch_of_its_own_even_where_the_one_before_was_left():
+    rows = dense_rows()
+    reference = Loader(rows, batch_size=4)
+    whole = [keys_of(reference) for _ in range(3)]
+    loader = Loader(rows, batch_size=4)
+    for epoch in range(3):
+        assert [b.keys for b in itertools.islice(loader, 2)] == [whole[epoch][:4], whole[epoch][4:8]]
+        state = loader.state_dict()
+        resumed = Loader(rows, batch_size=4)
+        resumed.load_state_dict(state)
+        assert keys_of(resumed) == whole[epoch][8:]  # a state is that of the loop that was left
+    side_by_side = [(a.keys, b.keys) for a, b in itertools.islice(zip(reference, reference, strict=True), 1)]
+    assert side_by_side[0][0] != side_by_side[0][1]
+
+
+def test_a_look_at_the_first_batch_moves_nothing():
+    loader = Loader(dense_rows(), batch_size=4)
+    for _ in itertools.islice(loader, 2):
+        pass
+    state = loader.state_dict()
+    first = loader.peek()
+    assert loader.state_dict() == state
+    assert next(iter(loader)).keys == first.keys
+    assert loader.state_dict()["epoch"] == 1
+
+
+@pytest.mark.parametrize("name", ["seed", "shuffle", "batch_size", "tail", "rank", "split", "rows"])
+def test_a_setting_is_fixed_when_the_loader_is_made(name):
+    loader = Loader(dense_rows())
+    with pytest.raises(UsageError, match=f"a loader's {name} is fixed when it is made"):
+        setattr(loader, name, 5)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda loader: pickle.loads(pickle.dumps(loader))])
+@pytest.mark.parametrize("more", [{}, {"indices": Weighted([1.0] * 37)}, {"rank": 1, "world_size": 2}])
+def test_a_copy_stands_where_its_original_stood_and_both_go_on_alone(copied, more):
+    loader = Loader(dense_rows(), batch_size=4, seed=3, batch_tfms=Brighten(), keys=True, **more)
+    next(loop := iter(loader))
+    again = copied(loader)
+    assert again.state_dict() == loader.state_dict()
+    again.load_state_dict(again.state_dict())
+    for mine, theirs in zip(loop, again, strict=True):
+        assert mine[2] == theirs[2]
+        assert torch.equal(mine[0], theirs[0])
+
+
+def test_no_global_generator_is_read_or_set():
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()
+    list(Loader(dense_rows(), batch_size=4, indices=Weighted([1.0] * 37), batch_tfms=Brighten(), threads=3))
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert random.getstate() == before[1]
+    assert (np.random.get_state()[1] == before[2]).all()
+
+
+OPEN = """
+import builtins
+import numpy as np
+from onewarp.pipeline.loader import Loader
+from onewarp.pipeline.loading.rows import MemoryRows
+
+builtins.loop = iter(Loader(MemoryRows([np.zeros((4, 6, 3), np.uint8)] * 37), batch_size=4))
+next(builtins.loop)
+"""
+
+
+def test_a_script_may_end_with_an_open_loop():
+    run = subprocess.run([sys.executable, "-c", OPEN], capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
 def test_augmentation_follows_keys_and_replay_equals_the_batch():
     rows = dense_rows(20, labels=range(20))
     loader = Loader(rows, batch_size=8, batch_tfms=Brighten())
@@ -218,6 +370,9 @@ def test_weights_and_finite_indices_are_delivered_as_they_stand():
         ({"rank": 3, "world_size": 3}, "rank must be"),
         ({"indices": []}, "nothing to load"),
         ({"prefetch": 0}, "prefetch must be"),
+        ({"threads": 0}, "threads must be"),
+        ({"batch_size": 2.5}, "batch_size must be an integer"),
+        ({"seed": "7"}, "seed must be an integer"),
     ],
 )
 def test_settings_that_fit_no_batch_are_refused(settings, message):
@@ -228,8 +383,12 @@ def test_settings_that_fit_no_batch_are_refused(settings, message):
 def test_no_rows_and_indices_outside_are_refused():
     with pytest.raises(UsageError, match="nothing to load"):
         Loader(MemoryRows([]))
-    with pytest.raises(UsageError, match=r"0\.\.36"):
-        list(Loader(dense_rows(), indices=[1, 37]))
+    outside = [1, 37], [-1], Subset([37]), Shuffled(38), Sequential(38), Weighted([1, 3], size=37), Weighted([1.0] * 38)
+    for indices in outside:
+        with pytest.raises(UsageError, match=r"0\.\.36|one for each of the 37 rows"):
+            Loader(dense_rows(), indices=indices)
+    with pytest.raises(UsageError, match=r"0\.\.36"):  # known only when it is asked
+        list(Loader(dense_rows(), indices=lambda positions: positions + 30))
 
 
 def test_a_batch_larger_than_the_data_is_short_or_padded():
