@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -15,17 +14,18 @@ from .labels import labeller_from
 from .splits import Splitter, splitter_from
 from .store.budget import choose_encoding
 from .store.catalogue import Catalogue, catalogue_of
-from .store.commit import commit, index_footer
+from .store.commit import commit
 from .store.durable import disk_errors, sweep
 from .store.earlier import Earlier, earlier_parts
 from .store.encodings import Encoding
-from .store.footer import refuse_newer
+from .store.finished import finished_parts
+from .store.footer import INDEX, refuse_newer
 from .store.lock import writing
 from .store.parts import Rejected
 from .store.plan import Plan
 from .store.progress import Reporter, reporter
 from .store.recipe import Recipe, differences
-from .store.running import make_parts
+from .store.running import make_parts, refuse_too_many
 from .store.seen import seen
 from .store.sources import Listed
 from .store.tables import open_source
@@ -105,22 +105,58 @@ def presize(
     begun = time.monotonic()
     sizing, decoding = Sizing(_size(size, block), square, enlarge), decoding or Decoding()
     catalogue = source if isinstance(source, Catalogue) else _catalogue(source, image, key, label, split, block)
-    folder = _folder(cache)
-    with ExitStack() as stack:
-        stack.enter_context(disk_errors(folder))
-        stack.enter_context(writing(folder))
-        report = stack.enter_context(reporter(len(catalogue.items), "presizing", quiet))
-        sweep(folder)
-        if not overwrite:
-            refuse_newer(folder)
-        earlier = Earlier() if overwrite else earlier_parts(folder)
-        chosen = _encoding(encoding, earlier, catalogue, sizing, budget, report)
-        recipe = Recipe(sizing, decoding, chosen, jpeg_quality)
-        _refuse_other(folder, earlier, recipe)
-        plan = Plan(catalogue, folder, recipe, earlier, seen(catalogue.source.where()))
-        done = make_parts(plan, scheduler, workers, report, max_rejected)
-        commit(folder, done, plan.small, index_footer(recipe, catalogue, done))
-    return _summary(folder, done, chosen, begun)
+    wish = _Wish(_folder(cache), catalogue, sizing, decoding, encoding, jpeg_quality, budget, overwrite)
+    crew = (scheduler, workers)
+    with disk_errors(wish.folder), reporter(len(catalogue.items), "presizing", quiet) as report:
+        plan = wish.plan(report)
+        done = finished_parts(plan, *crew)
+        if done is None:
+            _ensure_folder(wish.folder)
+            with writing(wish.folder):
+                sweep(wish.folder)
+                if plan.earlier.is_outdated():  # another process was faster
+                    plan = wish.plan(report)
+                    done = finished_parts(plan, *crew)
+                if done is None:
+                    done = make_parts(plan, *crew, report, max_rejected)
+                    commit(wish.folder, done, plan.small, plan.about)
+        refuse_too_many([entry for part in done for entry in part.rejected], max_rejected)
+    return _summary(wish.folder, done, plan.recipe.encoding, begun)
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """A cache as it is asked for."""
+
+    folder: Path
+    catalogue: Catalogue
+    sizing: Sizing
+    decoding: Decoding
+    encoding: Encoding | Literal["auto"]
+    jpeg_quality: int
+    budget: int
+    overwrite: bool
+
+    def plan(self, report: Reporter) -> Plan:
+        """What is to be done, given what is there; `CacheError` where that was made with other settings."""
+        if not self.overwrite:
+            refuse_newer(self.folder)
+        earlier = Earlier() if self.overwrite else earlier_parts(self.folder)
+        recipe = Recipe(self.sizing, self.decoding, self._chosen(earlier, report), self.jpeg_quality)
+        _refuse_other(self.folder, earlier, recipe)
+        return Plan(self.catalogue, self.folder, recipe, earlier, seen(self.catalogue.source.where()))
+
+    def _chosen(self, earlier: Earlier, report: Reporter) -> Encoding:
+        if self.encoding != "auto":
+            return self.encoding
+        if earlier.parts:
+            there: Encoding = earlier.parts[0].said["pixels"]["encoding"]
+            return there
+        items = self.catalogue.items
+        chosen, expected = choose_encoding(items, self.catalogue.source, self.sizing, self.budget)
+        told = f"{len(items)} images, about {expected / 1e9:.2f} GB (budget {self.budget / 1e9:.1f} GB)"
+        report.say(f"encoding: {chosen}, {told}")
+        return chosen
 
 
 def _catalogue(
@@ -152,36 +188,27 @@ def _folder(cache: str | os.PathLike[str]) -> Path:
     folder = Path(os.path.abspath(cache))
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"cache must be a folder, but {folder} is a file: give another path")
-    with disk_errors(folder):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except NotADirectoryError:
-            raise UsageError(f"cache must be a folder, but a part of {folder} is a file: give another path") from None
-    strangers = [entry.name for entry in folder.iterdir() if not entry.name.startswith(("part-", "_", "."))]
-    if strangers and not (folder / "_index.parquet").exists():
-        raise UsageError(
-            f"cache must be an empty folder or a cache, but {folder} holds {strangers[0]}: give another path"
-        )
+    _refuse_strangers(folder)
     return folder
 
 
-def _encoding(
-    asked: Encoding | Literal["auto"],
-    earlier: Earlier,
-    catalogue: Catalogue,
-    sizing: Sizing,
-    budget: int,
-    report: Reporter,
-) -> Encoding:
-    if asked != "auto":
-        return asked
-    if earlier.parts:
-        there: Encoding = earlier.parts[0].said["pixels"]["encoding"]
-        return there
-    items = catalogue.items
-    chosen, expected = choose_encoding(items, catalogue.source, sizing, budget)
-    report.say(f"encoding: {chosen}, {len(items)} images, about {expected / 1e9:.2f} GB (budget {budget / 1e9:.1f} GB)")
-    return chosen
+def _refuse_strangers(folder: Path) -> None:
+    """Refuse a folder of other things, before anything is written to it."""
+    if not folder.exists() or (folder / INDEX).exists():
+        return
+    with disk_errors(folder):
+        strangers = [entry.name for entry in folder.iterdir() if not entry.name.startswith(("part-", "_", "."))]
+    if strangers:
+        raise UsageError(
+            f"cache must be an empty folder or a cache, but {folder} holds {strangers[0]}: give another path"
+        )
+
+
+def _ensure_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except NotADirectoryError:
+        raise UsageError(f"cache must be a folder, but a part of {folder} is a file: give another path") from None
 
 
 def _refuse_other(folder: Path, earlier: Earlier, recipe: Recipe) -> None:

@@ -13,38 +13,28 @@ import pyarrow.parquet as pq
 
 from ...errors import CacheError
 from ...transforms.draw import hash_keys
-from ..spec import to_spec
-from .catalogue import Catalogue
 from .durable import ATTEMPT, sweep, sync_folder, write_whole
 from .footer import INDEX, MAPPED_INDEX, REJECTED_FILE, SUMMARY
 from .parts import Rejected
-from .recipe import FORMAT, Recipe, canonical, fingerprint
+from .recipe import canonical
 from .schema import FOOTER, REJECTED, index_schema
 from .work import Done, part_name
 
 
-def index_footer(recipe: Recipe, catalogue: Catalogue, done: Sequence[Done]) -> dict[str, Any]:
-    """What the index says of the cache as a whole."""
-    pixels = recipe.pixels()
-    pipeline = to_spec({**catalogue.pipeline, "presize": recipe})
+def rows_footer(done: Sequence[Done]) -> dict[str, Any]:
+    """What the footer says of the rows."""
     counts = Counter(name for part in done for name in _splits(part.rows) if name is not None)
+    splits = any("split" in part.rows.column_names for part in done)
     return {
-        "format": FORMAT,
-        "fingerprint": fingerprint(pixels),
-        "pixels": pixels,
-        "limits": recipe.limits(),
-        "pipeline": pipeline,
-        "pipeline_fingerprint": fingerprint(pipeline),
-        "targets": catalogue.targets,
-        "vocab": catalogue.vocab,
-        "splits": None if catalogue.splits is None else dict(sorted(counts.items())),
+        "splits": dict(sorted(counts.items())) if splits else None,
         "rows": sum(part.rows.num_rows for part in done),
         "rejected": sum(len(part.rejected) for part in done),
     }
 
 
-def commit(folder: Path, done: Sequence[Done], small: list[pa.Field], said: dict[str, Any]) -> None:
-    """Make these parts, and no others, the cache in `folder`."""
+def commit(folder: Path, done: Sequence[Done], small: list[pa.Field], about: dict[str, Any]) -> None:
+    """Make these parts, and no others, the cache in `folder`; `about` is what its plan says of it."""
+    said = about | rows_footer(done)
     if said["rows"] == 0:
         first = next(entry for part in done for entry in part.rejected)
         raise CacheError(f"none of {said['rejected']} files became a row; the first: {first.key} {first.reason}")

@@ -1,6 +1,7 @@
 """What earlier runs have left of a cache, and what of it can be taken over."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,17 @@ from ...errors import CacheError
 from .parts import Part, read_part
 from .work import Known
 
+Listing = frozenset[tuple[str, int, int, int]]
+"""The files of a cache: name, inode, size and time of change of each."""
+
 
 @dataclass
 class Earlier:
     """What earlier runs have left in a cache's folder: whole parts, listed in the index or not."""
 
     parts: list[Part] = field(default_factory=list)
+    folder: Path | None = None
+    listing: Listing = frozenset()
     _listed: tuple[int, list[dict[str, Any]]] = (-1, [])
     _places: dict[str, tuple[int, int]] = field(default_factory=dict)
     _refusals: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -61,10 +67,24 @@ class Earlier:
         settled = all(entry.sha256 is not None for entry in part.rejected)
         return part if settled and held == set(keys) and part.said["limits"] == limits else None
 
+    def is_outdated(self) -> bool:
+        """Whether files of the cache have come, gone or changed since this was read."""
+        return self.folder is not None and listing_of(self.folder) != self.listing
+
+
+def listing_of(folder: Path) -> Listing:
+    """The files of a cache as they are now."""
+    found = set()
+    for path in [*folder.glob("part-*"), *folder.glob("_*")]:
+        with suppress(FileNotFoundError):  # another process has just removed it
+            state = path.stat()
+            found.add((path.name, state.st_ino, state.st_size, state.st_mtime_ns))
+    return frozenset(found)
+
 
 def earlier_parts(folder: Path) -> Earlier:
     """The whole parts in a folder, whether the index lists them or not."""
-    earlier = Earlier()
+    earlier = Earlier(folder=folder, listing=listing_of(folder))
     for path in sorted(folder.glob("part-*.parquet")):
         try:
             earlier.add(read_part(path))

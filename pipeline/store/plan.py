@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from ...transforms.draw import hash_key
+from ..spec import to_spec
 from .catalogue import Catalogue
 from .earlier import Earlier
 from .recipe import FORMAT, Recipe, fingerprint
@@ -41,7 +42,10 @@ def borders(keys: Sequence[str]) -> list[tuple[int, int]]:
 
 @dataclass
 class Plan:
-    """All parts of a cache, and what each of them needs."""
+    """All parts of a cache, and what each of them needs; `SpecError` for a pipeline that cannot be written down.
+
+    `said` is what each part says of itself, `about` what the cache says as a whole before it has rows.
+    """
 
     catalogue: Catalogue
     folder: Path
@@ -64,9 +68,17 @@ class Plan:
             "limits": self.recipe.limits(),
             "targets": targets,
         }
+        pipeline = to_spec({**self.catalogue.pipeline, "presize": self.recipe})
+        self.about = {
+            **self.said,
+            "pipeline": pipeline,
+            "pipeline_fingerprint": fingerprint(pipeline),
+            "vocab": self.catalogue.vocab,
+        }
 
     def jobs(self) -> Iterator[Job]:
         """The parts that have to be made or looked into; those that stay as they are go to `found`."""
+        self.found = []
         for number, (begin, end) in enumerate(borders([item.key for item in self.catalogue.items])):
             wanted = tuple(self._wanted(i) for i in range(begin, end))
             part = self.earlier.holding([one.key for one in wanted], self.recipe.limits())

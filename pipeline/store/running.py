@@ -36,7 +36,7 @@ def make_parts(
                     rejected += done.rejected
                     plan.memory.add(done.hashes, stamps)
                     report.advance(len(job.wanted))
-                    _refuse_too_many(rejected, max_rejected)
+                    refuse_too_many(rejected, max_rejected)
         finally:
             torch.set_num_threads(threads)  # a worker among our threads has set it to one
     made += plan.found
@@ -71,7 +71,8 @@ class Jobs:
         self._waiting.append(replace(job, deaths=job.deaths + 1))
 
 
-def _refuse_too_many(rejected: Sequence[Rejected], most: int | None) -> None:
+def refuse_too_many(rejected: Sequence[Rejected], most: int | None) -> None:
+    """Raise `CacheError` for more rejected files than are allowed."""
     if most is not None and len(rejected) > most:
         first = rejected[0]
         raise CacheError(

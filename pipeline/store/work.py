@@ -109,14 +109,22 @@ def make_part(job: Job) -> Done:
     prepare_worker()
     folder = Path(job.folder)
     with disk_errors(folder):
-        if job.kept is not None and all(_still_holds(job, wanted) for wanted in job.wanted):
-            return found_part(job.number, read_part(Path(job.kept)))
+        found = look_into(job)
+        if found is not None:
+            return found
         with _attempt(folder, job.number) as attempts, written_aside(folder) as (file, commit):
             with PartWriter(file, job.schema) as writer:
                 done = _write(job, writer, _killers(job, attempts) if job.deaths or attempts else {})
             commit(done.name)
     part = read_part(folder / done.name)
     return replace(done, rows=part.rows)
+
+
+def look_into(job: Job) -> Done | None:
+    """The part that holds a job's files, if there is one and they are still those that it was made of."""
+    if job.kept is None or not all(_still_holds(job, wanted) for wanted in job.wanted):
+        return None
+    return found_part(job.number, read_part(Path(job.kept)))
 
 
 def found_part(number: int, part: Part) -> Done:

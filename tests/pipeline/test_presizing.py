@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -8,12 +9,15 @@ import pytest
 from PIL import Image
 
 from onewarp.errors import CacheError, LabelError, SourceError, UsageError
+from onewarp.pipeline import Beside, DataBlock, ImageBlock, MaskBlock
 from onewarp.pipeline.cache import Cache
+from onewarp.pipeline.items import get_image_files
 from onewarp.pipeline.labels import RegexLabeller, parent_label
 from onewarp.pipeline.presizing import presize
 from onewarp.pipeline.splits import HashSplitter
 from onewarp.pipeline.store.inspecting import describe
 from onewarp.transforms.decoding import Decoding, decode_pixels
+from onewarp.transforms.geometry import Resize
 from onewarp.transforms.resizing import Sizing, resize
 
 
@@ -265,3 +269,46 @@ def test_a_jpeg_of_a_phone_is_upright_and_its_matrix_leads_to_the_file(shared, t
     tall, wide = row.pixels.shape[:2]
     assert (row.matrix @ [0, 0, 1])[:2] == pytest.approx([0, height])
     assert (row.matrix @ [wide, tall, 1])[:2] == pytest.approx([width, 0])
+
+
+def snapshot(folder):
+    """What any write to a folder would change: its own times, and name, inode and times of its files."""
+    return {
+        (p.name, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns)
+        for p in [folder, *folder.iterdir()]
+        for s in [p.stat()]
+    }
+
+
+def test_a_finished_cache_is_not_written_to(pictures, tmp_path):
+    (pictures / "bad.png").write_bytes(b"bad")
+    settings = {"label": "parent", "split": "hash:0.3"}
+    first = presize(pictures, tmp_path / "C", 16, **settings)
+    before = snapshot(tmp_path / "C")
+    again = presize(pictures, tmp_path / "C", 16, **settings)
+    assert (again.rows, again.kept, again.rejected) == (first.rows, 12, first.rejected)
+    assert snapshot(tmp_path / "C") == before
+    os.utime(pictures / "cat" / "0.png")  # read again, and found to be the same
+    assert presize(pictures, tmp_path / "C", 16, **settings).kept == 12
+    assert snapshot(tmp_path / "C") == before
+    assert presize(pictures, tmp_path / "C", 16, label="parent").copied == 12
+    assert snapshot(tmp_path / "C") != before
+
+
+def test_dataloaders_over_a_finished_cache_write_nothing(pictures, tmp_path):
+    """With masks, of which only reading tells whether they are still the same."""
+    (tmp_path / "masks").mkdir()
+    for path in get_image_files(pictures):
+        with Image.open(path) as image:
+            Image.new("L", image.size, 1).save(tmp_path / "masks" / path.name)
+    block = DataBlock(
+        blocks=(ImageBlock, MaskBlock),
+        get_items=get_image_files,
+        splitter=HashSplitter(0.3),
+        get_y=Beside("../../masks", ".png"),
+        item_tfms=Resize(16),
+    )
+    block.dataloaders(pictures, cache=tmp_path / "C")
+    before = snapshot(tmp_path / "C")
+    assert len(block.dataloaders(pictures, cache=tmp_path / "C", bs=4).one_batch()[0]) == 4
+    assert snapshot(tmp_path / "C") == before
