@@ -98,9 +98,9 @@ def presize(
 
     The cache is complete when this returns. Stopped or killed before that, it goes on from the parts that are whole
     when it is called again; called on a finished cache it does what is new or changed. The result depends on the
-    source and the settings alone. Raises `UsageError` for a source or settings that cannot be used, `LabelError` for
-    labels that cannot be found, and `CacheError` where the folder is in use, made with other settings, or cannot be
-    written to.
+    source and the settings alone. While another process writes the cache, it waits, and then does what is left.
+    Raises `UsageError` for a source or settings that cannot be used, `LabelError` for labels that cannot be found, and
+    `CacheError` where the folder was made with other settings, or cannot be written to.
     """
     begun = time.monotonic()
     sizing, decoding = Sizing(_size(size, block), square, enlarge), decoding or Decoding()
@@ -112,7 +112,7 @@ def presize(
         done = finished_parts(plan, *crew)
         if done is None:
             _ensure_folder(wish.folder)
-            with writing(wish.folder):
+            with writing(wish.folder, report.say):
                 sweep(wish.folder)
                 if plan.earlier.is_outdated():  # another process was faster
                     plan = wish.plan(report)

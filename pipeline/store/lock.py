@@ -1,44 +1,175 @@
-"""One writer at a time: a lock on a cache that dies with its process."""
+"""One writer at a time: a lock on a cache that dies with its process, and for which the others wait.
 
-import fcntl
+The lock is a file that its holder keeps locked (`flock`), and in which its host, its process and a count that goes up
+every few seconds stand. Within one machine `flock` alone tells a dead holder from a living one, at once. On a shared
+file system a lock may not reach other machines, and some file systems, and systems other than Linux and macOS, have
+none: there a holder counts as living as long as its count goes up. No clock is compared with another's.
+"""
+
+import json
 import os
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from threading import Event, Thread
+from types import ModuleType
 
-from ...errors import CacheError
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # not a POSIX system: the count alone tells
+    fcntl = None
 
 _NAME = ".lock"
+_BEAT, _POLL, _AGAIN = 5.0, 0.25, 60.0  # seconds between counts, between looks, and between lines while waiting
+_SILENCE = 60.0  # seconds without a count after which a holder that cannot be asked is dead: some servers cache for 30
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock: host, process, `machine` (the same for all processes that share its locks), since when."""
+
+    host: str
+    process: int
+    machine: str
+    since: float
+    count: int = 0
+
+    @classmethod
+    def here(cls) -> "Holder":
+        """This process, from now on."""
+        return cls(socket.gethostname(), os.getpid(), _machine(), time.time())
+
+    @property
+    def name(self) -> str:
+        """The process and its host."""
+        return f"process {self.process} on {self.host}"
+
+    @property
+    def seconds(self) -> float:
+        """For how long it has held the lock, as far as clocks agree."""
+        return max(0.0, time.time() - self.since)
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Hold the cache's lock; `CacheError` names host and process of the writer that has it."""
-    path = folder / _NAME
-    descriptor = _acquire(path)
+def writing(folder: Path, say: Callable[[str], None], silence: float = _SILENCE) -> Iterator[None]:
+    """Hold the lock of the cache in `folder`, once nobody else does; while it waits it says for whom.
+
+    A holder that this process cannot ask, as on another machine, is dead after `silence` seconds without a sign of it.
+    """
+    path, me, done = folder / _NAME, Holder.here(), Event()
+    descriptor = _acquire(path, me, say, silence)
+    beat = Thread(target=_keep_counting, args=(descriptor, me, done), name="onewarp-lock", daemon=True)
     try:
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{socket.gethostname()} {os.getpid()}".encode())
+        beat.start()
         yield
     finally:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
+        done.set()
+        beat.join()
+        _release(path, descriptor, me)
 
 
-def _acquire(path: Path) -> int:
+def _acquire(path: Path, me: Holder, say: Callable[[str], None], silence: float) -> int:
+    """The open lock file, in which `me` stands."""
+    wait = _Wait(say, silence)
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            host, _, process = os.read(descriptor, 256).decode(errors="replace").partition(" ")
+            if wait.is_over(descriptor) and _is(path, descriptor) and _take(descriptor, me):
+                return descriptor
+        except BaseException:
             os.close(descriptor)
-            who = f"process {process} on {host}" if process else "another process"
-            raise CacheError(f"{path.parent} is being written by {who}: wait until it is done, or end it") from None
-        if _is(path, descriptor):
-            return descriptor
-        os.close(descriptor)  # the writer before us has just removed the file that we locked
+            raise
+        os.close(descriptor)  # held, or just removed by the one who held it
+        time.sleep(_POLL)
+
+
+class _Wait:
+    """Looks at a lock file again and again: whether its holder is gone, and what to say until then."""
+
+    def __init__(self, say: Callable[[str], None], silence: float) -> None:
+        self._say, self._silence = say, silence
+        self._holder: Holder | None = None
+        self._heard = time.monotonic()
+        self._said = -_AGAIN
+
+    def is_over(self, descriptor: int) -> bool:
+        """Whether nobody holds the file; where it can be locked, this process has locked it then."""
+        locked, holder, now = _lock(descriptor), _read(descriptor), time.monotonic()
+        if holder != self._holder:
+            self._holder, self._heard = holder, now
+        if holder is None:
+            return locked is not False
+        if locked and holder.machine == _machine():
+            return True
+        if locked is not False and now - self._heard > self._silence:
+            self._say(f"there has been no sign of {holder.name} for {self._silence:.0f} s: going on from what it left")
+            return True
+        if now - self._said >= _AGAIN:
+            self._said = now
+            self._say(f"waiting for {holder.name}, which has been writing the cache for {holder.seconds:.0f} s")
+        return False
+
+
+def _take(descriptor: int, me: Holder) -> bool:
+    """Write `me` into the file; false where another one did so at the same moment."""
+    _write(descriptor, me)
+    if _lock(descriptor) is None:
+        time.sleep(4 * _POLL)
+    return _read(descriptor) == me
+
+
+def _release(path: Path, descriptor: int, me: Holder) -> None:
+    holder = _read(descriptor)
+    if holder is None or replace(holder, count=me.count) == me:  # or else it was taken over
+        path.unlink(missing_ok=True)
+    os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool | None:
+    """Whether the file is locked by this process now; None where the system cannot lock it at all."""
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return None
+    return True
+
+
+def _keep_counting(descriptor: int, me: Holder, done: Event) -> None:
+    while not done.wait(_BEAT):
+        me = replace(me, count=me.count + 1)
+        try:
+            _write(descriptor, me)
+        except OSError:  # the disk is full or gone: the one who writes the cache meets it too, and says so
+            return
+
+
+def _write(descriptor: int, holder: Holder) -> None:
+    os.pwrite(descriptor, json.dumps(asdict(holder)).encode().ljust(512), 0)  # in one piece, over the one before
+    os.fsync(descriptor)
+
+
+def _read(descriptor: int) -> Holder | None:
+    """Who stands in the lock file; None where nobody does, or nothing that can be read."""
+    try:
+        return Holder(**json.loads(os.pread(descriptor, 512, 0)))
+    except (ValueError, TypeError):
+        return None
+
+
+def _machine() -> str:
+    """What names a running system, whatever its host is called; its host name where it says no more."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return socket.gethostname()
 
 
 def _is(path: Path, descriptor: int) -> bool:
