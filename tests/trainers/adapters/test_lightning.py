@@ -3,14 +3,19 @@ import torch
 
 lightning = pytest.importorskip("lightning.pytorch", reason="Lightning comes with the group adapters")
 
+from lightning.pytorch.callbacks import ModelCheckpoint  # noqa: E402
+from lightning.pytorch.tuner import Tuner  # noqa: E402
+
+from onewarp.errors import UsageError  # noqa: E402
 from onewarp.trainers.adapters import data_module  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("default")  # Lightning's own
 
 
 class Model(lightning.LightningModule):
-    def __init__(self, save_at=None, path=None):
+    def __init__(self, save_at=None, path=None, scheduled=False):
         super().__init__()
+        self.scheduled = scheduled
         torch.manual_seed(0)
         self.net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 3))
         self.seen, self.save_at, self.path = [], save_at, path
@@ -28,7 +33,12 @@ class Model(lightning.LightningModule):
             self.trainer.save_checkpoint(self.path)
 
     def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), 1e-2)
+        optimizer = torch.optim.SGD(self.parameters(), 1e-2)
+        if not self.scheduled:
+            return optimizer
+        steps = int(self.trainer.estimated_stepping_batches)  # asks for the loader before a checkpoint is read
+        scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.1, steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
 def trainer(folder, **settings):
@@ -36,13 +46,12 @@ def trainer(folder, **settings):
         max_epochs=2,
         accelerator="cpu",
         logger=False,
-        enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         default_root_dir=folder,
-        **settings,
+        **{"enable_checkpointing": False, **settings},
     )
 
 
@@ -61,6 +70,49 @@ def test_a_checkpoint_in_the_middle_of_an_epoch_goes_on_with_the_next_batch(dls,
     trainer(tmp_path).fit(again, datamodule=data_module(dls), ckpt_path=whole.path)
     assert all(torch.equal(a, b) for a, b in zip(again.seen, whole.seen[6:], strict=True))
     assert torch.equal(again.net[1].weight, whole.net[1].weight)
+
+
+@pytest.mark.parametrize(
+    ("scheduled", "settings"),
+    [(False, {}), (True, {}), (True, {"accumulate_grad_batches": 3}), (False, {"limit_train_batches": 3})],
+    ids=["plain", "scheduler that asks for the number of steps", "accumulating", "limited"],
+)
+def test_a_run_resumed_at_any_step_is_the_run_that_was_never_stopped(dls, tmp_path, scheduled, settings):
+    every = ModelCheckpoint(tmp_path, "{step}-{epoch}", every_n_train_steps=1, save_top_k=-1)
+    whole = Model(scheduled=scheduled)
+    trainer(tmp_path, enable_checkpointing=True, callbacks=[every], **settings).fit(whole, datamodule=data_module(dls))
+    checkpoints = sorted(tmp_path.glob("step=*.ckpt"))
+    assert len(checkpoints) == whole.trainer.global_step > 3
+    for path in checkpoints:
+        again = Model(scheduled=scheduled)
+        trainer(tmp_path, **settings).fit(again, datamodule=data_module(dls), ckpt_path=path)
+        rest = whole.seen[len(whole.seen) - len(again.seen) :]
+        done = torch.load(path, weights_only=False)["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]["ready"]
+        assert len(again.seen) == len(whole.seen) - done, path.name
+        assert all(torch.equal(a, b) for a, b in zip(again.seen, rest, strict=True)), path.name
+        assert torch.equal(again.net[1].weight, whole.net[1].weight), path.name
+
+
+def test_overfitted_batches_are_the_same_in_every_epoch(dls, tmp_path):
+    model = Model()
+    trainer(tmp_path, overfit_batches=2).fit(model, datamodule=data_module(dls))
+    assert len(model.seen) == 4
+    assert all(torch.equal(a, b) for a, b in zip(model.seen[:2], model.seen[2:], strict=True))
+
+
+def test_a_rate_is_found_and_training_begins_at_epoch_0_all_the_same(dls, tmp_path):
+    model = Model()
+    model.lr = 1e-3
+    fitting, data = trainer(tmp_path), data_module(dls)
+    Tuner(fitting).lr_find(model, datamodule=data, num_training=6, min_lr=1e-5, max_lr=1e-2)
+    model.seen.clear()
+    fitting.fit(model, datamodule=data)
+    assert all(torch.equal(a, b) for a, (b, _) in zip(model.seen[:4], dls.train, strict=True))
+
+
+def test_without_a_trainer_it_says_what_to_do(dls):
+    with pytest.raises(UsageError, match=r"trainer\.fit\(model, datamodule="):
+        data_module(dls).setup("fit")
 
 
 SCRIPT = """
