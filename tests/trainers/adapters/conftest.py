@@ -34,6 +34,23 @@ def loaders(tfms=(), **settings) -> DataLoaders:
     return block.dataloaders(items, bs=4, threads=1, **settings)
 
 
+def counting(rows: int, bs: int, **settings) -> DataLoaders:
+    """`rows` images to train on and as many to validate, of which image i is grey i of 256 (rows up to 256)."""
+    from PIL import Image
+
+    from onewarp.transforms import Normalize, Resize
+
+    images = [(np.full((2, 2, 3), i, np.uint8), late) for late in (0, 1) for i in range(rows)]
+    block = DataBlock(
+        blocks=(ImageBlock, CategoryBlock),
+        splitter=FuncSplitter(lambda item: item[1] == 1),
+        get_x=lambda item: Image.fromarray(item[0]),
+        get_y=lambda item: "a",
+        batch_tfms=[Resize(2), Normalize((0.0,) * 3, (1 / 255,) * 3)],
+    )
+    return block.dataloaders(images, bs=bs, threads=1, **settings)
+
+
 @pytest.fixture
 def make_loaders():
     return loaders
