@@ -48,6 +48,8 @@ class Loader:
     finite or endless, a function of positions, or an order such as `Weighted`) are delivered as they stand.
     A loader's settings are fixed when it is made. It can be copied and pickled where its rows and transforms can.
 
+    Samples of the split `train`, and of rows without splits, are augmented; `augment` says otherwise.
+
     On a CUDA `device` rows are copied and warped on streams of their own, ahead of the consumer's.
 
     With `threads` batches are made that many at a time, at least `prefetch` of them ahead of the one in use. With
@@ -85,6 +87,7 @@ class Loader:
         prefetch: int = 2,
         damaged: Damaged = "raise",
         size: Size | SizeOfEpoch | None = None,
+        augment: bool | None = None,
         reading: Reading | None = None,
         checking: Checking | None = None,
         warm: bool = False,
@@ -104,6 +107,7 @@ class Loader:
             "keys": keys,
             "damaged": damaged,
             "size": size,
+            "augment": augment,
         }
         self._selection = self.rows.select(split)
         self._n = len(self.rows) if self._selection is None else len(self._selection)
@@ -111,7 +115,8 @@ class Loader:
         self._next = Place(0, 0)  # where the next loop begins
         self._place = Place(0, 0)  # what the last loop has delivered
         self._lane = lane_to(torch.device(device or "cpu"))
-        kind: Split = "train" if split in (None, "train") else "valid"
+        training = split in (None, "train") if augment is None else augment
+        kind: Split = "train" if training else "valid"
         self._maker = Maker(
             rows=self.rows,
             augmentation=augmentations(batch_tfms, size, lambda a: self._lane.placed(a, kind)),
@@ -130,9 +135,21 @@ class Loader:
         super().__setattr__(name, value)
 
     def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self.rows, self._settings, self._next, self._place)
+
+    @property
+    def _settings(self) -> dict[str, Any]:
         names = ("split", "batch_size", "seed", "shuffle", "tail", "rank", "world_size", "threads", "prefetch")
-        settings = {name: getattr(self, name) for name in names} | self._others
-        return _again, (type(self), self.rows, settings, self._next, self._place)
+        return {name: getattr(self, name) for name in names} | self._others
+
+    def in_order(self) -> "Loader":
+        """A loader of the same samples, each once, in the order of the rows and not augmented: what predictions need.
+
+        Of a list or a `Subset` these are its rows, of any other order all rows of the split.
+        """
+        rows = getattr(self._order, "all_rows", None)
+        calm = {"shuffle": False, "tail": "ragged", "augment": False}
+        return type(self)(self.rows, **self._settings | calm | {"indices": None if rows is None else np.unique(rows())})
 
     def _check(self) -> None:
         share = self._share(0)
@@ -165,6 +182,11 @@ class Loader:
     def epoch(self) -> int:
         """The epoch of the next loop."""
         return self._next.epoch
+
+    @property
+    def augments(self) -> bool:
+        """Whether samples are augmented as in training."""
+        return self._maker.split == "train"
 
     @property
     def set_aside(self) -> dict[str, str]:

@@ -10,14 +10,20 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ..errors import UsageError
+from ..pipeline import Loader
 from .learner import Learner
 from .page import Page
 from .pictures import RIGHT, WRONG, Pixels, grid, heat, shown
+from .predictor import in_order
 
 
 @dataclass(frozen=True)
 class ClassificationInterpretation:
-    """Predictions `float[N, c]`, targets, decoded answers `int[N]` and losses `float[N]` of one data set."""
+    """Predictions `float[N, c]`, targets, decoded answers `int[N]` and losses `float[N]` of one data set.
+
+    `batches` gives the samples in the same order every time that it is read, and `keys` names them, where they have
+    keys.
+    """
 
     dls: Any
     batches: Any
@@ -26,6 +32,7 @@ class ClassificationInterpretation:
     targets: Tensor
     decoded: Tensor
     losses: Tensor
+    keys: tuple[str, ...] = ()
 
     @classmethod
     def from_learner(cls, learn: Learner, dl: Any = None) -> Self:
@@ -33,13 +40,14 @@ class ClassificationInterpretation:
 
         Raises `UsageError` where the targets are not one class for each image.
         """
-        batches = learn.dls.valid if dl is None else dl
-        predictions, targets, decoded, losses = learn.get_preds(batches, with_decoded=True, with_loss=True)
-        if predictions is None or targets is None or decoded is None or losses is None or decoded.ndim != 1:
+        batches = in_order(learn.dls.valid if dl is None else dl)
+        found = learn.get_preds(batches, with_decoded=True, with_loss=True, with_keys=True)
+        predictions, targets, decoded, losses, keys = found
+        if targets is None or decoded.ndim != 1:
             raise UsageError("ClassificationInterpretation must have one class for each image, but the data has not")
         classes = predictions.shape[1]
         vocab = tuple(str(name) for name in getattr(learn.dls, "vocab", None) or range(classes))
-        return cls(learn.dls, batches, vocab, predictions, targets, decoded, losses)
+        return cls(learn.dls, batches, vocab, predictions, targets, decoded, losses, tuple(keys))
 
     def confusion_matrix(self) -> Pixels:
         """`int[c, c]`: row `a`, column `p` counts the images of class `a` for which `p` was predicted."""
@@ -113,11 +121,22 @@ class ClassificationInterpretation:
         return page.write(path)
 
     def _images(self, where: list[int]) -> list[Pixels]:
-        """The images at these places in the data set."""
+        """The images at these places in the data set: by key where there are keys.
+
+        Raises `UsageError` where `batches` gives other samples than those that were predicted.
+        """
+        if self.keys and isinstance(self.batches, Loader):
+            return shown(self.dls, torch.stack([self.batches.replay(self.keys[i], epoch=0)[0] for i in where]))
         wanted = dict.fromkeys(where)
         found: dict[int, Pixels] = {}
         start = 0
         for batch in self.batches:
+            targets = self.targets[start : start + len(batch[0])]
+            if not torch.equal(batch[1].cpu(), targets):
+                raise UsageError(
+                    "pictures must be of the samples that were predicted, but the batches come in another order: give "
+                    "from_learner a loader that does not shuffle"
+                )
             here = [i for i in wanted if start <= i < start + len(batch[0])]
             if here:
                 found |= dict(zip(here, shown(self.dls, batch[0][[i - start for i in here]]), strict=True))

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..errors import UsageError
+from ..pipeline import Loader
 from . import exporting
 from .metrics import Metric, names_of
 from .objective import Loss, Objective, Points, objective_for
@@ -27,6 +28,23 @@ class Architecture(NamedTuple):
 
     name: str
     outputs: int
+
+
+class Outputs(NamedTuple):
+    """A model's outputs `float32[N, ...]` for some samples, with their targets and keys (empty where there are none).
+
+    `inputs` are batches of images, where they were asked for. All are on the CPU.
+    """
+
+    outputs: Tensor
+    targets: Tensor
+    inputs: list[Tensor]
+    keys: list[str]
+
+
+def in_order(batches: Any) -> Any:
+    """A loader of ours in the order of its rows and without augmentation; any other iterable of batches as it is."""
+    return batches.in_order() if isinstance(batches, Loader) and (batches.shuffle or batches.augments) else batches
 
 
 class Predictor:
@@ -77,27 +95,32 @@ class Predictor:
             self._release(network)
 
     def get_preds(
-        self, dl: Any = None, with_input: bool = False, with_decoded: bool = False, with_loss: bool = False
-    ) -> tuple[Tensor | None, ...]:
+        self,
+        dl: Any = None,
+        with_input: bool = False,
+        with_decoded: bool = False,
+        with_loss: bool = False,
+        with_keys: bool = False,
+    ) -> tuple[Any, ...]:
         """Predictions and targets over `dl` (the validation set), on the CPU.
 
-        In this order: inputs if asked, predictions (probabilities), targets (None where there are none), decoded
-        predictions if asked, losses of each sample if asked.
+        A loader that shuffles or augments (`dls.train`) is read in the order of its rows and without augmentation. In
+        this order: inputs if asked, predictions (probabilities), targets (None where there are none), decoded
+        predictions if asked, losses of each sample if asked, keys of the samples if asked.
         """
-        inputs: list[Tensor] | None = [] if with_input else None
         network = self._prepare()
         try:
-            outputs, targets = self._outputs(network, self.dls.valid if dl is None else dl, inputs)
+            done = self._outputs(network, in_order(self.dls.valid if dl is None else dl), with_input)
         finally:
             self._release(network)
-        if inputs is not None and len({x.shape[1:] for x in inputs}) > 1:
+        if len({x.shape[1:] for x in done.inputs}) > 1:
             raise UsageError("with_input must have batches of one size, but they differ: give batch_tfms a size")
-        predictions = self.objective.activation(outputs)
-        result: list[Tensor | None] = [] if inputs is None else [torch.cat(inputs)]
-        result += [predictions, targets if len(targets) else None]
+        labelled, predictions = len(done.targets) > 0, self.objective.activation(done.outputs)
+        result: list[Any] = [torch.cat(done.inputs)] if with_input else []
+        result += [predictions, done.targets if labelled else None]
         result += [self.objective.decode(predictions)] if with_decoded else []
-        result += [self.objective.losses(outputs, targets).cpu() if len(targets) else None] if with_loss else []
-        return tuple(result)
+        result += [self.objective.losses(done.outputs, done.targets).cpu() if labelled else None] if with_loss else []
+        return (*result, done.keys) if with_keys else tuple(result)
 
     def predict(self, item: str | Path | Any) -> tuple[Any, Tensor, Tensor]:
         """What one file shows: its label, the label's number (or the decoded tensor), and the predictions.
@@ -135,7 +158,7 @@ class Predictor:
         """The loss, by its own reduction, and the metrics over all of `batches`; nothing where there are none."""
         if batches is None or (hasattr(batches, "__len__") and len(batches) == 0):
             return {}
-        outputs, targets = self._outputs(network, batches)
+        outputs, targets, *_ = self._outputs(network, in_order(batches))
         shown = self.objective.activation(outputs) if isinstance(self.objective, Points) else outputs
         scores = [float(metric(shown, targets)) for metric in self.metrics]
         return {"valid_loss": float(self.objective.loss(outputs, targets))} | dict(
@@ -172,8 +195,8 @@ class Predictor:
         return x, y.to(device, non_blocking=True) if isinstance(y, Tensor) else y
 
     @torch.no_grad()
-    def _outputs(self, network: nn.Module, batches: Any, inputs: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
-        """Outputs (float32) and targets of all samples over all processes, on the CPU; inputs are appended to a list.
+    def _outputs(self, network: nn.Module, batches: Any, with_input: bool = False) -> Outputs:
+        """What the model makes of all samples over all processes.
 
         Each process predicts by itself, with the statistics of the first, for it may have a batch less than others.
         """
@@ -182,23 +205,27 @@ class Predictor:
             for buffer in network.module.buffers():
                 broadcast(buffer)
             network = network.module
-        rows: list[tuple[Tensor, ...]] = []
+        rows: list[tuple[Tensor, Tensor, Tensor, list[str]]] = []
         for batch in batches:
             x, y = self._parts(batch)
             valid = getattr(batch, "valid", None)
-            keep = slice(None) if valid is None else valid.cpu()
+            keep = torch.ones(len(x), dtype=torch.bool) if valid is None else valid.cpu()
             outputs = network(x)
-            if inputs is not None:
-                inputs.append(x.cpu()[keep])
-            if y is None:
-                rows.append((outputs.cpu()[keep], torch.empty(0)))
-                continue
-            if not rows:
+            if not rows and y is not None:
                 self.objective.check(outputs, y)
-            rows.append((outputs.cpu()[keep], y.cpu()[keep]))
+            keys = getattr(batch, "keys", None) or []
+            rows.append(
+                (
+                    outputs.cpu()[keep],
+                    torch.empty(0) if y is None else y.cpu()[keep],
+                    x.cpu()[keep] if with_input else torch.empty(0),
+                    [key for key, kept in zip(keys, keep.tolist(), strict=False) if kept],
+                )
+            )
         if self.accelerator.num_processes > 1:
             rows = gather_object(rows)
         if not rows:
             raise UsageError("predictions must have images to be made for, but there are none")
-        outputs, targets = (torch.cat(parts) for parts in zip(*rows, strict=True))
-        return outputs.float(), targets
+        outputs, targets, inputs, keys = zip(*rows, strict=True)
+        images = list(inputs) if with_input else []
+        return Outputs(torch.cat(outputs).float(), torch.cat(targets), images, [key for some in keys for key in some])
