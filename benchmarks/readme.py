@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import UsageError
 from . import augment, learners, load, pets, quality, results
+from .faults import outcomes
 
 ROOT = Path(__file__).resolve().parents[1]
 HEADLINE = (augment.FUSED, augment.ALONE)
@@ -145,12 +146,14 @@ def pages(folder: Path = results.RESULTS) -> dict[Path, str]:
     front = "".join(speed_table(one, rows) + caption(one) for one in speed)
     levels = "".join(quality_table(one) + caption(one) for one in fidelity)
     presized = results.read("presize", folder=folder)
-    robust = [*results.read("workers", folder=folder), *results.read("recovery", folder=folder)]
+    faults = results.read("faults", folder=folder)
+    robust = [*results.read("workers", folder=folder), *results.read("recovery", folder=folder), *faults]
     loaded = [json.loads(path.read_text()) for path in sorted(folder.glob("load--*.json"))]
     measured = [*speed, *fidelity, *presized, *robust, *({"asked": load.asked(one["measured"])} for one in loaded)]
     asked = asked_table(measured) if measured else ""
     detail = between(method.read_text(encoding="utf-8"), "quality", levels)
     detail = between(detail, "presize", "".join(presize_table(one) + caption(one) for one in presized))
+    detail = between(detail, "faults", "".join(outcomes.table(one["rows"]) + caption(one) for one in faults))
     detail = between(detail, "load", "".join(load_table(one) + load_caption(one) for one in loaded))
     return {
         main: between(main.read_text(encoding="utf-8"), "table", front),
