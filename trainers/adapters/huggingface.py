@@ -37,8 +37,8 @@ class CollateEither:
 class ValidPositions(Positions):
     """Positions that say that they are of the validation split."""
 
-    def __getitem__(self, position: int) -> Any:
-        return 0, position, "valid"
+    def __getitem__(self, index: Any) -> Any:
+        return 0, index, "valid"
 
 
 def trainer_parts(dls: DataLoaders) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def trainer_parts(dls: DataLoaders) -> dict[str, Any]:
     positions = Positions(dls.train)
 
     class CountEpochs(TrainerCallback):  # type: ignore[misc]
-        """Tells the dataset which epoch it is."""
+        """Tells the dataset which epoch it is: in memory that worker processes share, also those that live on."""
 
         def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             positions.set_epoch(int(state.epoch or 0))

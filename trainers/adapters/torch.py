@@ -14,11 +14,14 @@ Trainers that build their own `DataLoader` get a dataset of positions in the epo
 the batch of them; they must not shuffle, for the order is the loader's.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from torch.utils.data import DataLoader, Dataset
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
 
+from ...errors import UsageError
 from ...pipeline import DataLoaders, Loader
 
 Position = tuple[int, int]
@@ -32,21 +35,45 @@ def shared(dls: DataLoaders, rank: int, world_size: int, **settings: Any) -> Dat
 
 
 class Positions(Dataset[Position]):
-    """The positions of a loader's epochs: item `i` stands for the `i`-th sample of the epoch that `set_epoch` says."""
+    """The positions of a loader's epochs: item `i` stands for the `i`-th sample of the epoch that `set_epoch` says.
+
+    The epoch lies in memory that worker processes share, so that it reaches those that live on from epoch to epoch.
+    An index that has its epoch with it, `(epoch, position)`, stands for itself.
+    """
 
     def __init__(self, loader: Loader) -> None:
         self.loader = loader
-        self.epoch = loader.epoch
+        self._epoch: Tensor = torch.tensor(loader.epoch).share_memory_()  # type: ignore[no-untyped-call]
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the positions."""
+        return int(self._epoch)
 
     def set_epoch(self, epoch: int) -> None:
         """From now on, positions of this epoch."""
-        self.epoch = epoch
+        self._epoch.fill_(epoch)
 
     def __len__(self) -> int:
         return self.loader.total
 
-    def __getitem__(self, position: int) -> Position:
-        return self.epoch, position
+    def __getitem__(self, index: int | Position) -> Position:
+        return index if isinstance(index, tuple) else (self.epoch, index)
+
+
+class Epochs(Sampler[Position]):
+    """The positions of an epoch, each with its epoch, in the loader's order; every pass is over the next one."""
+
+    def __init__(self, positions: Positions) -> None:
+        self.positions = positions
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __iter__(self) -> Iterator[Position]:
+        epoch = self.positions.epoch
+        self.positions.set_epoch(epoch + 1)
+        return ((epoch, position) for position in range(len(self.positions)))
 
 
 class Collate:
@@ -64,6 +91,15 @@ class Collate:
 
 
 def as_dataloader(loader: Loader, form: Callable[[Any], Any] = tuple, **settings: Any) -> DataLoader[Any]:
-    """A `torch.utils.data.DataLoader` of the same batches in the same order; `dataset.set_epoch` moves it on."""
-    settings = {"batch_size": loader.batch_size, "shuffle": False} | settings
-    return DataLoader(Positions(loader), collate_fn=Collate(loader, form), **settings)
+    """A `torch.utils.data.DataLoader` of the same batches in the same order, by any number of workers.
+
+    Every loop is over the next epoch, as with the loader itself; `dataset.set_epoch` picks one. `settings` are those
+    of `DataLoader`. Raises UsageError for `shuffle=True`: the order is the loader's.
+    """
+    if settings.pop("shuffle", False):
+        raise UsageError("shuffle must be left out, but got True: the order of the batches is the loader's")
+    positions = Positions(loader)
+    own: dict[str, Any] = (
+        {} if "batch_sampler" in settings else {"batch_size": loader.batch_size, "sampler": Epochs(positions)}
+    )
+    return DataLoader(positions, collate_fn=Collate(loader, form), **(own | settings))

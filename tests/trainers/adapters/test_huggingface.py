@@ -50,6 +50,13 @@ def test_the_same_batches_in_the_same_order_and_both_splits(dls, tmp_path):
     assert torch.equal(torch.from_numpy(predictions.label_ids), targets)
 
 
+def test_workers_that_live_on_follow_the_epochs(dls, tmp_path):
+    lasting = {"dataloader_num_workers": 1, "dataloader_persistent_workers": True}
+    model, _ = train(dls, tmp_path, save_strategy="no", **lasting)
+    expected = [x for _ in range(2) for x, _ in dls.train]
+    assert all(torch.equal(a, b) for a, b in zip(model.seen, expected, strict=True))
+
+
 def test_it_goes_on_from_a_checkpoint_in_the_middle_of_an_epoch(dls, tmp_path):
     whole, _ = train(dls, tmp_path / "whole", save_strategy="steps", save_steps=6)
     again, _ = train(dls, tmp_path / "whole", resume=str(tmp_path / "whole" / "checkpoint-6"), save_strategy="no")
