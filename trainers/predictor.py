@@ -3,6 +3,7 @@
 Everything here leaves the model as it is; the Learner adds how it changes.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -176,7 +177,12 @@ class Predictor:
         # accelerate keeps one precision for the whole process; ours may change between two runs.
         if AcceleratorState._shared_state and AcceleratorState().mixed_precision != self.precision:
             AcceleratorState._reset_state()
-        return Accelerator(mixed_precision=self.precision)
+        # On CPUs accelerate starts a group of processes only where it is told to use them.
+        several = int(os.environ.get("WORLD_SIZE", "1")) > 1 and not torch.accelerator.is_available()
+        accelerator = Accelerator(mixed_precision=self.precision, cpu=several)
+        for loader in (getattr(self.dls, "train", None), getattr(self.dls, "valid", None)):
+            _refuse_other_processes(loader, accelerator)
+        return accelerator
 
     def _prepare(self) -> nn.Module:
         self.accelerator = self._new_accelerator()
@@ -229,3 +235,14 @@ class Predictor:
         outputs, targets, inputs, keys = zip(*rows, strict=True)
         images = list(inputs) if with_input else []
         return Outputs(torch.cat(outputs).float(), torch.cat(targets), images, [key for some in keys for key in some])
+
+
+def _refuse_other_processes(loader: Any, accelerator: Accelerator) -> None:
+    """Raise `UsageError` where a loader shares samples out among other processes than those that train together."""
+    share = getattr(loader, "rank", 0), getattr(loader, "world_size", 1)
+    place = accelerator.process_index, accelerator.num_processes
+    if isinstance(loader, Loader) and share != place:
+        raise UsageError(
+            f"the loader is rank {share[0]} of {share[1]} processes, but the learner trains as rank {place[0]} of "
+            f"{place[1]}: start all processes with torchrun or accelerate launch, and leave rank and world_size to them"
+        )

@@ -250,6 +250,41 @@ def test_two_processes_find_one_rate_end_with_one_model_and_print_one_table(two_
     assert set(silent.splitlines()) < set(printed.splitlines())
 
 
+PLAIN_TORCHRUN = """
+import os
+del os.environ["ACCELERATE_USE_CPU"]
+import torch
+from conftest import Data, small_model
+from onewarp.errors import UsageError
+from onewarp.pipeline import Loader
+from onewarp.pipeline.loading.rows import MemoryRows
+from onewarp.trainers import Learner
+
+class Permuted(torch.nn.Module):
+    def forward(self, x):
+        return x.permute(0, 3, 1, 2).float() / 255
+
+numbers = torch.Generator().manual_seed(0)
+images = [torch.randint(0, 255, (8, 8, 3), generator=numbers, dtype=torch.uint8).numpy() for _ in range(16)]
+rows = MemoryRows(images, labels=[i % 3 for i in range(16)])
+learn = Learner(Data(Loader(rows, batch_size=4), None), torch.nn.Sequential(Permuted(), small_model()), table=False)
+learn.fit(1, 1e-2)
+print(learn.accelerator.num_processes, len(learn.recorder.losses), learn.model[1][2][2].weight.sum().item())
+try:
+    Learner(Data(Loader(rows, batch_size=4, rank=0, world_size=1), None), learn.model)
+except UsageError as error:
+    print("refused", "leave rank and world_size to them" in str(error))
+"""
+
+
+def test_plain_torchrun_on_cpus_trains_one_model_and_other_numbers_of_processes_are_refused(two_processes):
+    (first, one), (second, other) = two_processes(PLAIN_TORCHRUN)
+    assert first == second == 0, one + other
+    assert one == other
+    assert one.startswith("2 2 ")
+    assert one.endswith("refused True\n")
+
+
 @pytest.mark.parametrize(("bs", "accumulate"), [(8, 6), (8, 4), (16, 5), (16, 2), (12, 3)])
 def test_the_last_step_of_an_epoch_weighs_its_batches_as_the_others_do(data, bs, accumulate):
     samples = [(x[None], y[None]) for batch in data.train for x, y in zip(*batch, strict=True)]
