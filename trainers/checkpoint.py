@@ -5,8 +5,11 @@ the place in the run, the loader's position and the history as JSON. It is writt
 """
 
 import hashlib
+import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +17,13 @@ import torch
 from torch import Tensor
 
 from ..errors import SpecError, TrainingError, UsageError
+from ..pipeline.loading.state import integer
 from . import generators, saving
 from .events import Callback, Run, Training
+from .recorder import Recorder
 
-FORMAT = 1
+FORMAT = 2
+FORMATS = (1, FORMAT)  # 1 is without a digest
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,14 @@ class Place:
     epochs: int
     steps: int
     loader: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, facts: dict[str, Any]) -> "Place":
+        """The place that a file's facts tell; raises `UsageError`, `KeyError` or `TypeError` where it is none."""
+        epochs, steps = integer("epochs", facts["epochs"], 1), integer("steps", facts["steps"], 1)
+        epoch, step = integer("epoch", facts["epoch"], 0, epochs), integer("step", facts["step"], 0, steps)
+        loader = facts["loader"]
+        return cls(integer("fit", facts["fit"], 0), epoch, step, epochs, steps, None if loader is None else {**loader})
 
     def check(self, run: Run) -> None:
         """Raise `TrainingError` unless `run` is the one that was interrupted."""
@@ -49,6 +63,7 @@ def save(learn: Any, path: Path) -> Path:
         "kind": "checkpoint",
         "format": FORMAT,
         "pipeline": pipeline_of(learn.dls),
+        "data": data_of(learn.dls),
         "place": {
             "fit": run.number,
             "epoch": run.epoch,
@@ -75,25 +90,48 @@ def load(learn: Any, path: Path) -> Place:
     Each process gets its own generators back; one more than there were then keeps those that it has.
     """
     tensors, facts = saving.read(path)
-    if facts.get("kind") != "checkpoint" or facts.get("format") != FORMAT:
+    if facts.get("kind") != "checkpoint" or facts.get("format") not in FORMATS:
         raise TrainingError(
             f"{path} must be a checkpoint of format {FORMAT}, but is {facts.get('kind')} {facts.get('format')}"
         )
-    mine = pipeline_of(learn.dls)
-    if facts["pipeline"] != mine:
-        raise TrainingError(
-            f"{path} must come from the same data pipeline, but it has {facts['pipeline']} and this learner {mine}"
-        )
-    load_weights(learn.model, {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}, path)
-    _load_optimiser(learn.opt, tensors, facts["groups"], path)
+    weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+    refuse_other_model(learn.model, weights, path)
+    with saving.parsing(path):
+        refuse_other_data(path, facts["pipeline"], facts.get("data"), learn.dls)
+        place, epochs = Place.of(facts["place"]), integer("epochs", facts["epochs"], 0)
+        state = _optimiser_state(learn.opt, tensors, facts["groups"], path)
+        Recorder().load(facts["recorder"])
+        generators.check(tensors)
+    load_weights(learn.model, weights, path)
+    learn.opt.load_state_dict(state)
+    if learn.accelerator.scaler is not None and facts["scaler"] is not None:
+        learn.accelerator.scaler.load_state_dict(facts["scaler"])
     generators.restore(tensors, learn.accelerator.process_index)
     learn.recorder.load(facts["recorder"])
-    learn.epochs = facts["epochs"]
-    return Place(**facts["place"])
+    learn.epochs = epochs
+    return place
+
+
+def refuse_other_data(path: Path, pipeline: str | None, data: str | None, dls: Any) -> None:
+    """Raise `TrainingError`, naming what differs, where a file is of another data pipeline; `data` is its JSON."""
+    mine = pipeline_of(dls)
+    if pipeline == mine:
+        return
+    here = data_of(dls)
+    told = f"it has {pipeline} and this learner {mine}"
+    if data is not None and here is not None:
+        told = "; ".join(islice(_differences(json.loads(data), json.loads(here), ()), 3)) or told
+    raise TrainingError(f"{path} must come from the same data pipeline, but {told}")
 
 
 def load_weights(model: torch.nn.Module, weights: dict[str, Tensor], path: Path) -> None:
     """Load weights that must fit one by one; raises `TrainingError` naming what does not."""
+    refuse_other_model(model, weights, path)
+    model.load_state_dict(weights)
+
+
+def refuse_other_model(model: torch.nn.Module, weights: dict[str, Tensor], path: Path) -> None:
+    """Raise `TrainingError` where the weights of a file do not fit a model one by one."""
     own = model.state_dict()
     wrong = [name for name in own.keys() | weights.keys() if _shape(own, name) != _shape(weights, name)]
     if wrong:
@@ -102,18 +140,22 @@ def load_weights(model: torch.nn.Module, weights: dict[str, Tensor], path: Path)
             f"{path} is of another model: {len(wrong)} tensors differ, such as {name!r}, which must be "
             f"{_shape(own, name)}, but is {_shape(weights, name)} there"
         )
-    model.load_state_dict(weights)
 
 
 def pipeline_of(dls: Any) -> str | None:
     """A name for the data's pipeline: its own fingerprint, or the hash of its JSON; None where it has neither."""
-    found = getattr(dls, "fingerprint", None)
-    if found is None and hasattr(dls, "to_json"):
-        try:
-            return hashlib.blake2b(dls.to_json().encode(), digest_size=8).hexdigest()
-        except SpecError:  # a lambda among the transforms: it cannot be told from another
-            return None
+    found, data = getattr(dls, "fingerprint", None), data_of(dls)
+    if found is None and data is not None:
+        return hashlib.blake2b(data.encode(), digest_size=8).hexdigest()
     return None if found is None else str(found() if callable(found) else found)
+
+
+def data_of(dls: Any) -> str | None:
+    """The data's pipeline as JSON; None where it cannot be written, as a lambda among the transforms."""
+    try:
+        return str(dls.to_json()) if hasattr(dls, "to_json") else None
+    except SpecError:
+        return None
 
 
 def _shape(tensors: dict[str, Tensor], name: str) -> list[int] | str:
@@ -132,21 +174,47 @@ def _tensors(learn: Any) -> dict[str, Tensor]:
     return tensors
 
 
-def _load_optimiser(opt: Any, tensors: dict[str, Tensor], groups: list[dict[str, Any]], path: Path) -> None:
+def _optimiser_state(opt: Any, tensors: dict[str, Tensor], groups: list[dict[str, Any]], path: Path) -> dict[str, Any]:
+    """What `opt.load_state_dict` takes, once it fits the parameters."""
     if len(groups) != len(opt.param_groups):
         raise TrainingError(
             f"{path} must have {len(opt.param_groups)} groups of parameters, but has {len(groups)}: "
             "were groups= or wd_bn_bias= others then?"
         )
+    parameters = [parameter for group in opt.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith("opt."):
             _, index, key = name.split(".", 2)
+            expected = [] if key == "step" else list(parameters[int(index)].shape)
+            if list(value.shape) != expected:
+                raise TrainingError(f"{path} must have {name!r} of shape {expected}, but has {list(value.shape)}")
             state.setdefault(int(index), {})[key] = value
+    if len({frozenset(entry) for entry in state.values()}) > 1:
+        raise TrainingError(f"{path} must have the same means for every parameter, but some lack one")
     whole = opt.state_dict()
     for mine, saved in zip(whole["param_groups"], groups, strict=True):
-        mine |= saved | {"betas": tuple(saved["betas"])}
-    opt.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
+        first, second = saved["betas"]
+        numbers = {"lr": saved["lr"], "weight_decay": saved["weight_decay"]}
+        mine |= {name: float(value) for name, value in numbers.items()} | {"betas": (float(first), float(second))}
+    return {"state": state, "param_groups": whole["param_groups"]}
+
+
+def _differences(there: Any, here: Any, place: tuple[str, ...]) -> Iterator[str]:
+    """In words, where two values of JSON differ."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        for name in sorted(there.keys() | here.keys()):
+            yield from _differences(there.get(name), here.get(name), (*place, name))
+    elif isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
+        for number, pair in enumerate(zip(there, here, strict=True)):
+            yield from _differences(*pair, (*place, str(number)))
+    elif there != here:
+        yield f"{'.'.join(place)} was {_short(there)} there, and is {_short(here)} here"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:76]} ..."
 
 
 class Checkpoint(Callback):

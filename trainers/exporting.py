@@ -19,7 +19,8 @@ from ..transforms.resizing import Sizing
 from . import saving
 from .objective import Points
 
-KIND, FORMAT = "learner", 1
+KIND, FORMAT = "learner", 2
+FORMATS = (1, FORMAT)  # 1 is without a digest
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,11 @@ def load(path: Path) -> tuple[ServingData, dict[str, Tensor], dict[str, Any]]:
     Raises `TrainingError` for a file of another kind or version.
     """
     weights, facts = saving.read(path)
-    if facts.get("kind") != KIND or facts.get("format") != FORMAT:
+    if facts.get("kind") != KIND or facts.get("format") not in FORMATS:
         raise TrainingError(
             f"{path} must be an exported learner of format {FORMAT}, but is {facts.get('kind')} {facts.get('format')}: "
             "write it with learn.export"
         )
-    data = from_json(facts["data"])
-    return ServingData(tuple(data["blocks"]), data["transforms"], data["sizing"]), weights, facts
+    with saving.parsing(path):
+        data = from_json(facts["data"])
+        return ServingData(tuple(data["blocks"]), data["transforms"], data["sizing"]), weights, facts

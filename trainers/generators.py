@@ -25,3 +25,19 @@ def restore(tensors: dict[str, Tensor], process: int) -> None:
         torch.set_rng_state(tensors[f"rng.{process}.cpu"])
     if torch.cuda.is_available() and f"rng.{process}.cuda" in tensors:
         torch.cuda.set_rng_state(tensors[f"rng.{process}.cuda"])
+
+
+def check(tensors: dict[str, Tensor]) -> None:
+    """Raise `ValueError` for the state of a generator that torch would not take."""
+    expected = torch.get_rng_state()
+    for name, state in tensors.items():
+        if (
+            name.startswith("rng.")
+            and name.endswith(".cpu")
+            and (state.dtype, state.shape)
+            != (
+                expected.dtype,
+                expected.shape,
+            )
+        ):
+            raise ValueError(f"{name} is {state.dtype} {list(state.shape)}")

@@ -5,7 +5,7 @@ from pathlib import Path
 from torch import nn
 
 from ..errors import TrainingError
-from . import exporting
+from . import exporting, saving
 from .checkpoint import load_weights
 from .objective import Points
 from .predictor import Architecture, Predictor
@@ -21,7 +21,9 @@ def load_learner(path: str | Path, model: nn.Module | None = None) -> Predictor:
     """
     path = Path(path)
     dls, weights, facts = exporting.load(path)
-    arch = Architecture(**facts["arch"]) if facts["arch"] else None
+    with saving.parsing(path):
+        arch = Architecture(**facts["arch"]) if facts["arch"] else None
+        points = Points((facts["points"][0], facts["points"][1])) if facts["points"] else None
     if model is None:
         if arch is None:
             raise TrainingError(
@@ -29,5 +31,4 @@ def load_learner(path: str | Path, model: nn.Module | None = None) -> Predictor:
             )
         model = named_model(arch.name, arch.outputs, pretrained=False)
     load_weights(model, weights, path)
-    points = Points((facts["points"][0], facts["points"][1])) if facts["points"] else None
     return Predictor(dls, model, points, arch=arch)

@@ -1,5 +1,9 @@
+import copy
+import json
 import os
+import resource
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -7,11 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
 from torch import nn
 
-from onewarp.errors import TrainingError, UsageError
-from onewarp.trainers import Callback, Checkpoint, Learner, SaveBest, accuracy
-from onewarp.trainers.saving import read
+from onewarp.errors import OnewarpError, TrainingError, UsageError
+from onewarp.trainers import Callback, Checkpoint, Learner, SaveBest, accuracy, load_learner
+from onewarp.trainers.saving import read, write
 
 SCRIPT = """
 import os, signal, sys
@@ -199,3 +206,162 @@ def test_files_are_whole_or_absent(data, model, tmp_path):
     (tmp_path / "plain").touch()
     assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode  # for whoever may read other files
     assert np.frombuffer(path.read_bytes()[:8], np.uint64)[0] < path.stat().st_size  # a safetensors header
+
+
+@pytest.fixture
+def saved(data, model, tmp_path):
+    """A learner after some steps, and its checkpoint."""
+    learn = Learner(data, model, table=False)
+    learn.fit(1, 1e-2)
+    return learn, learn.save(tmp_path / "c")
+
+
+busy = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+
+
+@busy
+@given(draws=st.data())
+def test_every_flipped_bit_and_every_cut_is_found(saved, draws):
+    _, path = saved
+    whole = path.read_bytes()
+    damaged = bytearray(whole)
+    if draws.draw(st.booleans()):
+        bit = draws.draw(st.integers(0, 8 * len(whole) - 1))
+        damaged[bit // 8] ^= 1 << bit % 8
+    else:
+        damaged = damaged[: draws.draw(st.integers(0, len(whole) - 1))]
+    path.write_bytes(damaged)
+    try:
+        with pytest.raises(TrainingError):
+            read(path)
+    finally:
+        path.write_bytes(whole)
+
+
+plain = st.one_of(st.none(), st.booleans(), st.integers(-9, 9), st.floats(), st.text("a1", max_size=2))
+anything = st.one_of(plain, st.lists(plain, max_size=2), st.dictionaries(st.text("a1", max_size=2), plain, max_size=2))
+
+
+def places(value, place=()):
+    """Every place in a value of JSON."""
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, child in children:
+        yield (*place, name)
+        yield from places(child, (*place, name))
+
+
+@busy
+@given(draws=st.data())
+def test_whatever_stands_in_the_place_of_a_fact_is_refused_whole_or_can_be_gone_on_from(saved, draws):
+    learn, path = saved
+    tensors, facts = read(path)
+    facts, *within, last = copy.deepcopy(facts), *draws.draw(st.sampled_from([*places(facts)]))
+    inner = facts
+    for name in within:
+        inner = inner[name]
+    if draws.draw(st.booleans()):
+        inner[last] = draws.draw(anything)
+    else:
+        del inner[last]
+    other = path.with_name("other")
+    write(other, tensors, facts)
+    before = {name: value.clone() for name, value in learn.model.state_dict().items()}
+    for value in learn.model.state_dict().values():
+        value.zero_()
+    history = learn.recorder.state()
+    refused = False
+    try:
+        learn.resume(other)
+    except OnewarpError:
+        refused = True
+    if refused:
+        assert not any(value.any() for value in learn.model.state_dict().values())  # nothing of it was taken
+        assert learn.recorder.state() == history
+        learn.resume(path)
+    place = learn._resume
+    assert 0 <= place.epoch <= place.epochs
+    assert 0 <= place.step <= place.steps
+    assert all(torch.equal(value, before[name]) for name, value in learn.model.state_dict().items())
+
+
+def test_numbers_that_no_run_has_are_refused_by_name(saved):
+    learn, path = saved
+    tensors, facts = read(path)
+    facts["place"]["epoch"] = -5
+    write(path, tensors, facts)
+    with pytest.raises(UsageError, match=r"epoch must be an integer in 0\.\.1, but got -5"):
+        learn.resume(path)
+
+
+@pytest.mark.parametrize(("name", "shape"), [("opt.0.exp_avg", [1]), ("opt.0.exp_avg_sq", []), ("opt.0.step", [2])])
+def test_a_running_mean_of_another_shape_is_refused(saved, name, shape):
+    learn, path = saved
+    tensors, facts = read(path)
+    write(path, {**tensors, name: torch.zeros(shape)}, facts)
+    with pytest.raises(TrainingError, match=f"must have '{name}' of shape .*, but has"):
+        learn.resume(path)
+    del tensors[name]
+    write(path, tensors, facts)
+    with pytest.raises(TrainingError, match="the same means for every parameter"):
+        learn.resume(path)
+
+
+def test_the_scale_of_half_precision_goes_on(saved):
+    learn, path = saved
+    learn.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    learn.save(path)
+    learn.accelerator.scaler = torch.amp.GradScaler("cpu")
+    learn.resume(path)
+    assert learn.accelerator.scaler.get_scale() == 1024.0
+
+
+def test_files_of_format_1_which_have_no_hash_are_read(saved):
+    learn, path = saved
+    tensors, facts = read(path)
+    save_file(tensors, path, metadata={"onewarp": json.dumps({**facts, "format": 1})})
+    learn.resume(path)
+    save_file(tensors, path, metadata={"onewarp": json.dumps(facts)})
+    with pytest.raises(TrainingError, match="is damaged"):
+        learn.resume(path)
+
+
+def test_what_differs_in_the_data_is_named(data, model, tmp_path):
+    data.to_json = lambda: json.dumps({"transforms": [{"Rotate": {"max_deg": 10, "p": 1}}]})
+    path = Learner(data, model, table=False).save(tmp_path / "c")
+    data.to_json = lambda: json.dumps({"transforms": [{"Rotate": {"max_deg": 20, "p": 1}}]})
+    with pytest.raises(TrainingError, match=r"transforms\.0\.Rotate\.max_deg was 10 there, and is 20 here"):
+        Learner(data, model).resume(path)
+
+
+def test_a_disk_that_is_full_is_one_line_and_leaves_the_file_before(saved):
+    learn, path = saved
+    before = path.read_bytes()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
+    try:
+        with pytest.raises(TrainingError, match=r"c cannot be written \(File too large\): make room"):
+            learn.save(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == ["c"]
+
+
+def test_what_runs_that_were_killed_have_left_beside_a_file_is_removed(saved):
+    learn, path = saved
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left = path.with_name(f".c.{socket.gethostname()}.{ended.pid}")
+    living = path.with_name(f".c.{socket.gethostname()}.{os.getppid()}")
+    left.touch(), living.touch()
+    learn.save(path)
+    assert sorted(file.name for file in path.parent.iterdir()) == [living.name, "c"]
+
+
+def test_an_exported_learner_whose_facts_are_others_is_refused(saved):
+    _, path = saved
+    tensors, _ = read(path)
+    for facts in ({}, {"data": 3}, {"data": "{}"}, {"data": "[" * 100_000}, {"data": '{"blocks": 1}', "arch": 3}):
+        write(path, tensors, {"kind": "learner", "format": 2, **facts})
+        with pytest.raises(OnewarpError):
+            load_learner(path)

@@ -17,8 +17,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ...errors import MissingDependencyError, TrainingError, UsageError
 from ...pipeline import DataLoaders
+from ...pipeline.loading.state import integer
 from .. import generators, saving
-from ..checkpoint import load_weights, pipeline_of
+from ..checkpoint import FORMAT, data_of, load_weights, pipeline_of, refuse_other_data, refuse_other_model
 
 KIND = "fastai checkpoint"
 
@@ -46,7 +47,7 @@ def resumable(dls: DataLoaders, path: str | Path, every: int = 100) -> Any:
         def __init__(self) -> None:
             self.fits_done = self.epochs_done = self.steps_done = 0
             self.trained = False
-            self.place: dict[str, Any] | None = saving.read(file)[1]["place"] if file.exists() else None
+            self.place: dict[str, Any] | None = read_place(file) if file.exists() else None
 
         def before_fit(self) -> None:
             """Skip a fit that lies behind; go into the one in which the checkpoint stands."""
@@ -107,7 +108,9 @@ def save(learn: Any, dls: DataLoaders, path: Path, place: dict[str, Any]) -> Non
     plain = [{name: value for name, value in one.items() if not isinstance(value, Tensor)} for one in state["state"]]
     facts = {
         "kind": KIND,
+        "format": FORMAT,
         "pipeline": pipeline_of(dls),
+        "data": data_of(dls),
         "place": place,
         "optimiser": plain,
         "hypers": [{name: float(value) for name, value in group.items()} for group in state["hypers"]],
@@ -119,23 +122,47 @@ def save(learn: Any, dls: DataLoaders, path: Path, place: dict[str, Any]) -> Non
     processes.wait_for_everyone()
 
 
+def read_place(path: Path) -> dict[str, Any]:
+    """Where a checkpoint stands: which `fit`, `epoch` and `step`, and the loader's own state."""
+    facts = saving.read(path)[1]
+    with saving.parsing(path):
+        place = {name: integer(name, facts["place"][name], 0) for name in ("fit", "epoch", "step")}
+        return place | {"loader": dict(facts["place"]["loader"])}
+
+
 def load(learn: Any, dls: DataLoaders, path: Path) -> None:
     """Put a checkpoint's weights, optimiser and generators into a fastai learner."""
     tensors, facts = saving.read(path)
-    if facts["kind"] != KIND or facts["pipeline"] != pipeline_of(dls):
-        raise TrainingError(
-            f"{path} must be a {KIND} of pipeline {pipeline_of(dls)}, but is a {facts['kind']} of {facts['pipeline']}"
-        )
     weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+    refuse_other_model(bare(learn.model), weights, path)
+    with saving.parsing(path):
+        if facts.get("kind") != KIND:
+            raise TrainingError(f"{path} must be a {KIND}, but is a {facts.get('kind')}")
+        refuse_other_data(path, facts["pipeline"], facts.get("data"), dls)
+        state = _optimiser_state(learn, tensors, facts["optimiser"])
+        hypers = [{name: float(value) for name, value in group.items()} for group in facts["hypers"]]
+        if len(hypers) != len(learn.opt.hypers):
+            raise ValueError(f"there are settings for {len(hypers)} groups, not {len(learn.opt.hypers)}")
+        generators.check(tensors)
     load_weights(bare(learn.model), weights, path)
-    state: list[dict[str, Any]] = [dict(one) for one in facts["optimiser"]]
+    learn.opt.load_state_dict({"state": state, "hypers": hypers})
+    generators.restore(tensors, PartialState().process_index)
+
+
+def _optimiser_state(learn: Any, tensors: dict[str, Tensor], plain: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What each parameter's means are; raises `ValueError` where one has another shape than its parameter."""
+    state: list[dict[str, Any]] = [dict(one) for one in plain]
+    parameters = [entry[0] for entry in learn.opt.all_params()]
+    if len(state) != len(parameters):
+        raise ValueError(f"there are means for {len(state)} parameters, not {len(parameters)}")
     device = next(learn.model.parameters()).device
     for name, value in tensors.items():
         if name.startswith("opt."):
             _, number, key = name.split(".", 2)
+            if value.ndim and value.shape != parameters[int(number)].shape:
+                raise ValueError(f"{name} is {list(value.shape)} for {list(parameters[int(number)].shape)}")
             state[int(number)][key] = value.to(device)
-    learn.opt.load_state_dict({"state": state, "hypers": facts["hypers"]})
-    generators.restore(tensors, PartialState().process_index)
+    return state
 
 
 def bare(model: nn.Module) -> nn.Module:
