@@ -1,13 +1,12 @@
 """The commands of presizing and of caches: they parse, call and print."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from ..errors import CacheError, UsageError
 from ..transforms.augment import explain as explained
@@ -29,6 +28,7 @@ from .store.exporting import export as write_files
 from .store.inspecting import describe
 from .store.progress import reporter
 
+_SHOWN = 50  # classes of a cache, in words
 DEFAULT = "Resize(460) | aug_transforms(size=224, min_scale=0.75)"
 TRANSFORMS = click.option(
     "--transforms", "-t", default=DEFAULT, show_default=True, help="A text such as this one, or a pipeline's JSON file."
@@ -57,8 +57,8 @@ TRANSFORMS = click.option(
 @click.option("--jpeg-quality", default=95, show_default=True, help="Quality of --encoding jpeg.")
 @click.option("--square", type=click.Choice(["crop", "squish", "pad"]), help="Make every image SIZE x SIZE.")
 @click.option("--enlarge", is_flag=True, help="Make the short side exactly SIZE.")
-@click.option("--image-column", help="The column of a table with paths or bytes.")
-@click.option("--key-column", help="The column of a table with a unique name for each image.")
+@click.option("--image-column", "image", help="The column of a table with paths or bytes.")
+@click.option("--key-column", "key", help="The column of a table with a unique name for each image.")
 @click.option(
     "--quality", default=Decoding.quality, show_default=True, help="Decode JPEG at this multiple of SIZE at least."
 )
@@ -84,7 +84,6 @@ def presize(
         background=_colour(background),
         **{name: options.pop(name) for name in ("quality", "truncated", "max_pixels", "max_bytes", "max_seconds")},
     )
-    options |= {"image": options.pop("image_column"), "key": options.pop("key_column")}
     options["block"] = None if block is None else read_block(block)
     summary = make_cache(source, cache, decoding=decoding, budget=int(budget * 2**30), quiet=False, **options)
     for entry in summary.rejected:
@@ -102,14 +101,59 @@ def presize(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def inspect(cache: str, as_json: bool) -> None:
     """What CACHE holds."""
-    said = describe(Cache.open(cache))
+    opened = Cache.open(cache)
+    facts = describe(opened)
     if as_json:
-        click.echo(json.dumps(said))
+        click.echo(json.dumps(facts))
         return
-    table = Table("", cache, box=None, show_header=False)
-    for name, value in said.items():
-        table.add_row(name, ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value))
-    Console(soft_wrap=False).print(table)
+    for name, words in _in_words(opened, facts).items():
+        click.echo(f"{name:<12} {words}")
+
+
+def _in_words(cache: Cache, facts: dict[str, Any]) -> dict[str, str]:
+    """What `describe` says, for people: by name, one line each."""
+    pixels = dict(facts["pixels"])
+    decoders = pixels.pop("decoder", {})
+    sizes = {side: f"{n['min']} to {n['max']} px, {n['mean']} on average" for side, n in facts["sizes"].items()}
+    splits = ", ".join(f"{name} {count}" for name, count in facts["splits"].items())
+    targets = ", ".join(f"{name} ({kind})" for name, kind in facts["targets"].items())
+    counts = {f"{name}s": _classes(cache.targets[name]["vocab"], counts) for name, counts in facts["counts"].items()}
+    return {
+        "cache": str(cache.path),
+        "rows": f"{facts['rows']}, and {facts['rejected']} rejected",
+        "targets": targets or "none",
+        **counts,
+        "splits": splits or "none",
+        **sizes,
+        "encoding": facts["encoding"],
+        "size": f"{facts['bytes'] / 2**20:,.1f} MiB in {facts['parts']} parts",
+        "settings": _listed(pixels),
+        "decoders": _listed(decoders),
+        "format": f"{facts['format']}, fingerprint {facts['fingerprint']}",
+    }
+
+
+def _classes(vocab: Sequence[Any], counts: Sequence[int]) -> str:
+    each = [f"{name} {count}" for name, count in zip(vocab, counts, strict=True)]
+    shown = each if len(each) <= _SHOWN else [*each[:_SHOWN], f"and {len(each) - _SHOWN} more (all with --json)"]
+    return f"{len(each)} classes: {', '.join(shown)}"
+
+
+def _listed(settings: Mapping[str, Any]) -> str:
+    """Settings in words: `size 460, square none, background 255 255 255`."""
+    return ", ".join(f"{name} {_word(value)}" for name, value in settings.items())
+
+
+def _word(value: Any) -> str:
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return " ".join(map(str, value))
+        case _:
+            return str(value)
 
 
 @click.command()
@@ -161,7 +205,7 @@ def _colour(text: str) -> tuple[int, int, int]:
 @click.option("--unfused", is_flag=True, help="Beside each draw the same one with a resampling for each operation.")
 def preview(cache: Path, out: Path, transforms: str, photos: int, draws: int, seed: int, unfused: bool) -> None:
     """A picture of what augmentation does to the photos of CACHE."""
-    click.echo(draw_preview(cache, out, fused_from(transforms), photos=photos, draws=draws, seed=seed, unfused=unfused))
+    click.echo(draw_preview(cache, out, transforms, photos=photos, draws=draws, seed=seed, unfused=unfused))
 
 
 @click.command()
@@ -206,16 +250,18 @@ def replay(cache: Path, key: str, epoch: int, seed: int, out: Path, transforms: 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="For a program.")
 def doctor(as_json: bool) -> None:
-    """What this machine has for onewarp, and what is missing; exit 1 where something has to be done."""
+    """What this machine has for onewarp (ok), what is not there and not needed (--), and what has to be mended (BAD).
+
+    Exit 1 where something has to be mended.
+    """
     findings = examine()
     if as_json:
         click.echo(json.dumps([asdict(f) for f in findings], indent=1))
     else:
         width = max(len(f.name) for f in findings)
         for f in findings:
-            click.echo(
-                f"{'ok ' if f.well else 'BAD'} {f.name:<{width}}  {f.detail}{f' -- {f.advice}' if f.advice else ''}"
-            )
+            mark = "BAD" if not f.well else "ok " if f.there else "-- "
+            click.echo(f"{mark} {f.name:<{width}}  {f.detail}{f'; {f.advice}' if f.advice else ''}")
     raise SystemExit(0 if all(f.well for f in findings) else 1)
 
 

@@ -154,8 +154,8 @@ class _Wish:
             return there
         items = self.catalogue.items
         chosen, expected = choose_encoding(items, self.catalogue.source, self.sizing, self.budget)
-        told = f"{len(items)} images, about {expected / 1e9:.2f} GB (budget {self.budget / 1e9:.1f} GB)"
-        report.say(f"encoding: {chosen}, {told}")
+        sizes = f"about {expected / 2**30:.2f} GiB (budget {self.budget / 2**30:.1f} GiB)"
+        report.say(f"encoding: {chosen}, {len(items)} images, {sizes}")
         return chosen
 
 

@@ -13,7 +13,7 @@ from ..transforms.policies import rand_augment, trivial_augment
 from ..transforms.transform import Transform, TransformType
 from .compose import Pipeline
 from .datablock import DataBlock
-from .spec import from_json, from_spec
+from .spec import find, from_json
 
 _RECIPES: dict[str, Callable[..., Any]] = {
     "aug_transforms": aug_transforms,
@@ -37,8 +37,9 @@ def read_transforms(text: str | Path) -> list[Transform]:
         return _flat(from_json(text))
     try:
         tree = ast.parse(text.strip(), mode="eval").body
-    except SyntaxError as error:
-        raise SpecError(f"transforms must read like 'Resize(460) | Flip()', but got {text!r}: {error.msg}") from None
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # as ast.parse documents
+        reason = error.msg if isinstance(error, SyntaxError) else error
+        raise SpecError(f"transforms must read like 'Resize(460) | Flip()', but got {text!r}: {reason}") from None
     return [t for call in _calls(tree) for t in _flat(_made(call, text))]
 
 
@@ -71,9 +72,7 @@ def _made(call: ast.expr, text: str) -> Any:
         named = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
     except ValueError:
         raise SpecError(f"{ast.unparse(call)}: arguments must be literals, as 224 or (0.2, 0.5)") from None
-    found = _RECIPES.get(name) or TransformType.registry.get(name)
-    if found is None:
-        return from_spec({"kind": name})  # whose error has the names that are near
+    found = find(name, {**TransformType.registry, **_RECIPES}, repr(text))
     try:
         return found(*positional, **named)
     except TypeError as error:

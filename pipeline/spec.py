@@ -8,7 +8,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from ..transforms.transform import TransformType, spec_name
 
 T = TypeVar("T", bound=Callable[..., Any])
 _REGISTRY: dict[str, Any] = {}
+_WHERE = "the pipeline's JSON"
 
 
 def register(thing: T) -> T:
@@ -77,8 +78,8 @@ def from_spec(spec: Any) -> Any:
     if kind == "dict":
         return {from_spec(k): from_spec(v) for k, v in spec.get("items", [])}
     if kind == "function":
-        return _find(spec.get("name"))
-    cls = _find(kind)
+        return find(spec.get("name"), known(), _WHERE)
+    cls = find(kind, known(), _WHERE)
     if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
         raise SpecError(f'{kind} is a function: it must stand as {{"kind": "function", "name": "{kind}"}}')
     fields = {f.name for f in dataclasses.fields(cls) if f.init}
@@ -112,13 +113,13 @@ def _dtype(name: str) -> torch.dtype:
     return found
 
 
-def _find(name: Any) -> Any:
-    things = known()
+def find(name: Any, things: Mapping[str, Any], where: str) -> Any:
+    """What a name stands for among `things`. Raises `SpecError` with the names that are near an unknown one."""
     if isinstance(name, str) and name in things:
         return things[name]
     near = difflib.get_close_matches(str(name), things, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}?" if near else "import the module that defines it first"
-    raise SpecError(f"unknown name {name!r} in the pipeline's JSON: {hint}")
+    raise SpecError(f"unknown name {name!r} in {where}: {hint}")
 
 
 def to_json(value: Any) -> str:

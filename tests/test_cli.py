@@ -5,11 +5,12 @@ import shutil
 import subprocess
 import sys
 
+import click
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from onewarp.cli import COMMANDS, main
+from onewarp.cli import COMMANDS, in_options, main
 
 
 def run(*arguments):
@@ -42,7 +43,24 @@ def test_help_names_every_command_and_imports_none():
 def test_every_command_has_help(name):
     done = run(name, "--help")
     assert done.exit_code == 0
-    assert "Usage: main" in done.output
+    assert f"Usage: main {name}" in done.output
+
+
+def test_it_is_a_module_too():
+    done = subprocess.run([sys.executable, "-m", "onewarp", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("onewarp, version ")
+
+
+def test_a_cache_is_told_in_words_with_its_classes_counted(cache):
+    done = run("inspect", cache)
+    assert done.exit_code == 0, done.output
+    lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    said = json.loads(run("inspect", cache, "--json").stdout)
+    counts = dict(zip(said["vocab"], said["counts"]["label"], strict=True))
+    assert sum(counts.values()) == said["rows"]
+    assert lines["labels"] == f"{len(counts)} classes: " + ", ".join(f"{name} {n}" for name, n in counts.items())
+    assert lines["size"] == f"{said['bytes'] / 2**20:,.1f} MiB in {said['parts']} parts"
+    assert not set("{}[]'") & set(done.stdout.replace("pillow's", ""))
 
 
 def test_the_pets_by_their_numbers(pets, tmp_path):
@@ -86,6 +104,10 @@ def test_doctor_says_what_there_is():
     found = {f["name"]: f for f in json.loads(done.stdout)}
     assert found["warp reference"]["well"]
     assert found["torch"]["detail"]
+    assert all(f["well"] for f in found.values() if not f["there"])
+    for line in run("doctor").stdout.splitlines():
+        f = next(f for f in found.values() if line[4:].startswith(f"{f['name']} "))
+        assert line[:3] == ("BAD" if not f["well"] else "ok " if f["there"] else "-- ")
 
 
 @pytest.mark.parametrize(
@@ -95,12 +117,13 @@ def test_doctor_says_what_there_is():
         (["presize", "{texts}", "{out}"], 1, "must hold image files, but none of its 1 entries is one"),
         (["presize", "{nowhere}", "{out}"], 1, "does not exist"),
         (["presize", "{photos}", "{out}", "--label", r"regex:(\d+)\.png"], 1, r"'(\\d+)\\.png' was not found in"),
-        (["presize", "{photos}", "{out}", "--size", "0"], 2, "size must be a number of pixels from 1 up"),
-        (["presize", "{photos}", "{file}"], 2, "cache must be a folder, but"),
+        (["presize", "{photos}", "{out}", "--size", "0"], 2, "--size must be a number of pixels from 1 up"),
+        (["presize", "{photos}", "{file}"], 2, "CACHE must be a folder, but"),
         (["inspect", "{nowhere}"], 1, "does not exist: make a cache with `onewarp presize`"),
-        (["explain", '{{"kind": "Rotat"}}'], 1, "unknown name 'Rotat' in the pipeline's JSON: did you mean Rotate"),
-        (["explain", "Resize(460) | os.system('x')"], 1, "must read like"),
-        (["explain", "Resize(460) | Rotate(deg=3)"], 1, "Rotate(deg=3): "),
+        (["explain", '{{"kind": "Rotat"}}'], 2, "unknown name 'Rotat' in the pipeline's JSON: did you mean Rotate"),
+        (["explain", "Resize(460) | Rotat(3)"], 2, "unknown name 'Rotat' in 'Resize(460) | Rotat(3)': did you mean"),
+        (["explain", "Resize(460) | os.system('x')"], 2, "must read like"),
+        (["explain", "Resize(460) | Rotate(deg=3)"], 2, "Rotate(deg=3): "),
         (["replay", "{cache}", "no such key"], 2, "no such key"),
         (["presize"], 2, "Missing argument"),
         (["presnize"], 2, "No such command"),
@@ -118,6 +141,21 @@ def test_bad_input_is_one_clear_line(arguments, code, message, photos, cache, tm
     assert "Traceback" not in done.output
     if done.stderr.startswith("onewarp:"):
         assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_every_option_is_spoken_of_as_it_is_written():
+    group = click.Context(main)
+    commands = [main.get_command(group, name) for name in COMMANDS]
+    commands += [part for command in commands if isinstance(command, click.Group) for part in command.commands.values()]
+    for command in commands:
+        for parameter in command.params:
+            if isinstance(parameter, click.Option) and not parameter.is_flag:
+                written = max(parameter.opts, key=len)
+                for value in ("7", "'jpeg'", "PATH", "1e-3"):
+                    told = in_options(f"give {parameter.name}={value}, or another", command)
+                    assert told == f"give {written} {value.strip(chr(39))}, or another"
+                assert in_options(f"{parameter.name} must be 1", command) == f"{written} must be 1"
+            assert in_options(f"x{parameter.name}=7", command) == f"x{parameter.name}=7"
 
 
 def test_a_cache_of_another_version_is_refused(cache, tmp_path):

@@ -20,9 +20,7 @@ from .outspec import OutSpec
 try:
     from . import _cpu  # type: ignore[attr-defined]
 except ImportError as error:
-    raise ImportError(
-        f"the C++ extension of the warp was not built ({error}); install onewarp where a C++17 compiler (g++) is found"
-    ) from error
+    raise ImportError(f"the C++ extension was not built ({error})") from error
 
 NUMBERS = {torch.float32: 0, torch.bfloat16: 1, torch.uint8: 2}
 LABELS = {torch.bool: 0, torch.uint8: 0, torch.int8: 1, torch.int16: 2, torch.int32: 3, torch.int64: 4}
