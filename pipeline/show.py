@@ -1,8 +1,10 @@
 """Samples as pictures: what can be drawn, and drawing it."""
 
 from collections.abc import Sequence
+from functools import partial
+from io import BytesIO
 from math import ceil
-from os import PathLike
+from os import PathLike, fspath
 from typing import Any
 
 import numpy as np
@@ -84,12 +86,33 @@ def show_grid(samples: Sequence[Any], nrows: int | None = None, ncols: int | Non
         ax.axis("off")
     for ax, sample in zip(axes.flat, samples, strict=False):
         show(sample, ax)
+    figure._ipython_display_ = partial(_display, figure)
     return figure
 
 
+def _display(figure: Any) -> None:
+    """What IPython does to show a figure: the picture, and pyplot lets go of it.
+
+    Else a notebook shows it twice: as the value of a cell's last line, and because pyplot holds it when the cell ends.
+    """
+    import matplotlib.pyplot as plt
+    from IPython.display import Image as Shown
+    from IPython.display import display
+
+    png = BytesIO()
+    figure.savefig(png, format="png")
+    plt.close(figure)
+    display(Shown(data=png.getvalue()))  # type: ignore[no-untyped-call]
+
+
 def save_picture(pixels: "np.ndarray[Any, np.dtype[np.uint8]]", path: str | PathLike[str]) -> None:
-    """Write `uint8[h, w, 3]` to a file, in the format that its name says."""
+    """Write `uint8[h, w, 3]` to a file, in the format that its name says.
+
+    Raises `UsageError` for a name that says none, and `OSError` where the file cannot be written.
+    """
     try:
         Image.fromarray(pixels).save(path)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"the picture cannot be written to {path}: {error}") from None
+    except ValueError as error:
+        raise UsageError(f"out must end in a format of pictures, as .png, but got {fspath(path)!r}: {error}") from None
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), fspath(path)) from None
