@@ -57,7 +57,13 @@ def test_the_packages_in_the_configuration_are_the_folders():
 
 
 def test_the_root_is_clean():
-    assert sorted(p.name for p in ROOT.glob("*.py")) == ["__init__.py", "__main__.py", "cli.py", "errors.py", "setup.py"]
+    assert sorted(p.name for p in ROOT.glob("*.py")) == [
+        "__init__.py",
+        "__main__.py",
+        "cli.py",
+        "errors.py",
+        "setup.py",
+    ]
 
 
 def test_nothing_is_importable_at_the_top_level_by_accident(tmp_path):

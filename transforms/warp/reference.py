@@ -190,10 +190,11 @@ def warp_mask(masks: Tensor | Sequence[Tensor], homography: Tensor, out: OutSpec
     for i in range(len(masks)):
         h = homography[i].double().reshape(9)
         rows, columns = pixel_grid(out.size, h)
+        mask = masks[i].long()  # torch picks from all kinds of numbers only from 2.12 on
         if votes:
-            result[i] = most_frequent(masks[i], h, rows, columns, counts[i], out, fill)
+            result[i] = most_frequent(mask, h, rows, columns, counts[i], out, fill)
         else:
-            result[i] = label_at(masks[i], h, rows + 0.5, columns + 0.5, out, fill)
+            result[i] = label_at(mask, h, rows + 0.5, columns + 0.5, out, fill)
     return result
 
 

@@ -338,3 +338,28 @@ def test_masks_that_do_not_fit_are_refused():
             warp_mask(masks, IDENTITY.expand(2, 3, 3), OutSpec((2, 2)))
     with pytest.raises(WarpError, match="mode must be"):
         warp_mask(good, IDENTITY.expand(2, 3, 3), OutSpec((2, 2)), mode="bilinear")
+
+
+@pytest.mark.parametrize("mode", ["nearest", "majority"])
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        torch.bool,
+        torch.uint8,
+        torch.int8,
+        torch.int16,
+        torch.uint16,
+        torch.int32,
+        torch.uint32,
+        torch.int64,
+        torch.uint64,
+    ],
+    ids=str,
+)
+def test_masks_of_every_whole_number_are_warped_alike(dtype, mode):
+    labels = torch.tensor([[[1, 0, 0], [0, 1, 1], [1, 1, 0]]])
+    shift = torch.tensor([[[1.0, 0, -1], [0, 1, 0], [0, 0, 1]]])
+    out = OutSpec((3, 3), padding="zeros")
+    warped = warp_mask(labels.to(dtype), shift, out, fill=1, mode=mode)
+    assert warped.dtype == dtype
+    assert torch.equal(warped.long(), warp_mask(labels, shift, out, fill=1, mode=mode))
