@@ -95,9 +95,7 @@ def parity(epochs: int = 3, base_lr: float = 5e-3) -> Parity:
     try:
         import fastai
     except ImportError:
-        raise MissingDependencyError(
-            "parity must have fastai, which is not installed: pip install 'onewarp[bench]'"
-        ) from None
+        raise MissingDependencyError("parity must have fastai, which is not installed: pip install fastai") from None
     train, valid, model = task()
     fixed = valid[:32]
     twin = copy.deepcopy(model)

@@ -21,9 +21,7 @@ class Spline:
         try:
             from scipy import ndimage
         except ImportError:
-            raise MissingDependencyError(
-                "quality must have scipy, which is not installed: pip install 'onewarp[bench]'"
-            ) from None
+            raise MissingDependencyError("quality must have scipy, which is not installed: pip install scipy") from None
         self._evaluate: Any = ndimage.map_coordinates
         self._weights = [
             ndimage.spline_filter(image[..., c].astype(np.float64), order=3, mode="reflect") for c in range(3)

@@ -33,3 +33,11 @@ def test_imports_in_examples_work(page):
         for node in ast.parse(block, page.name).body:
             if isinstance(node, ast.ImportFrom) and str(node.module).startswith("onewarp"):
                 exec(compile(ast.Module([node], []), page.name, "exec"), {})
+
+
+def test_nothing_promises_a_release_that_there_is_not():
+    """The package is on no index: what is written leads to a checkout."""
+    promise = re.compile(r"pip install (-\S+ )*['\"]?onewarp")
+    folders = [ROOT / name for name in ("transforms", "pipeline", "trainers", "benchmarks")]
+    for path in [*PAGES, *ROOT.glob("*.py"), *(path for folder in folders for path in folder.rglob("*.[pm][yd]"))]:
+        assert not promise.search(path.read_text(encoding="utf-8")), path

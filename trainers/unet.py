@@ -98,7 +98,7 @@ def timm_encoder(name: str, pretrained: bool) -> Any:
         import timm
     except ImportError:
         raise MissingDependencyError(
-            f"encoder {name!r} must have timm, which is not installed: pip install 'onewarp[train]', or take small"
+            f"encoder {name!r} must have timm, which is not installed: pip install timm, or take small"
         ) from None
     if not timm.is_model(name.split(".")[0]):
         near = difflib.get_close_matches(name, timm.list_models(), 3)

@@ -129,7 +129,7 @@ def named_model(name: str, outputs: int, pretrained: bool) -> nn.Module:
         import timm
     except ImportError:
         raise MissingDependencyError(
-            f"model {name!r} must have timm, which is not installed: pip install 'onewarp[train]', or give an nn.Module"
+            f"model {name!r} must have timm, which is not installed: pip install timm, or give an nn.Module"
         ) from None
     if not timm.is_model(name.split(".")[0]):
         near = difflib.get_close_matches(name, timm.list_models(), 3)

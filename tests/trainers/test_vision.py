@@ -109,9 +109,9 @@ def test_weights_that_cannot_be_had_name_the_ways_out(data, timm, monkeypatch):
 
 def test_without_timm_the_extra_is_named(data, monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'onewarp\[train\]'"):
+    with pytest.raises(MissingDependencyError, match=r"pip install timm"):
         vision_learner(data, "resnet18")
-    with pytest.raises(MissingDependencyError, match=r"pip install 'onewarp\[train\]'"):
+    with pytest.raises(MissingDependencyError, match=r"pip install timm"):
         unet_learner(data, "resnet18")
     assert vision_learner(data, "small_resnet", pretrained=False).arch == ("small_resnet", 3)
 
