@@ -64,13 +64,18 @@ class Commands(click.Group):
     def main(self, args: Sequence[str] | None = None, *more: Any, standalone_mode: bool = True, **settings: Any) -> Any:
         """Run the command that the words name; ends the process, unless `standalone_mode` is false."""
         words = list(sys.argv[1:] if args is None else args)
-        run = super().main
+
+        inherited: Any = super().main
+
+        def run() -> Any:
+            return inherited(words, *more, standalone_mode=False, **settings)
+
         if not standalone_mode:
-            return run(words, *more, standalone_mode=False, **settings)
+            return run()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a letter shows its escape
                 stream.reconfigure(errors="backslashreplace")
-        sys.exit(self._status(words, lambda: run(words, *more, standalone_mode=False, **settings)))
+        sys.exit(self._status(words, run))
 
     def _status(self, words: Sequence[str], run: Callable[[], Any]) -> int:
         """The exit status of a run; what went wrong is said on stderr."""

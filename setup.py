@@ -6,7 +6,7 @@ from setuptools import setup
 from setuptools.command.bdist_wheel import bdist_wheel
 
 
-class Wheel(bdist_wheel):
+class Wheel(bdist_wheel):  # type: ignore[misc]
     """A wheel without the C++ extension (no compiler was found) is pure Python by its tag.
 
     So it is never taken for the one that has the extension, neither from pip's cache nor from a folder of wheels.

@@ -51,7 +51,7 @@ def preview(
     if draws < 1:
         raise UsageError(f"draws must be at least 1, but got {draws}")
     path, stored = Path(out), Cache.open(cache)
-    fused = fused_from(transforms) if isinstance(transforms, str) else fuse(transforms)
+    fused = fused_from(transforms) if isinstance(transforms, str) else _fused(transforms)
     kinds = {name: target["kind"] for name, target in stored.targets.items() if target["kind"] in PLACES}
     rows = CacheRows(stored, targets=[*kinds])
     ways = {"one warp": fused, "one at a time": fuse([fused], one_by_one=True)}
@@ -71,6 +71,10 @@ def preview(
     path.parent.mkdir(parents=True, exist_ok=True)
     save_picture(Sheet(lines, kinds, f"{recipe}, seed {seed}").pixels(), path)
     return path
+
+
+def _fused(transforms: Iterable[Any] | Fused) -> Fused:
+    return transforms if isinstance(transforms, Fused) else fuse(transforms)
 
 
 def _caption(row: Row) -> list[str]:
@@ -119,7 +123,7 @@ class Sheet:
             for j, panel in enumerate(line):
                 self._draw(figure, panel, left=GAP + j * width, top=GAP + i * height, above=above)
         _write(figure, text, GAP, tall - GAP - LINE * len(text))
-        canvas = FigureCanvasAgg(figure)
+        canvas: Any = FigureCanvasAgg(figure)
         canvas.draw()
         return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 

@@ -86,7 +86,7 @@ def show_grid(samples: Sequence[Any], nrows: int | None = None, ncols: int | Non
         ax.axis("off")
     for ax, sample in zip(axes.flat, samples, strict=False):
         show(sample, ax)
-    figure._ipython_display_ = partial(_display, figure)
+    vars(figure)["_ipython_display_"] = partial(_display, figure)
     return figure
 
 
@@ -102,7 +102,7 @@ def _display(figure: Any) -> None:
     png = BytesIO()
     figure.savefig(png, format="png")
     plt.close(figure)
-    display(Shown(data=png.getvalue()))  # type: ignore[no-untyped-call]
+    display(Shown(data=png.getvalue()))
 
 
 def save_picture(pixels: "np.ndarray[Any, np.dtype[np.uint8]]", path: str | PathLike[str]) -> None:
