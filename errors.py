@@ -7,6 +7,7 @@ OnewarpError
 ├── DispatchError      (TypeError)    a transform met a type that it has no overload for
 ├── SpecError          (ValueError)   a pipeline that cannot be written to, or read from, JSON
 ├── DecodeError        (ValueError)   a file that is not a picture that may be used, with its reason
+├── ResourceError                     what the machine had no room for; the file, cache or model is not the reason
 ├── LabelError         (ValueError)   a label that cannot be found, or is not in the vocabulary
 ├── CacheError                        a cache that cannot be opened, is damaged, locked or of another version
 │   └── DamagedRowError               a row whose bytes are not those that were written
@@ -41,6 +42,10 @@ class SpecError(OnewarpError, ValueError):
 
 class DecodeError(OnewarpError, ValueError):
     """A file is not a picture, or not one that may be used; the message is the reason."""
+
+
+class ResourceError(OnewarpError):
+    """The machine had no room for something; what it was asked for is all right, and may be asked for again."""
 
 
 class LabelError(OnewarpError, ValueError):

@@ -1,21 +1,51 @@
 """From whatever colours a file holds to 8-bit sRGB: profiles, CMYK, grey, 16 bit, palettes, transparency."""
 
 import io
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, features
 
+from ..errors import DecodeError
+
 _SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}  # of a profile -> Pillow's mode
+_STRIP = 1 << 20  # pixels
 
 
-def to_srgb(image: Image.Image, background: tuple[int, int, int] = (255, 255, 255)) -> Image.Image:
-    """`image` as opaque 8-bit RGB in sRGB, with `background` where it is transparent.
+def to_srgb(image: Image.Image, background: tuple[int, int, int] = (255, 255, 255)) -> NDArray[np.uint8]:
+    """`image` as opaque 8-bit RGB in sRGB, `uint8[h, w, 3]`, with `background` where it is transparent.
 
     A profile that is broken, or made for other colours than the image has, is left out of account, as browsers do; so
-    are all of them where Pillow was built without littleCMS, which a cache's fingerprint tells.
+    are all of them where Pillow was built without littleCMS, which a cache's fingerprint tells. Converted strip by
+    strip, so that no more than the result is held beside the image. Raises `DecodeError` where it has no known white.
     """
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top, bottom in _strips(*image.size):
+        strip = image.crop((0, top, image.width, bottom))
+        pixels[top:bottom] = np.asarray(_strip_to_srgb(strip, background))
+    return pixels
+
+
+def rgb_to_srgb(pixels: NDArray[np.uint8], profile: bytes) -> NDArray[np.uint8]:
+    """`uint8[h, w, 3]` in sRGB: these pixels themselves where their profile asks for no conversion."""
+    transform = _transform(profile, "RGB")
+    if transform is None:
+        return pixels
+    converted = np.empty_like(pixels)
+    for top, bottom in _strips(pixels.shape[1], len(pixels)):
+        strip = Image.fromarray(np.ascontiguousarray(pixels[top:bottom]))
+        converted[top:bottom] = np.asarray(transform.apply_in_place(strip))
+    return converted
+
+
+def _strips(width: int, height: int) -> Iterator[tuple[int, int]]:
+    rows = max(1, _STRIP // max(1, width))
+    return ((top, min(height, top + rows)) for top in range(0, height, rows))
+
+
+def _strip_to_srgb(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
     opaque, alpha = _split_alpha(image)
     profile = image.info.get("icc_profile") or b""
     transform = _transform(profile, opaque.mode)
@@ -24,16 +54,10 @@ def to_srgb(image: Image.Image, background: tuple[int, int, int] = (255, 255, 25
     elif opaque.mode == "LAB":
         rgb = _lab_transform().apply(opaque)
     else:
-        rgb = opaque.convert("RGB")
+        rgb = opaque if opaque.mode == "RGB" else opaque.convert("RGB")
     if alpha is None:
         return rgb
     return Image.composite(rgb, Image.new("RGB", rgb.size, background), alpha)
-
-
-def rgb_to_srgb(pixels: NDArray[np.uint8], profile: bytes) -> NDArray[np.uint8]:
-    """`uint8[h, w, 3]` in sRGB: these pixels themselves where their profile asks for no conversion."""
-    transform = _transform(profile, "RGB")
-    return pixels if transform is None else np.array(transform.apply_in_place(Image.fromarray(pixels)))
 
 
 def needs_conversion(image: Image.Image) -> bool:
@@ -60,14 +84,20 @@ def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Grey of 16 or 32 bits: integers are of the range 0..65535, floating point of the smallest of 1, 255, 65535."""
+    """Grey of more than 8 bits. White is 1 in floating point and 65535 in whole numbers, whatever the picture holds.
+
+    Numbers up to a quarter beyond black and white, as filters leave them, are cut off. Farther ones, and those that
+    are none, raise `DecodeError`: their white is another one, which no file says.
+    """
     values = np.asarray(image).astype(np.float64)
-    values = np.nan_to_num(values, nan=0.0, posinf=65535.0, neginf=0.0)
-    top = 65535.0
-    if image.mode == "F":
-        highest = values.max(initial=0.0)
-        top = next((limit for limit in (1.0, 255.0) if highest <= limit), 65535.0)
-    return Image.fromarray((np.clip(values / top, 0, 1) * 255 + 0.5).astype(np.uint8))
+    white = 1.0 if image.mode == "F" else 65535.0
+    low, high = float(values.min()), float(values.max())
+    if not (-white / 4 <= low and high <= white * 5 / 4):  # so that NaN is refused too
+        kind = "floating point" if image.mode == "F" else "whole numbers of more than 8 bits"
+        raise DecodeError(
+            f"has values from {low:g} to {high:g}: in {kind} black must be 0 and white {white:g}; scale them so"
+        )
+    return Image.fromarray((np.clip(values / white, 0, 1) * 255 + 0.5).astype(np.uint8))
 
 
 @lru_cache(maxsize=64)

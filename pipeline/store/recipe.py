@@ -11,7 +11,7 @@ import torch
 from PIL import features
 
 from ...errors import UsageError
-from ...transforms.decoding import Decoding
+from ...transforms.decoding import LIMITS, Decoding
 from ...transforms.resizing import Sizing, bilinear
 from ..spec import register
 from .encodings import ENCODINGS, Encoding
@@ -43,7 +43,7 @@ class Recipe:
     def pixels(self) -> dict[str, Any]:
         """Everything that a row's pixels depend on, but the file itself, for JSON."""
         decoding = asdict(self.decoding)
-        settings = {name: value for name, value in decoding.items() if name not in _LIMITS}
+        settings = {name: value for name, value in decoding.items() if name not in LIMITS}
         settings["background"] = list(self.decoding.background)
         settings |= asdict(self.sizing) | {"encoding": self.encoding}
         if self.encoding == "jpeg":
@@ -52,13 +52,11 @@ class Recipe:
 
     def limits(self) -> dict[str, Any]:
         """What decides whether a file is refused: a file refused under other limits is tried again."""
-        return {name: value for name, value in asdict(self.decoding).items() if name in _LIMITS}
+        return {name: value for name, value in asdict(self.decoding).items() if name in LIMITS}
 
 
 for _settings in (Sizing, Decoding, Recipe):
     register(_settings)
-
-_LIMITS = ("max_pixels", "max_bytes", "max_seconds")
 
 
 def decoder_build() -> dict[str, str]:
