@@ -148,8 +148,22 @@ class Loader:
         Of a list or a `Subset` these are its rows, of any other order all rows of the split.
         """
         rows = getattr(self._order, "all_rows", None)
-        calm = {"shuffle": False, "tail": "ragged", "augment": False}
-        return type(self)(self.rows, **self._settings | calm | {"indices": None if rows is None else np.unique(rows())})
+        indices = None if rows is None else np.unique(rows())
+        return self.with_settings(shuffle=False, tail="ragged", augment=False, indices=indices)
+
+    def with_settings(self, **settings: Any) -> "Loader":
+        """A loader of the same rows with some of this one's settings (those of the constructor) replaced."""
+        return type(self)(self.rows, **self._settings | settings)
+
+    def sample_keys(self) -> list[str]:
+        """The keys of an epoch's samples over all ranks, in the order of the next loop.
+
+        Raises UsageError where the order is endless.
+        """
+        if isinstance(self._order, Stream):
+            raise UsageError(f"sample_keys must have an order with positions, but got {self._order}")
+        picks = self._order.at(np.arange(self.total), self.seed, self.epoch)
+        return self.rows.keys(self._numbers(picks.rows))
 
     def _check(self) -> None:
         share = self._share(0)

@@ -1,7 +1,7 @@
 """Plugs for other trainers: the same batches, in the same order, resumable, each sample once over all processes."""
 
 from .accelerate import prepare
-from .fastai import as_fastai
+from .fastai import as_fastai, count_epochs
 from .fastai_resuming import resumable
 from .foreign import AlbumentationsTransform, FastaiTransform, TorchvisionTransform
 from .huggingface import trainer_parts
@@ -16,6 +16,7 @@ __all__ = [
     "TorchvisionTransform",
     "as_dataloader",
     "as_fastai",
+    "count_epochs",
     "data_module",
     "prepare",
     "resumable",
