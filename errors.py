@@ -9,6 +9,7 @@ OnewarpError
 ├── DecodeError        (ValueError)   a file that is not a picture that may be used, with its reason
 ├── ResourceError                     what the machine had no room for; the file, cache or model is not the reason
 ├── LabelError         (ValueError)   a label that cannot be found, or is not in the vocabulary
+│   └── MissingLabelError             an item without a label
 ├── CacheError                        a cache that cannot be opened, is damaged, locked or of another version
 │   └── DamagedRowError               a row whose bytes are not those that were written
 ├── WarpError          (ValueError)   images, matrices or an output that the warp cannot work with
@@ -50,6 +51,10 @@ class ResourceError(OnewarpError):
 
 class LabelError(OnewarpError, ValueError):
     """A label cannot be found, or is not in the vocabulary."""
+
+
+class MissingLabelError(LabelError):
+    """An item has no label: None, NaN or empty text stands in its place."""
 
 
 class CacheError(OnewarpError):

@@ -17,7 +17,9 @@ from ..transforms.to_tensor import ToTensor
 from ..transforms.transform import Transform
 from ..transforms.types import TensorBBox, TensorImage, TensorMask, TensorMultiCategory, TensorPoint
 from .compose import Pipeline
+from .mask_files import mask_numbers
 from .spec import register
+from .store.sources import read_file
 
 Kind = Literal["image", "category", "multicategory", "mask", "points", "boxes"]
 
@@ -64,29 +66,34 @@ class OpenImage(Transform):
 class OpenMask(Transform):
     """The labels of each pixel, of a path, the bytes of a file or an array: `TensorMask` `[h, w]`.
 
-    `vocab[i]` is what number `i` marks.
+    `vocab[i]` is what number `i` marks. Which numbers a file holds, `mask_numbers` says.
     """
 
     vocab: Sequence[str] | None = None
 
-    def encode(self, x: str | Path | bytes | Image.Image) -> TensorMask:
-        """The numbers in the file, untouched: palettes are not applied. `LabelError` where it cannot be read."""
+    def encode(self, x: str | Path | bytes) -> TensorMask:
+        """The numbers in a file. `LabelError` where it cannot be read, or holds no labels."""
+        Image.init()  # else Pillow knows five formats only
+        known_formats = [name for name in FORMATS if name in Image.OPEN]
+        where = "" if isinstance(x, bytes) else f"{x}: "
         try:
-            file = io.BytesIO(x) if isinstance(x, bytes) else x
-            Image.init()  # else Pillow knows five formats only
-            known_formats = [name for name in FORMATS if name in Image.OPEN]
-            image = file if isinstance(file, Image.Image) else Image.open(file, formats=known_formats)
-            with image:
-                numbers = np.array(image if image.mode in ("L", "P", "I", "I;16") else image.convert("L"))
-        except OSError as error:
+            with Image.open(io.BytesIO(x if isinstance(x, bytes) else read_file(x)), formats=known_formats) as image:
+                return TensorMask(torch.from_numpy(mask_numbers(image)))
+        except LabelError as error:
+            raise LabelError(f"{where}{error}") from None
+        except (OSError, SyntaxError, ValueError) as error:
             known = not isinstance(error, UnidentifiedImageError)  # whose message holds the address of an object
-            reason = error.strerror or error if known else "is no picture that Pillow knows"
-            raise LabelError(f"{reason}" if isinstance(x, bytes) else f"{x}: {reason}") from None
-        return TensorMask(torch.from_numpy(numbers.astype(np.int32) if numbers.dtype == np.uint16 else numbers))
+            strerror = error.strerror if isinstance(error, OSError) else None
+            raise LabelError(f"{where}{strerror or error if known else 'is no picture that Pillow knows'}") from None
+
+    def encode(self, x: Image.Image) -> TensorMask:  # type: ignore[no-redef]  # noqa: F811
+        """The numbers in an image of Pillow's."""
+        return TensorMask(torch.from_numpy(mask_numbers(x)))
 
     def encode(self, x: np.ndarray | torch.Tensor) -> TensorMask:  # type: ignore[no-redef]  # noqa: F811
-        """As it is."""
-        return TensorMask(torch.as_tensor(np.asarray(x)))
+        """As it is; true is 1."""
+        numbers = torch.as_tensor(np.asarray(x))
+        return TensorMask(numbers.to(torch.uint8) if numbers.dtype == torch.bool else numbers)
 
 
 class AsPoints(Transform):
@@ -167,6 +174,15 @@ def PointBlock() -> Block:  # noqa: N802
 def BBoxBlock() -> Block:  # noqa: N802
     """Boxes (left, top, right, bottom) in pixels of the file, before its orientation is applied."""
     return Block("boxes", (AsBoxes(),))
+
+
+def with_vocab(block: Block, vocab: Sequence[Any] | None) -> Block:
+    """A block of labels with the names that a cache has, which are those of its rows."""
+    if vocab is None or block.vocab is None or len(vocab) == len(block.vocab):
+        return block
+    learners = (Categorize, MultiCategorize)
+    tfms = [replace(t, vocab=tuple(vocab)) if isinstance(t, learners) else t for t in block.type_tfms]
+    return replace(block, type_tfms=tuple(tfms))
 
 
 def as_block(block: Block | Callable[[], Block]) -> Block:

@@ -3,16 +3,17 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from ..errors import LabelError, UsageError
+from ..errors import LabelError, MissingLabelError, UsageError
+from ..transforms.category import is_missing
 from .placing import PLACES
-from .sample_rows import column_name, encoded
-from .samples import Samples
-from .store.catalogue import Catalogue
-from .store.sources import Item, Source, TableRow, stamp_of
-from .store.targets import Labels, label_name
+from .sample_rows import column_name, labels_or_missing
+from .samples import FoundPicture, Samples
+from .store.catalogue import Catalogue, notes, set_aside
+from .store.sources import Item, Source, stamp_of
+from .store.table_rows import read_named
+from .store.targets import Labels, label_name, refuse_all_missing
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Pictures:
 
     def read(self, place: Any) -> bytes:
         """The bytes of a picture."""
-        return place if isinstance(place, bytes) else Path(place).read_bytes()
+        return place if isinstance(place, bytes) else read_named(place)
 
     def where(self) -> str:
         """The address."""
@@ -37,33 +38,39 @@ def catalogue_of_samples(
     source: Source,
     items: Sequence[Item] | None = None,
     pipeline: Mapping[str, Any] | None = None,
+    learnt: Sequence[int] = (),
+    listing: Any = None,
 ) -> Catalogue:
     """The pictures of `samples` with their targets; `source` reads them at the places in `items`.
 
-    Without `items`, and where the samples have a getter for pictures, their places are what the samples say.
+    Without `items`, and where the samples have a getter for pictures of the user's own, their places are what the
+    samples say. `learnt` are the numbers of the blocks whose vocabulary was learnt from these samples, and `listing`
+    says what became no item (`set_aside`, `passed_by`).
     """
     order = sorted(range(len(keys)), key=keys.__getitem__)
-    if items is None or samples.getters[0] is not None:
+    if items is None or not isinstance(samples.getters[0], FoundPicture | None):
         source, items = Pictures(source.where()), [_item(samples, keys, i) for i in range(len(keys))]
     named = {column_name(samples, n): n for n in range(1, len(samples.blocks))}
     placed = {name: n for name, n in named.items() if samples.blocks[n].kind in PLACES}
     for n in placed.values():
         _refuse_useless(samples, n)
+    labels = {name: _labels(samples, n, keys, order, n in learnt) for name, n in named.items() if name not in placed}
     return Catalogue(
         source,
         [items[i] for i in order],
-        {name: _labels(samples, n, keys, order) for name, n in named.items() if name not in placed},
+        labels,
         [splits[i] for i in order],
         pipeline or {},
         {name: samples.blocks[n] for name, n in placed.items()},
         lambda i: {name: _given(samples, order[i], n) for name, n in placed.items()},
         tuple(named),
+        set_aside(listing),
+        notes(listing, labels, [splits[i] for i in order]),
     )
 
 
 def _given(samples: Samples, i: int, block: int) -> Any:
-    """What a getter gives for an item, or its error. A path in a table is relative to the table, as images are."""
-    item = samples.items[i]
+    """What a getter gives for an item, or its error."""
     try:
         value = samples.raw(i, block)
     except LabelError as error:
@@ -71,9 +78,7 @@ def _given(samples: Samples, i: int, block: int) -> Any:
     except Exception as error:  # whatever a getter of the user's own stumbles over; without a path of this machine
         reason = error.strerror if isinstance(error, OSError) else error
         return LabelError(f"{type(error).__name__}: {reason}")
-    if isinstance(item, TableRow) and isinstance(value, str | os.PathLike):
-        return os.path.join(item.folder, value)
-    return value
+    return MissingLabelError("is missing") if is_missing(value) else value
 
 
 def _refuse_useless(samples: Samples, block: int) -> None:
@@ -92,15 +97,19 @@ def _item(samples: Samples, keys: Sequence[str], i: int) -> Item:
     value = samples.raw(i, 0)
     if isinstance(value, bytes):
         return Item(keys[i], value, samples.items[i], None)
-    if isinstance(value, str | os.PathLike):
-        return Item(keys[i], os.fspath(value), samples.items[i], stamp_of(value))
+    if isinstance(value, str | os.PathLike) or is_missing(value):
+        place = "" if is_missing(value) else os.fspath(value)
+        return Item(keys[i], place, samples.items[i], stamp_of(place))
     raise UsageError(f"a cache needs pictures from files or bytes, but got a {type(value).__name__}")
 
 
-def _labels(samples: Samples, block: int, keys: Sequence[str], order: Sequence[int]) -> Labels:
+def _labels(samples: Samples, block: int, keys: Sequence[str], order: Sequence[int], learnt: bool) -> Labels:
     """The numbers that the block's transforms give, in another order."""
-    numbers = encoded(samples, block, keys)[list(order)]
+    encoded = labels_or_missing(samples, block, keys)
+    numbers = [encoded[i] for i in order]
+    missing = frozenset(place for place, number in enumerate(numbers) if number is None)
+    refuse_all_missing(keys, missing)
     vocab = [label_name(name) for name in samples.blocks[block].vocab or ()]
-    if samples.blocks[block].kind == "multicategory":
-        return Labels([row.nonzero()[:, 0].tolist() for row in numbers], vocab, True)
-    return Labels(numbers.tolist(), vocab, False)
+    several = samples.blocks[block].kind == "multicategory"
+    values = [None if n is None else n.nonzero()[:, 0].tolist() if several else int(n) for n in numbers]
+    return Labels(values, vocab, several, missing, learnt)

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Self
 
 from ..errors import SpecError, UsageError
@@ -12,23 +11,25 @@ from ..transforms.geometry import Resize
 from ..transforms.plan import height_width
 from ..transforms.resizing import Sizing
 from ..transforms.to_tensor import ToTensor
-from ..transforms.transform import Transform
-from .blocks import Block, as_block
+from .block_settings import check_block, getters_of, listed
+from .blocks import Block, as_block, with_vocab
 from .cache import Cache
-from .cataloguing import Pictures, catalogue_of_samples
+from .cataloguing import catalogue_of_samples
 from .dataloaders import DataLoaders
-from .keys import keys_of
+from .finding import Found, found_by, found_in
 from .loading.cached_rows import CacheRows
 from .loading.rows import Rows
 from .presizing import presize
 from .sample_rows import sample_rows
-from .samples import Getter, Samples
+from .samples import FoundPicture, Getter, Samples, needs_setup
 from .show import show
 from .spec import can_write, from_json, register, to_json
 from .splits import RandomSplitter, Splitter
-from .store.catalogue import Catalogue
-from .store.sources import Item, Listed, Source
-from .store.tables import open_source
+from .store.catalogue import Catalogue, notes, set_aside
+from .store.memory_table import MemorySource
+from .store.progress import tell
+from .store.sources import Source
+from .store.tables import TableSource
 from .summary import summarise
 
 
@@ -97,10 +98,12 @@ class Split(Sequence[Any]):
 class DataBlock:
     """What a data set is made of.
 
-    `blocks` are the kinds of a sample's elements: an image, then its targets. `get_items` finds the items of a source,
-    `get_x` and `get_y` (one function, or one a target; or `getters`, one a block) give what the blocks take, `splitter`
-    says which items train. `item_tfms` and `batch_tfms` are fused: a `Resize` among `item_tfms` is part of the one
-    warp. With `fused=False` each transform resamples on its own: the naive way, on the same draws.
+    `blocks` are the kinds of a sample's elements: an image, then its targets. `get_items` finds the items of a source;
+    without it they are what `presize` finds, the files of a folder or the rows of a table. `get_x` and `get_y` (one
+    function, or one a target; or `getters`, one a block) give what the blocks take, `splitter` says which items train.
+    A vocabulary that is not given is learnt from the labels of all items. `item_tfms` and `batch_tfms` are fused: a
+    `Resize` among `item_tfms` is part of the one warp. With `fused=False` each transform resamples on its own: the
+    naive way, on the same draws. Raises `UsageError` for anything that cannot be what it stands for.
     """
 
     blocks: Sequence[Any] = ()
@@ -113,23 +116,21 @@ class DataBlock:
     getters: Sequence[Getter] | None = None
     fused: bool = True
 
-    def datasets(self, source: Any) -> Datasets:
-        """Typed samples of a source, set up on its training split."""
-        return self._typed(*self._items(source))
+    def __post_init__(self) -> None:
+        check_block(self)
+        self.transforms()
 
-    def catalogue(
-        self, source: str | os.PathLike[str] | Listed, image: str | None = None, key: str | None = None
-    ) -> Catalogue:
+    def datasets(self, source: Any) -> Datasets:
+        """Typed samples of a source, with the vocabulary of their labels."""
+        return self._datasets(self._found(source))
+
+    def catalogue(self, source: Any, image: str | None = None, key: str | None = None) -> Catalogue:
         """What `presize(source, cache, block=self)` works on: the items of a source with their labels and splits.
 
-        Without `get_items` the items are what `presize` finds in a source by itself: the files of a folder, or the
-        rows of a table, `image` and `key` naming its columns.
+        `image` and `key` name columns of a table.
         """
-        if self.get_items is not None:
-            return self._catalogue(self.datasets(source), Pictures(_address(source)))
-        listed = open_source(source, image, key)
-        items = listed.items()
-        return self._catalogue(self._typed([i.view for i in items], [i.key for i in items]), listed, items)
+        found = self._found(source, image, key)
+        return self._catalogue(self._datasets(found), found)
 
     def dataloaders(
         self,
@@ -147,11 +148,16 @@ class DataBlock:
         Photos are decoded when they are read, or presized once into a `cache` (a path) that later calls take up
         again. What is left in `loader` goes to `Loader`: `threads`, `tail`, `device`, `rank`, ...
         """
-        datasets = self.datasets(source)
-        rows = self.rows(datasets) if cache is None else self.cached(datasets, source, cache)
+        found = self._found(source)
+        datasets = self._datasets(found)
+        if cache is None:
+            rows, samples = self.rows(datasets), datasets.samples
+            tell(notes(found.listing, {}, None), set_aside(found.listing))
+        else:
+            rows, samples = self.cached(datasets, self._catalogue(datasets, found), cache)
         return DataLoaders.of(
             rows,
-            datasets.samples,
+            samples,
             self.transforms(),
             sizing=self.sizing(),
             bs=bs,
@@ -165,17 +171,26 @@ class DataBlock:
         """The samples as rows that a loader reads, straight from the files."""
         return sample_rows(datasets.samples, datasets.keys, datasets.split_names, self.sizing())
 
-    def cached(self, datasets: Datasets, source: Any, cache: str | os.PathLike[str]) -> Rows:
-        """The samples as rows that are presized once into the folder `cache`; files that it sets aside are left out."""
+    def cached(self, datasets: Datasets, catalogue: Catalogue, cache: str | os.PathLike[str]) -> tuple[Rows, Samples]:
+        """The samples as rows that are presized once into the folder `cache`, and with the vocabularies that it has.
+
+        Files that the cache sets aside are left out, counted, and the first of them named.
+        """
         sizing = self.sizing()
         if sizing is None:
             raise UsageError("a cache keeps photos at one size: give item_tfms=Resize(n)")
-        presize(self._catalogue(datasets, Pictures(_address(source))), cache, sizing.size, quiet=False)
-        return CacheRows(Cache.open(cache).in_order(datasets.keys))
+        summary = presize(catalogue, cache, sizing.size, quiet=False)
+        tell((), summary.rejected)
+        opened = Cache.open(cache)
+        vocabs = [target["vocab"] for target in opened.targets.values()]
+        blocks = zip(datasets.samples.blocks, [None, *vocabs], strict=True)
+        samples = replace(datasets.samples, blocks=tuple(with_vocab(block, vocab) for block, vocab in blocks))
+        return CacheRows(opened.in_order(datasets.keys)), samples
 
     def transforms(self) -> Fused:
         """All transforms of items and batches, fused."""
-        transforms = [t for t in (*_several(self.item_tfms), *_several(self.batch_tfms)) if not isinstance(t, ToTensor)]
+        given = (*listed("item_tfms", self.item_tfms), *listed("batch_tfms", self.batch_tfms))
+        transforms = [t for t in given if not isinstance(t, ToTensor)]
         return fuse(transforms, one_by_one=not self.fused)
 
     def sizing(self) -> Sizing | None:
@@ -199,40 +214,40 @@ class DataBlock:
             raise SpecError(f"the JSON must be that of a DataBlock, but is that of a {type(block).__name__}")
         return block
 
-    def _typed(self, items: Sequence[Any], keys: Sequence[str]) -> Datasets:
+    def _datasets(self, found: Found) -> Datasets:
         splitter = self.splitter or RandomSplitter()
         named = isinstance(splitter, Splitter)
-        train, valid = splitter(items, keys) if named else splitter(items)
-        names = splitter.names(items, keys) if named else _names(len(items), train, valid)
-        samples = Samples(items, self._blocks(), self._getters()).setup(list(train))
-        return Datasets(samples, tuple(keys), (tuple(train), tuple(valid)), tuple(names))
+        train, valid = splitter(found.items, found.origins) if named else splitter(found.items)
+        names = splitter.names(found.items, found.origins) if named else _names(len(found.items), train, valid)
+        samples = Samples(found.items, self._blocks(), self._getters(found.source)).setup()
+        return Datasets(samples, tuple(found.keys), (tuple(train), tuple(valid)), tuple(names))
 
-    def _catalogue(self, datasets: Datasets, source: Source, items: Sequence[Item] | None = None) -> Catalogue:
+    def _catalogue(self, datasets: Datasets, found: Found) -> Catalogue:
         told = replace(self, item_tfms=(), batch_tfms=())  # of which no column depends
         return catalogue_of_samples(
             datasets.samples,
             datasets.keys,
             datasets.split_names,
-            source,
-            items,
+            found.source,
+            found.listed,
             {"block": told if can_write(told) else None},
+            [n for n, block in enumerate(self._blocks()) if needs_setup(block)],
+            found.listing,
         )
 
-    def _items(self, source: Any) -> tuple[Sequence[Any], list[str]]:
-        items = list(source) if self.get_items is None else list(self.get_items(source))
-        if not items:
-            raise UsageError(f"no items were found in {source}: a data set needs at least one")
-        root = Path(source) if isinstance(source, str | os.PathLike) else None
-        return items, keys_of(items, root)
+    def _found(self, source: Any, image: str | None = None, key: str | None = None) -> Found:
+        if self.get_items is not None:
+            return found_by(self.get_items, source)
+        return found_in(source, image, key)
 
     def _blocks(self) -> tuple[Block, ...]:
         return tuple(as_block(block) for block in self.blocks)
 
-    def _getters(self) -> tuple[Getter, ...]:
-        if self.getters is not None:
-            return tuple(self.getters)
-        targets = list(self.get_y) if isinstance(self.get_y, list | tuple) else [self.get_y]
-        return (self.get_x, *targets[: len(self.blocks) - 1])
+    def _getters(self, source: Source) -> tuple[Getter, ...]:
+        """A getter a block; the picture of a table's row is the one that the table names, unless a getter says so."""
+        first, *targets = getters_of(self)
+        in_table = isinstance(source, TableSource | MemorySource)
+        return (FoundPicture(source) if first is None and in_table else first, *targets)
 
 
 def _names(count: int, train: Sequence[int], valid: Sequence[int]) -> list[str | None]:
@@ -241,13 +256,3 @@ def _names(count: int, train: Sequence[int], valid: Sequence[int]) -> list[str |
         for row in rows:
             names[row] = name
     return names
-
-
-def _address(source: Any) -> str:
-    return os.path.abspath(source) if isinstance(source, str | os.PathLike) else "items"
-
-
-def _several(transforms: Any) -> list[Any]:
-    if transforms is None:
-        return []
-    return [transforms] if isinstance(transforms, Transform) or callable(transforms) else list(transforms)

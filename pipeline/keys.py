@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..transforms.category import escape_bytes
 from .items import relative_key
 
 
@@ -14,14 +15,36 @@ def keys_of(items: Sequence[Any], root: Path | None = None) -> list[str]:
     >>> keys_of([Path("a/1.jpg"), Path("a/1.jpg"), {"row": 3}], Path("a"))
     ['1.jpg', '1.jpg#1', '2']
     """
-    seen: dict[str, int] = {}
-    keys = []
+    names = []
     for number, item in enumerate(items):
-        key = str(number)
+        name = str(number)
         if isinstance(item, str | os.PathLike):
             path = Path(item)
-            key = relative_key(path, root) if root and path.is_relative_to(root) else path.as_posix()
-        copy = seen.get(key, 0)
-        seen[key] = copy + 1
-        keys.append(f"{key}#{copy}" if copy else key)
+            name = relative_key(path, root) if root and path.is_relative_to(root) else escape_bytes(path.as_posix())
+        names.append(name)
+    return number_copies(names)
+
+
+def number_copies(names: Sequence[str]) -> list[str]:
+    """A key for each name: the name itself, and for its copies, in order, the name with the first number that is free.
+
+    So what is there once keeps its name, whatever comes or goes beside it.
+
+    >>> number_copies(["a", "b", "a", "a", "a#1"])
+    ['a', 'b', 'a#2', 'a#3', 'a#1']
+    """
+    taken = set(names)
+    if len(taken) == len(names):
+        return list(names)
+    first, last, keys = set[str](), dict[str, int](), []
+    for name in names:
+        key = name
+        if name in first:
+            number = last.get(name, 0) + 1
+            while (key := f"{name}#{number}") in taken:
+                number += 1
+            last[name] = number
+            taken.add(key)
+        first.add(name)
+        keys.append(key)
     return keys

@@ -21,9 +21,9 @@ from .store.encodings import Encoding
 from .store.finished import finished_parts
 from .store.footer import INDEX, refuse_newer
 from .store.lock import writing
-from .store.parts import Rejected
+from .store.parts import Rejected, read_part
 from .store.plan import Plan
-from .store.progress import Reporter, reporter
+from .store.progress import Reporter, Silent, reporter
 from .store.recipe import Recipe, differences
 from .store.running import make_parts, refuse_too_many
 from .store.seen import seen
@@ -48,7 +48,7 @@ class Summary:
     """What a run of `presize` has left and done.
 
     `decoded` rows were made of their files, `copied` taken over from an earlier run into a part that had to be written
-    anew, `kept` left where they were.
+    anew, `kept` left where they were. `notes` are what there is to know of the source and its labels, a line each.
     """
 
     cache: Path
@@ -58,6 +58,7 @@ class Summary:
     decoded: int
     copied: int
     seconds: float
+    notes: tuple[str, ...] = ()
 
     @property
     def kept(self) -> int:
@@ -85,6 +86,7 @@ def presize(
     scheduler: str = "threads",
     workers: int | None = None,
     overwrite: bool = False,
+    rehash: bool = False,
     quiet: bool = True,
 ) -> Summary:
     """Decode and resize every image of `source` once, into the cache in the folder `cache`.
@@ -94,7 +96,7 @@ def presize(
     `DataBlock`) says both in their place. Without `square` the aspect is kept and the short side is at most `size`:
     460, or what the block's `Resize` says. `encoding="auto"` keeps pixels raw where they are expected to fit into
     `budget` bytes, and as JPEG otherwise. Files that cannot be used are set aside; more than `max_rejected` of them end
-    the run.
+    the run. `rehash` reads and hashes every file again, also those that seem to be the same by size, times and inode.
 
     The cache is complete when this returns. Stopped or killed before that, it goes on from the parts that are whole
     when it is called again; called on a finished cache it does what is new or changed. The result depends on the
@@ -105,10 +107,12 @@ def presize(
     begun = time.monotonic()
     sizing, decoding = Sizing(_size(size, block), square, enlarge), decoding or Decoding()
     catalogue = source if isinstance(source, Catalogue) else _catalogue(source, image, key, label, split, block)
-    wish = _Wish(_folder(cache), catalogue, sizing, decoding, encoding, jpeg_quality, budget, overwrite)
+    wish = _Wish(_folder(cache), catalogue, sizing, decoding, encoding, jpeg_quality, budget, overwrite, rehash)
     crew = (scheduler, workers)
     with disk_errors(wish.folder), reporter(len(catalogue.items), "presizing", quiet) as report:
-        plan = wish.plan(report)
+        for note in catalogue.notes:
+            report.say(note)
+        plan, decoded = wish.plan(report), 0
         done = finished_parts(plan, *crew)
         if done is None:
             _ensure_folder(wish.folder)
@@ -119,9 +123,12 @@ def presize(
                     done = finished_parts(plan, *crew)
                 if done is None:
                     done = make_parts(plan, *crew, report, max_rejected)
-                    commit(wish.folder, done, plan.small, plan.about)
-        refuse_too_many([entry for part in done for entry in part.rejected], max_rejected)
-    return _summary(wish.folder, done, plan.recipe.encoding, begun)
+                    decoded = sum(part.decoded for part in done)
+                    if (narrower := wish.naming_rows(plan, done)) is not None:
+                        plan, done = narrower, make_parts(narrower, *crew, Silent(), max_rejected)
+                    commit(wish.folder, done, plan.small, plan.about, catalogue.set_aside)
+        refuse_too_many([*catalogue.set_aside, *(entry for part in done for entry in part.rejected)], max_rejected)
+    return _summary(wish.folder, done, decoded, catalogue, plan.recipe.encoding, begun)
 
 
 @dataclass(frozen=True)
@@ -136,6 +143,7 @@ class _Wish:
     jpeg_quality: int
     budget: int
     overwrite: bool
+    rehash: bool
 
     def plan(self, report: Reporter) -> Plan:
         """What is to be done, given what is there; `CacheError` where that was made with other settings."""
@@ -144,7 +152,22 @@ class _Wish:
         earlier = Earlier() if self.overwrite else earlier_parts(self.folder)
         recipe = Recipe(self.sizing, self.decoding, self._chosen(earlier, report), self.jpeg_quality)
         _refuse_other(self.folder, earlier, recipe)
-        return Plan(self.catalogue, self.folder, recipe, earlier, seen(self.catalogue.source.where()))
+        memory = seen(self.catalogue.source.where(), forget=self.rehash)
+        return Plan(self.catalogue.naming(earlier.refused()), self.folder, recipe, earlier, memory)
+
+    def naming_rows(self, plan: Plan, done: Sequence[Done]) -> Plan | None:
+        """The plan of a cache whose vocabularies name the classes of its rows; None where those of `plan` do so.
+
+        They differ where the files that were refused are others than before: no file is decoded again for it.
+        """
+        refused = frozenset(entry.key for part in done for entry in part.rejected)
+        named = self.catalogue.naming(refused)
+        if named.targets == plan.catalogue.targets or not any(part.rows.num_rows for part in done):
+            return None
+        made = Earlier()
+        for part in done:
+            made.add(read_part(self.folder / part.name))
+        return Plan(named, self.folder, plan.recipe, made, plan.memory)
 
     def _chosen(self, earlier: Earlier, report: Reporter) -> Encoding:
         if self.encoding != "auto":
@@ -222,14 +245,17 @@ def _refuse_other(folder: Path, earlier: Earlier, recipe: Recipe) -> None:
             )
 
 
-def _summary(folder: Path, done: Sequence[Done], encoding: Encoding, begun: float) -> Summary:
-    rejected = [entry for part in done for entry in part.rejected]
+def _summary(
+    folder: Path, done: Sequence[Done], decoded: int, catalogue: Catalogue, encoding: Encoding, begun: float
+) -> Summary:
+    rejected = [*catalogue.set_aside, *(entry for part in done for entry in part.rejected)]
     return Summary(
         folder,
         rows=sum(part.rows.num_rows for part in done),
         rejected=rejected,
         encoding=encoding,
-        decoded=sum(part.decoded for part in done),
-        copied=sum(part.copied for part in done),
+        decoded=decoded,
+        copied=sum(part.decoded + part.copied for part in done) - decoded,
         seconds=time.monotonic() - begun,
+        notes=tuple(catalogue.notes),
     )

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import LabelError
+from ..errors import DecodeError, LabelError, MissingLabelError
+from ..transforms.category import is_missing
 from ..transforms.decoding import decode_pixels
 from ..transforms.resizing import Sizing, resize
 from .loading.decoded_rows import DecodedRows, load_file
@@ -59,14 +60,29 @@ def column_name(samples: Samples, block: int) -> str:
 
 
 def encoded(samples: Samples, block: int, keys: Sequence[str]) -> Tensor:
-    """The labels of all samples as one tensor; an unknown label is an error that names its item."""
-    encode, done = samples.blocks[block], []
+    """The labels of all samples as one tensor; an unknown or missing one is an error that names its item."""
+    labels = labels_or_missing(samples, block, keys)
+    missing = [key for key, label in zip(keys, labels, strict=True) if label is None]
+    if missing:
+        raise MissingLabelError(
+            f"{len(missing)} of {len(keys)} labels are missing, the first that of {missing[0]}: leave these items out, "
+            "make a class of them by add_na=True, or use a cache, which sets them aside"
+        )
+    done = [label for label in labels if label is not None]
+    return torch.stack(done) if done else torch.empty(0, dtype=torch.int64)
+
+
+def labels_or_missing(samples: Samples, block: int, keys: Sequence[str]) -> list[Tensor | None]:
+    """The label of each sample as a tensor, None where it is missing; an error names its item."""
+    encode, done = samples.blocks[block], list[Tensor | None]()
     for key, value in zip(keys, samples.values(block, samples.items), strict=True):
         try:
             done.append(encode(value).plain())
+        except MissingLabelError:
+            done.append(None)
         except LabelError as error:
             raise LabelError(f"{key}: {error}") from None
-    return torch.stack(done) if done else torch.empty(0, dtype=torch.int64)
+    return done
 
 
 def _place(row: int, samples: Samples, block: int, presized: Callable[[int], Presized]) -> Tensor:
@@ -92,7 +108,12 @@ class _Reader:
 
     def load(self, row: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
         """The picture `uint8[h, w, 3]`, and the matrix from its pixels to the file's."""
-        source = self.samples.raw(row, 0)
+        try:
+            source = self.samples.raw(row, 0)
+        except OSError as error:
+            raise DecodeError(f"cannot be read: {error.strerror or error}") from error
+        if is_missing(source):
+            raise DecodeError("cannot be read: the item names no picture")
         if isinstance(source, str | PathLike):
             pixels, matrix = load_file(Path(source), self.sizing)
         elif isinstance(source, bytes) and self.sizing:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from ..errors import LabelError, UsageError
+from ..transforms.category import is_missing
 from .labels import column_of, describe
 from .spec import register
 
@@ -41,6 +42,8 @@ class Splitter:
 class RandomSplitter(Splitter):
     """A share of the items, drawn by `torch.randperm` from a generator of its own.
 
+    Items whose `keys` are alike are copies, and go where the first of them goes.
+
     >>> train, valid = RandomSplitter(seed=42)(range(7390))
     >>> len(train), len(valid), valid[:5]
     (5912, 1478, [4512, 4290, 5770, 706, 2200])
@@ -57,12 +60,16 @@ class RandomSplitter(Splitter):
         generator = torch.Generator().manual_seed(self.seed)
         order: list[int] = torch.randperm(len(items), generator=generator).tolist()
         cut = int(self.valid_pct * len(items))
-        return order[cut:], order[:cut]
+        if keys is None or len(set(keys)) == len(keys):
+            return order[cut:], order[:cut]
+        valid, first = set(order[:cut]), {key: i for i, key in reversed([*enumerate(keys)])}
+        sides = [first[key] in valid for key in keys]
+        return [i for i in order if not sides[i]], [i for i in order if sides[i]]
 
     def names(self, items: Sequence[Any], keys: Sequence[str] | None = None) -> list[str | None]:
         """`train` or `valid` for each item."""
         names: list[str | None] = [TRAIN] * len(items)
-        for index in self(items)[1]:
+        for index in self(items, keys)[1]:
             names[index] = VALID
         return names
 
@@ -72,7 +79,8 @@ class RandomSplitter(Splitter):
 class HashSplitter(Splitter):
     """A share of the items by the BLAKE2b hash of their key: an item never changes sides when others come or go.
 
-    The key is the path relative to the source; without `keys`, relative to the folder that all items share.
+    The key is the path relative to the source; without `keys`, relative to the folder that all items share. Copies of
+    one file in a table have one path, and so one side.
 
     >>> HashSplitter(0.5).names(["a.jpg", "b.jpg", "c.jpg", "d.jpg"], ["a.jpg", "b.jpg", "c.jpg", "d.jpg"])
     ['train', 'train', 'valid', 'train']
@@ -144,7 +152,7 @@ class FuncSplitter(Splitter):
 @register
 @dataclass(frozen=True)
 class ColSplitter(Splitter):
-    """By a column of a table: true (or 1) is validation; a name is taken as the name of the split.
+    """By a column of a table: true (or 1) is validation; a name is taken as the name of the split; empty is none.
 
     `on` is the value, or tuple of values, that means validation, and all others mean training.
 
@@ -164,10 +172,10 @@ class ColSplitter(Splitter):
     def _name(self, value: Any, row: Any) -> str | None:
         if self.on is not None:
             return VALID if value in (self.on if isinstance(self.on, tuple) else (self.on,)) else TRAIN
-        if value is None or value != value:  # NaN
+        if is_missing(value):
             return None
         if isinstance(value, str):
-            return {"true": VALID, "false": TRAIN, "1": VALID, "0": TRAIN}.get(value.lower(), value) or None
+            return {"true": VALID, "false": TRAIN, "1": VALID, "0": TRAIN}.get(value.lower(), value)
         if value in (0, 1):
             return VALID if value else TRAIN
         raise LabelError(

@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from ..errors import LabelError, UsageError
+from ..errors import LabelError, MissingLabelError, UsageError
 from .transform import Transform
 from .types import TensorCategory, TensorMultiCategory
 
@@ -210,7 +210,7 @@ def number(numbers: dict[Any, int], label: Any, add_na: bool) -> int:
     if add_na:
         return numbers[MISSING]
     if name is None:
-        raise LabelError(f"label is missing ({label!r}): leave the item out, or make it a class by add_na=True")
+        raise MissingLabelError(f"label is missing ({label!r}): leave the item out, or make it a class by add_na=True")
     known = ", ".join(map(repr, list(numbers)[:5])) + (", …" if len(numbers) > 5 else "")
     raise LabelError(
         f"label {label!r} is not among the {len(numbers)} of the vocabulary ({known}): add it, or add_na=True"

@@ -21,27 +21,32 @@ from .schema import FOOTER, REJECTED, index_schema
 from .work import Done, part_name
 
 
-def rows_footer(done: Sequence[Done]) -> dict[str, Any]:
-    """What the footer says of the rows."""
+def rows_footer(done: Sequence[Done], set_aside: Sequence[Rejected]) -> dict[str, Any]:
+    """What the footer says of the rows, and of the files that became none."""
     counts = Counter(name for part in done for name in _splits(part.rows) if name is not None)
     splits = any("split" in part.rows.column_names for part in done)
     return {
         "splits": dict(sorted(counts.items())) if splits else None,
         "rows": sum(part.rows.num_rows for part in done),
-        "rejected": sum(len(part.rejected) for part in done),
+        "rejected": len(set_aside) + sum(len(part.rejected) for part in done),
     }
 
 
-def commit(folder: Path, done: Sequence[Done], small: list[pa.Field], about: dict[str, Any]) -> None:
-    """Make these parts, and no others, the cache in `folder`; `about` is what its plan says of it."""
-    said = about | rows_footer(done)
+def commit(
+    folder: Path, done: Sequence[Done], small: list[pa.Field], about: dict[str, Any], set_aside: Sequence[Rejected] = ()
+) -> None:
+    """Make these parts, and no others, the cache in `folder`; `about` is what its plan says of it.
+
+    `set_aside` are the files that came into no part.
+    """
+    said = about | rows_footer(done, set_aside)
     if said["rows"] == 0:
         first = next(entry for part in done for entry in part.rejected)
         raise CacheError(f"none of {said['rejected']} files became a row; the first: {first.key} {first.reason}")
     names = [_named(folder, part) for part in done]
     sizes = [(folder / name).stat().st_size for name in names]
     said = {**said, "parts": names, "part_bytes": sizes}
-    rejected = [entry for part in done for entry in part.rejected]
+    rejected = sorted([*set_aside, *(entry for part in done for entry in part.rejected)], key=lambda entry: entry.key)
     write_whole(folder / REJECTED_FILE, _parquet(_rejected_table(rejected)))
     write_whole(folder / SUMMARY, (canonical(said) + "\n").encode())
     index = _index(done, small, said)

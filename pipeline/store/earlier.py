@@ -51,6 +51,10 @@ class Earlier:
                 return Known(entry.sha256, rejected=entry)
         return None
 
+    def refused(self) -> frozenset[str]:
+        """The keys of the files that were refused, and are no rows anywhere."""
+        return frozenset(self._refusals.keys() - self._places.keys())
+
     def _rows(self, number: int) -> list[dict[str, Any]]:
         """The rows of a part as mappings; files are asked for part by part."""
         if self._listed[0] != number:

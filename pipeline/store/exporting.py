@@ -3,13 +3,14 @@
 import json
 import os
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError
 from ..cache import Cache
 from .durable import disk_errors
 from .encodings import Encoding, decode_row, encode
+from .export_places import places_for
 
 _SHAPES = ("points", "boxes")
 _EXTENSIONS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
@@ -24,11 +25,12 @@ def export(
 ) -> int:
     """Write every row as a file under `folder`, row by row; the number of files.
 
-    A file lies at `split/label/key`, as far as the cache has splits and single labels, with the extension of its
-    encoding behind that of the key where they differ. Images keep the cache's encoding (raw ones become PNG), or get
-    that of `encoding`. A mask lies beside its image, as `name.mask.png`; where there are masks, points or boxes, the
-    lines of `metadata.jsonl` say of each image what belongs to it. Raises `UsageError` where `folder` holds something
-    already, or a key would lead out of it.
+    A file lies at `split/label/key`, as far as the cache has splits and single labels, without the folders of the key
+    that say the same again, and with the extension of its encoding behind that of the key where they differ. Images
+    keep the cache's encoding (raw ones become PNG), or get that of `encoding`. A mask lies beside its image, as
+    `name.mask.png`. Where a file cannot have that name (`places_for`) or has masks, points or boxes, the lines of
+    `metadata.jsonl` say of each image what its key is and what belongs to it. Raises `UsageError` where `folder` holds
+    something already, or a key would lead out of it.
     """
     root = Path(folder)
     with disk_errors(root):
@@ -38,43 +40,30 @@ def export(
         kind: Encoding = encoding or ("png" if cache.encoding == "raw" else cache.encoding)
         if kind not in _EXTENSIONS:
             raise UsageError(f"encoding must be one of {', '.join(_EXTENSIONS)} for files, but got {encoding!r}")
-        for number in range(len(cache)):
-            told = _write(cache, number, root, kind, quality)
-            if len(told) > 1:
+        places, renamed = places_for(cache, _EXTENSIONS[kind])
+        for number, place in enumerate(places):
+            told = _write(cache, number, root, place, kind, quality)
+            if len(told) > 2 or renamed:
                 with open(root / "metadata.jsonl", "a", encoding="utf-8") as file:
                     file.write(json.dumps(told) + "\n")
             advance(1)
     return len(cache)
 
 
-def _write(cache: Cache, number: int, root: Path, kind: Encoding, quality: int) -> dict[str, Any]:
+def _write(cache: Cache, number: int, root: Path, place: str, kind: Encoding, quality: int) -> dict[str, Any]:
     """Write an image and its masks; where they are, and its points and boxes."""
     columns = cache.columns(number)
     data: bytes | memoryview = cache.bytes_of(columns)
     if kind != cache.encoding:
         data = encode(decode_row(data, cache.encoding, columns["height"], columns["width"]), kind, quality)
-    label = cache.names(columns.get("label"))
-    above = [str(part) for part in (columns.get("split"), label) if part is not None and not isinstance(part, list)]
-    path = root.joinpath(*(_plain(part) for part in above), _relative(columns["key"], _EXTENSIONS[kind]))
+    path = root / place
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    told: dict[str, Any] = {"file_name": path.relative_to(root).as_posix()}
+    with open(path, "xb") as file:  # nothing is written over
+        file.write(data)
+    told: dict[str, Any] = {"file_name": place, "key": columns["key"]}
     for name in cache.masks:
         mask = path.with_name(f"{path.stem}.{name}.png")
-        mask.write_bytes(cache.bytes_of(columns, name))
+        with open(mask, "xb") as file:
+            file.write(cache.bytes_of(columns, name))
         told[f"{name}_file_name"] = mask.relative_to(root).as_posix()
     return told | {name: columns[name] for name, target in cache.targets.items() if target["kind"] in _SHAPES}
-
-
-def _relative(key: str, extension: str) -> str:
-    """The key with an extension that fits the encoding."""
-    path = PurePosixPath(key)
-    if path.is_absolute() or ".." in path.parts:
-        raise UsageError(f"key {key!r} leads out of the folder to export to: presize with another key column")
-    fits = path.suffix.lower() == extension or (path.suffix.lower(), extension) == (".jpeg", ".jpg")
-    return key if fits else key + extension
-
-
-def _plain(name: str) -> str:
-    """A label as the name of one folder."""
-    return name.replace("/", "_") if name not in (".", "..") else "_"

@@ -18,6 +18,7 @@ from ..placing import place
 from .encodings import encode_mask
 from .parts import checksum
 from .recipe import canonical
+from .sources import read_file
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def _content(value: Any) -> Any:
         value = value.get("bytes") if value.get("bytes") is not None else value.get("path")
     if isinstance(value, str | os.PathLike):
         try:
-            return Path(value).read_bytes()
+            return read_file(value)
         except OSError as error:
             return LabelError(f"{Path(value).name} cannot be read: {error.strerror}")
     return value

@@ -16,6 +16,7 @@ from ...transforms.draw import hash_key
 from ..spec import to_spec
 from .catalogue import Catalogue
 from .earlier import Earlier
+from .given import read_given
 from .recipe import FORMAT, Recipe, fingerprint
 from .schema import part_schema, pixels_field, small_fields
 from .seen import Seen
@@ -74,6 +75,7 @@ class Plan:
             "pipeline": pipeline,
             "pipeline_fingerprint": fingerprint(pipeline),
             "vocab": self.catalogue.vocab,
+            "set_aside": fingerprint([[entry.key, entry.reason] for entry in self.catalogue.set_aside]),
         }
 
     def jobs(self) -> Iterator[Job]:
@@ -84,7 +86,7 @@ class Plan:
             part = self.earlier.holding([one.key for one in wanted], self.recipe.limits())
             if part is not None and not self._as_wanted(part.said, part.rows, wanted):
                 part = None
-            settled = not self.catalogue.places and all(one.unchanged for one in wanted)
+            settled = not self.catalogue.places and all(_settled(one) for one in wanted)
             if part is not None and settled:
                 self.found.append(found_part(number, part))
                 continue
@@ -110,7 +112,7 @@ class Plan:
             item.place,
             item.stamp[0] if item.stamp is not None and whole else None,
             self.catalogue.told(i),
-            self.catalogue.given(i),
+            self.catalogue.contents(i),
             known,
             unchanged=known is not None and known.sha256 == remembered,
         )
@@ -126,3 +128,8 @@ class Plan:
         return all(
             today[row["key"]][name] == row[name] for row in rows.select(["key", *names]).to_pylist() for name in names
         )
+
+
+def _settled(one: Wanted) -> bool:
+    """Whether a file and what belongs to it are those that its row, or its refusal, was made of."""
+    return one.unchanged and one.known is not None and one.known.holds(read_given(one.given))

@@ -2,12 +2,14 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from .parts import Rejected
 
 _EVERY = 10.0  # seconds between plain lines
 
@@ -82,3 +84,12 @@ def reporter(total: int, doing: str, quiet: bool = False) -> Iterator[Reporter]:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=console, transient=True) as progress:
             yield Bar(progress, total, doing)
+
+
+def tell(notes: Sequence[str], rejected: Sequence[Rejected], most: int = 5) -> None:
+    """Say on stderr what there is to know of a data set: its notes, how many files were set aside, and the first."""
+    said = [*notes, *(f"rejected {entry.key}: {entry.reason}" for entry in rejected[:most])]
+    if len(rejected) > most:
+        said.append(f"rejected {len(rejected)} files in all")
+    for line in said:
+        print(line, file=sys.stderr, flush=True)

@@ -22,7 +22,8 @@ def make_parts(
     """Every part, in order."""
     stamps = {item.key: item.stamp for item in plan.catalogue.items}
     threads = torch.get_num_threads()
-    rejected: list[Rejected] = []
+    rejected: list[Rejected] = [*plan.catalogue.set_aside]
+    refuse_too_many(rejected, max_rejected)
     made: list[Done] = []
     jobs = Jobs(plan.jobs())
     if not jobs.empty:

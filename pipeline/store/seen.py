@@ -1,19 +1,21 @@
-"""The hashes of a source's files, remembered on this machine with their size and time of change.
+"""The hashes of a source's files, remembered on this machine with what tells a file from any other.
 
 A cache holds hashes and no times, so that the same input gives the same bytes. To know without reading a file that it
-is the one that was hashed, its size and time are kept outside of the cache, as git does in its index, in
-`$XDG_CACHE_HOME/onewarp/seen`. Nothing depends on it but speed: what is not there is read and hashed again.
+is the one that was hashed, its stamp (size, both times of change, inode) is kept outside of the cache, as git does in
+its index, in `$XDG_CACHE_HOME/onewarp/seen`. Nothing depends on it but speed: what is not there is read and hashed
+again, as all is where there is no home to keep it in.
 """
 
 import json
 import os
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 
-Stamp = tuple[int, int]
+from .sources import Stamp
 
 _SETTLED = 2_000_000_000  # ns: a file changed again within the clock's tick would keep its stamp
 
@@ -22,25 +24,27 @@ _SETTLED = 2_000_000_000  # ns: a file changed again within the clock's tick wou
 class Seen:
     """Which content a file had when it had this stamp."""
 
-    path: Path
-    _known: dict[str, tuple[int, int, str]] = field(default_factory=dict)
+    path: Path | None
+    _known: dict[str, tuple[Stamp, str]] = field(default_factory=dict)
 
     def hash_of(self, key: str, stamp: Stamp | None) -> str | None:
         """The SHA-256 of a file with this stamp, if it was seen."""
         entry = self._known.get(key)
-        return entry[2] if entry is not None and stamp == entry[:2] else None
+        return entry[1] if entry is not None and stamp == entry[0] else None
 
     def add(self, hashes: Mapping[str, str], stamps: Mapping[str, Stamp | None]) -> None:
         """Remember what was read just now; the stamps were taken before that."""
         lines = []
         for key, digest in hashes.items():
             stamp = stamps.get(key)
-            if stamp is not None and time.time_ns() - stamp[1] > _SETTLED and self._known.get(key) != (*stamp, digest):
-                self._known[key] = (*stamp, digest)
+            if stamp is not None and _settled(stamp) and self._known.get(key) != (stamp, digest):
+                self._known[key] = (stamp, digest)
                 lines.append(_line(key, stamp, digest))
         self._append(lines)
 
     def _append(self, lines: Iterable[str]) -> None:
+        if self.path is None:
+            return
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with open(self.path, "a", encoding="utf-8") as file:
@@ -49,29 +53,39 @@ class Seen:
             return
 
 
-def seen(source: str) -> Seen:
-    """What this machine remembers of the source at an absolute address."""
+def seen(source: str, forget: bool = False) -> Seen:
+    """What this machine remembers of the source at an absolute address; nothing, to begin with, with `forget`."""
     name = blake2b(source.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
-    memory = Seen(_home() / "onewarp" / "seen" / f"{name}.jsonl")
-    try:
-        with open(memory.path, encoding="utf-8") as file:
+    home = _home()
+    memory = Seen(None if home is None else home / "onewarp" / "seen" / f"{name}.jsonl")
+    if memory.path is not None and not forget:
+        with suppress(OSError), open(memory.path, encoding="utf-8", errors="replace") as file:  # none yet
             memory._known.update(entry for line in file for entry in _entries(line))
-    except OSError:  # none yet
-        pass
     return memory
 
 
-def _entries(line: str) -> list[tuple[str, tuple[int, int, str]]]:
+def _settled(stamp: Stamp) -> bool:
+    _, changed, touched, _ = stamp
+    return time.time_ns() - max(changed, touched) > _SETTLED
+
+
+def _entries(line: str) -> list[tuple[str, tuple[Stamp, str]]]:
     try:
-        key, size, changed, digest = json.loads(line)
-    except ValueError:  # cut off when the machine went down
+        key, size, changed, touched, inode, digest = json.loads(line)
+    except (ValueError, TypeError):  # cut off when the machine went down, or of another version
         return []
-    return [(key, (size, changed, digest))]
+    return [(key, ((size, changed, touched, inode), digest))]
 
 
 def _line(key: str, stamp: Stamp, digest: str) -> str:
     return json.dumps([key, *stamp, digest]) + "\n"
 
 
-def _home() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+def _home() -> Path | None:
+    """The folder of caches; None for a user without a home, as in containers."""
+    if named := os.environ.get("XDG_CACHE_HOME"):
+        return Path(named)
+    try:
+        return Path.home() / ".cache"
+    except RuntimeError:
+        return None

@@ -4,29 +4,56 @@ A source is small: it lists its items once, sorted by key, and reads the bytes o
 stores need no more than these two.
 """
 
+import errno
 import itertools
 import os
-from collections.abc import Sequence
+import stat
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, Protocol
 
 from ...errors import SourceError
-from ..items import get_image_files, relative_key
+from ..items import IMAGE_EXTENSIONS, KINDS, Walk, list_images, relative_key
+
+Stamp = tuple[int, int, int, int]
+"""A file's size, its times of change of content and of anything, in nanoseconds, and its inode.
+
+As long as all stay, so does the content: other files that take a file's place with its size and time have another
+inode, and what is written into it with its time put back has another time of change.
+"""
 
 
 class Item(NamedTuple):
     """One image of a source.
 
     `key` names it, `place` is what the source finds its bytes by, `view` is what labellers and splitters see of it (a
-    path, or a row of a table), `stamp` its size and time of change in nanoseconds, or None where they are not known:
-    as long as they stay, so does the content.
+    path, or a row of a table), `stamp` what `stamp_of` says of its file, or None where that is not known. `origin` is
+    what copies of an item share, which have keys of their own; None for an item without.
     """
 
     key: str
     place: Any
     view: Any
-    stamp: tuple[int, int] | None
+    stamp: Stamp | None
+    origin: str | None = None
+
+
+class Items(list[Item]):
+    """The items of a source, sorted by key, and what it knows of that became none.
+
+    `set_aside` has the reason of each file that is lost to the data set, `passed_by` that of each that is no photo of
+    it, both by key.
+    """
+
+    def __init__(
+        self,
+        items: Iterable[Item] = (),
+        set_aside: Mapping[str, str] | None = None,
+        passed_by: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(items)
+        self.set_aside, self.passed_by = dict(set_aside or {}), dict(passed_by or {})
 
 
 class Source(Protocol):
@@ -43,7 +70,10 @@ class Listed(Source, Protocol):
     """A source that knows its items."""
 
     def items(self) -> list[Item]:
-        """All items, sorted by key, each key once; `SourceError` where there are none."""
+        """All items, sorted by key, each key once; `SourceError` where there are none.
+
+        `Items`, where there is something to say of what became none.
+        """
 
 
 @dataclass(frozen=True)
@@ -52,22 +82,25 @@ class FolderSource:
 
     root: str
 
-    def items(self) -> list[Item]:
-        """The files, by `get_image_files`."""
+    def items(self) -> Items:
+        """The files, by `list_images`."""
         root = Path(self.root)
-        files = get_image_files(root)
-        if not files:
-            raise SourceError(f"source {root} must hold image files, but none of its {_count(root)} entries is one")
-        return unique([Item(relative_key(file, root), str(file), file, stamp_of(file)) for file in files])
+        listing = list_images(root)
+        if not listing.files:
+            first = next((f"; {key} {reason}" for key, reason in listing.set_aside.items()), "")
+            raise SourceError(
+                f"source {root} must hold image files, but none of its {listing.entries} entries is one{first}"
+            )
+        items = unique([Item(relative_key(file, root), str(file), file, stamp_of(file)) for file in listing.files])
+        return Items(items, listing.set_aside, listing.passed_by)
 
     def peek(self) -> bool:
         """Whether there is an image file at all."""
-        return bool(get_image_files(self.root))
+        return next(Walk(Path(self.root), IMAGE_EXTENSIONS).files(), None) is not None
 
     def read(self, place: Any) -> bytes:
         """The bytes of a file."""
-        with open(place, "rb") as file:
-            return file.read()
+        return read_file(place)
 
     def where(self) -> str:
         """The folder's absolute path."""
@@ -75,31 +108,49 @@ class FolderSource:
 
 
 class TableRow(dict[str, Any]):
-    """A row of a table, by column; as a path it is its key, so that labellers of names work on it too.
+    """A row of a table, by column; as a path it is its `origin`, so that labellers of names work on it too.
 
-    `folder` is that of the table, which paths in it are relative to.
+    `origin` is the path of its image, or its key; `folder` is that of the table, which paths in it are relative to;
+    `place` is what its source finds the image by.
     """
 
-    def __init__(self, key: str, columns: dict[str, Any], folder: str = "") -> None:
+    def __init__(self, origin: str, columns: dict[str, Any], folder: str = "", place: Any = None) -> None:
         super().__init__(columns)
-        self.key, self.folder = key, folder
+        self.origin, self.folder, self.place = origin, folder, place
 
     def __fspath__(self) -> str:
-        return self.key
+        return self.origin
 
     @property
     def name(self) -> str:
-        """The last part of the key."""
-        return PurePosixPath(self.key).name
+        """The last part of the path."""
+        return PurePosixPath(self.origin).name
 
 
-def stamp_of(path: str | os.PathLike[str]) -> tuple[int, int] | None:
-    """The size of a file and its time of change in nanoseconds; None where there is no file."""
+def stamp_of(path: str | os.PathLike[str]) -> Stamp | None:
+    """What tells a file from any other without reading it; None where there is no file."""
     try:
-        stat = os.stat(path)
-    except OSError:
+        found = os.stat(path)
+    except (OSError, ValueError):  # no file, or a name that none can have
         return None
-    return stat.st_size, stat.st_mtime_ns
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+
+
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a regular file; `OSError` for anything else, which is not read: a pipe waits, a device never ends.
+
+    No more than the file's size is read, so that who has compared that with a limit has the limit.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError:  # a zero byte
+        raise OSError(errno.EINVAL, "has a name that no file can have") from None
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, f"is {KINDS.get(stat.S_IFMT(found.st_mode), 'something')}, and no regular file")
+    with open(descriptor, "rb") as file:
+        return file.read(found.st_size)
 
 
 def unique(items: Sequence[Item]) -> list[Item]:
@@ -116,7 +167,3 @@ def unique(items: Sequence[Item]) -> list[Item]:
 
 def _shown(place: Any) -> str:
     return place if isinstance(place, str) else "row " + ":".join(str(part) for part in place)
-
-
-def _count(root: Path) -> int:
-    return sum(1 for _ in root.rglob("*"))
