@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from ..errors import OnewarpError, UsageError
+from .store.progress import moves
 
 CHUNK = 1 << 16
 TIMEOUT = 30  # seconds without a byte
@@ -149,4 +150,4 @@ def _replace(source: Path, target: Path) -> None:
 def _progress() -> Progress:
     console = Console(file=sys.stderr)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    return Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal)
+    return Progress(*columns, TimeRemainingColumn(), console=console, disable=not moves(sys.stderr))

@@ -1,12 +1,13 @@
 """Who does the work: threads, processes or a cluster, all through dask.distributed."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from typing import Any, TypeVar
 
-from ...errors import UsageError
+from ...errors import CacheError, UsageError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -43,15 +44,34 @@ class Crew:
         has the next one at hand, so memory does not grow with their number.
         """
         running: dict[Any, Job] = {}
-        futures = _distributed().as_completed()
-        for _ in range(2 * max(1, self._threads())):
-            self._hand_out(function, jobs, running, futures)
-        for future in futures:
-            job = running.pop(future.key)
-            error = future.exception()
-            yield job, future.result() if error is None else error
-            future.release()
-            self._hand_out(function, jobs, running, futures)
+        with self._lost():
+            futures = _distributed().as_completed()
+            for _ in range(2 * max(1, self._threads())):
+                self._hand_out(function, jobs, running, futures)
+        while running:
+            with self._lost():
+                future = next(futures)
+                job, error = running.pop(future.key), future.exception()
+                result = future.result() if error is None else error
+            yield job, result
+            with self._lost():
+                future.release()
+                self._hand_out(function, jobs, running, futures)
+
+    @contextmanager
+    def _lost(self) -> Iterator[None]:
+        """Say in one line that the scheduler is gone."""
+        lost = (
+            import_module("distributed.client").FutureCancelledError,
+            import_module("distributed.comm").CommClosedError,
+        )
+        try:
+            yield
+        except lost as error:
+            raise CacheError(
+                f"the dask scheduler at {self._client.scheduler.address} is gone: start it again; what is finished "
+                "stays, and the same command goes on from there"
+            ) from error
 
     def _hand_out(
         self, function: Callable[[Job], Any], jobs: Callable[[], Job | None], running: dict[Any, Job], futures: Any
@@ -90,15 +110,29 @@ def _client(scheduler: str, workers: int) -> Iterator[Any]:
                 raise UsageError(f"no dask scheduler answers at {scheduler}: {error}") from error
             return
         threads = scheduler == "threads"
-        cluster = distributed.LocalCluster(
-            n_workers=1 if threads else workers,
-            threads_per_worker=workers if threads else 1,
-            processes=not threads,
-            dashboard_address=":0",
-            host="127.0.0.1" if not threads else None,
-            silence_logs=50,
-        )
+        with _uninterrupted():
+            cluster = distributed.LocalCluster(
+                n_workers=1 if threads else workers,
+                threads_per_worker=workers if threads else 1,
+                processes=not threads,
+                dashboard_address=":0",
+                host="127.0.0.1" if not threads else None,
+                silence_logs=50,
+            )
         yield stack.enter_context(distributed.Client(stack.enter_context(cluster)))
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Threads and processes that start within do not get Ctrl-C: it is for this thread, which then ends them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def died(error: Exception) -> bool:

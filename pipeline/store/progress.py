@@ -1,10 +1,11 @@
 """How far a long job is: a bar on a terminal, plain lines elsewhere, always on stderr."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -72,15 +73,23 @@ class Bar:
         self._progress.advance(self._task, count)
 
 
+def moves(stream: TextIO) -> bool:
+    """Whether a bar can move on a stream: it is a terminal, and one that moves a cursor."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
 @contextmanager
 def reporter(total: int, doing: str, quiet: bool = False) -> Iterator[Reporter]:
-    """A bar where stderr is a terminal, lines where it is not, nothing where `quiet`."""
-    console = Console(stderr=True)
+    """A bar where stderr is a terminal, lines where it is not, nothing where `quiet`.
+
+    What is a terminal the system says: FORCE_COLOR colours text, and would have a bar move in a log.
+    """
     if quiet:
         yield Silent()
-    elif not console.is_terminal:
+    elif not moves(sys.stderr):
         yield Lines(total)
     else:
+        console = Console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=console, transient=True) as progress:
             yield Bar(progress, total, doing)

@@ -14,7 +14,7 @@ import pytest
 from distributed import Client, LocalCluster
 from PIL import Image
 
-from onewarp.errors import UsageError
+from onewarp.errors import CacheError, UsageError
 from onewarp.pipeline.cache import Cache
 from onewarp.pipeline.presizing import presize
 from onewarp.pipeline.store import probing
@@ -160,3 +160,46 @@ def test_threads_share_the_memory_of_their_worker(monkeypatch):
 def test_an_address_where_nobody_answers(many, tmp_path):
     with pytest.raises(UsageError, match=r"no dask scheduler answers at tcp://127\.0\.0\.1:1"):
         presize(many, tmp_path / "C", 8, scheduler="tcp://127.0.0.1:1")
+
+
+CLUSTER = """
+import time
+from distributed import LocalCluster
+cluster = LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0", protocol="tcp")
+print(cluster.scheduler_address, flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_scheduler_that_dies_is_one_line_and_the_next_run_goes_on(many, tmp_path):
+    with subprocess.Popen([sys.executable, "-c", CLUSTER], stdout=subprocess.PIPE, text=True) as cluster:
+        address = cluster.stdout.readline().strip()
+
+        def kill_when_a_part_is_done() -> None:
+            while not list((tmp_path / "C").glob("part-*")):
+                time.sleep(0.002)
+            cluster.kill()
+
+        killer = threading.Thread(target=kill_when_a_part_is_done)
+        killer.start()
+        with pytest.raises(CacheError, match=f"the dask scheduler at {address} is gone") as caught:
+            presize(many, tmp_path / "C", 8, scheduler=address)
+        killer.join()
+    assert "\n" not in str(caught.value)
+    assert presize(many, tmp_path / "C", 8).kept > 0
+
+
+def test_ctrl_c_reaches_the_one_who_started_the_workers_alone(many, tmp_path):
+    """As a terminal sends it: to all processes of the group."""
+    program = f"""
+import click
+from onewarp.cli import main
+main(["presize", {str(many)!r}, {str(tmp_path / "C")!r}, "--size", "8", "--scheduler", "processes", "--workers", "1"])
+"""
+    run = subprocess.Popen([sys.executable, "-c", program], start_new_session=True, stderr=subprocess.PIPE, text=True)
+    while run.poll() is None and not list((tmp_path / "C").glob(".attempt-*")):
+        time.sleep(0.002)
+    os.killpg(run.pid, signal.SIGINT)
+    assert run.communicate()[1].splitlines()[1:] == ["onewarp: stopped; the same command goes on from here"]
+    assert run.returncode == 130
+    assert presize(many, tmp_path / "C", 8).rows == 400
