@@ -193,6 +193,11 @@ class Loader:
         return len(self._share(0))
 
     @property
+    def last_batch(self) -> int | None:
+        """Samples in the last batch of an epoch on this rank; None where the order is endless."""
+        return None if self._order.size is None else len(self._share(0).slice(len(self) - 1).positions)
+
+    @property
     def epoch(self) -> int:
         """The epoch of the next loop."""
         return self._next.epoch

@@ -14,6 +14,7 @@ import torch
 from accelerate.utils import gather_object
 from torch import nn
 from torch.optim import Optimizer
+from torch.utils.data import DataLoader
 
 from ..errors import TrainingError, UsageError
 from . import checkpoint, find, optimiser
@@ -138,6 +139,8 @@ class Learner(Predictor):
     def _steps(self) -> int:
         """Batches in an epoch, of which every process must have as many: they step together."""
         steps = _length(self.dls.train)
+        if steps > 1 and _last_batch(self.dls.train) == 1 and optimiser.has_batch_norm(self.model):
+            steps -= 1  # one sample has no variance: torch refuses it, and the next epoch's order leaves out another
         every = gather_object([steps]) if self.accelerator.num_processes > 1 else [steps]
         if len(set(every)) > 1:
             raise UsageError(
@@ -158,7 +161,7 @@ class Learner(Predictor):
             notify("before_batch", callbacks, self)
             steps = (run.step + 1) % self.accumulate == 0 or run.step + 1 == run.steps
             with nullcontext() if steps else self.accelerator.no_sync(network):
-                run.outputs = network(run.batch[0])
+                run.outputs = _outputs(network, run.batch[0])
                 if run.step == 0:
                     self.objective.check(run.outputs, run.batch[1])
                 run.loss = self.objective.loss(run.outputs, run.batch[1])
@@ -185,7 +188,10 @@ class Learner(Predictor):
         if done and place is not None and place.loader is not None and hasattr(loader, "load_state_dict"):
             loader.load_state_dict(place.loader)
             done = 0
+        end = done + self.run.steps - self.run.step
         for number, batch in enumerate(loader):
+            if number >= end:  # a batch too small to train on
+                return
             if number >= done:
                 yield batch
 
@@ -247,7 +253,7 @@ class Learner(Predictor):
         self.cbs = []
         try:
             with torch.random.fork_rng():
-                epochs = num_it // max(_length(self.dls.train), 1) + 1
+                epochs = num_it // max(self._steps(), 1) + 1
                 self.fit_schedule(epochs, sweep, [sweep], validate=False)
         finally:
             self.model.load_state_dict(weights)
@@ -267,6 +273,26 @@ class Learner(Predictor):
         """
         self._resume = checkpoint.load(self, Path(path))
         return self
+
+
+def _outputs(network: nn.Module, x: Any) -> Any:
+    try:
+        return network(x)
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise TrainingError(
+            f"a batch of {len(x)} is too small to train a batch norm on ({error}): take a larger batch size, or "
+            "tail='drop'"
+        ) from error
+
+
+def _last_batch(batches: Any) -> int | None:
+    """How many samples the last batch of an epoch has, of a loader of ours or of torch's; None where nothing says."""
+    if isinstance(batches, DataLoader) and not batches.drop_last and batches.batch_size and batches.batch_sampler:
+        return len(batches.sampler) % batches.batch_size  # type: ignore[arg-type]
+    last: int | None = getattr(batches, "last_batch", None)
+    return last
 
 
 def _length(batches: Any) -> int:

@@ -24,6 +24,13 @@ NORMS = (
 )
 
 
+def has_batch_norm(model: nn.Module) -> bool:
+    """Whether a layer of the model normalises by the variance of its batch."""
+    return any(
+        isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm) for m in model.modules()
+    )
+
+
 def norm_parameters(model: nn.Module) -> set[int]:
     """The ids of the parameters that belong to normalising layers."""
     return {id(p) for m in model.modules() if isinstance(m, NORMS) for p in m.parameters(recurse=False)}

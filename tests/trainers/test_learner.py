@@ -1,11 +1,15 @@
 import copy
 import re
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from onewarp.errors import TrainingError, UsageError
+from onewarp.pipeline.loader import Loader
+from onewarp.pipeline.loading.rows import MemoryRows
 from onewarp.trainers import Callback, Learner, StopTraining, accuracy, error_rate
 from onewarp.trainers.events import EVENTS
 
@@ -308,3 +312,34 @@ def test_the_last_step_of_an_epoch_weighs_its_batches_as_the_others_do(data, bs,
 
     together = [tuple(map(torch.cat, zip(*batches[-left:], strict=True)))]
     torch.testing.assert_close(last_gradient(batches, accumulate), last_gradient(together, 1))
+
+
+def of_torch(n, bs):
+    return DataLoader(TensorDataset(torch.rand(n, 3, 2, 2), torch.arange(n) % 3), batch_size=bs)
+
+
+def of_ours(n, bs):
+    return Loader(MemoryRows([np.full((2, 2, 3), i, np.uint8) for i in range(n)], labels=np.arange(n) % 3), None, bs)
+
+
+class Flat(nn.Module):
+    def forward(self, x):
+        return x.flatten(1).float()
+
+
+@pytest.mark.parametrize("loader", [of_torch, of_ours])
+@pytest.mark.parametrize(("n", "steps"), [(9, 2), (8, 2), (10, 3), (1, 1)])
+def test_a_last_batch_of_one_is_left_out_of_training_where_a_batch_norm_could_not_take_it(data, loader, n, steps):
+    data.train = loader(n, 4)
+    model = nn.Sequential(Flat(), nn.BatchNorm1d(12), nn.Linear(12, 3))
+    learn = Learner(data, model, table=False, loss_func=nn.CrossEntropyLoss())
+    data.valid = of_torch(9, 4)
+    if n == 1:
+        with pytest.raises(TrainingError, match="a batch of 1 is too small to train a batch norm on"):
+            learn.fit(1)
+        return
+    learn.fit(2)
+    assert len(learn.recorder.losses) == 2 * steps
+    plain = Learner(data, nn.Sequential(Flat(), nn.Linear(12, 3)), table=False, loss_func=nn.CrossEntropyLoss())
+    plain.fit(1)
+    assert len(plain.recorder.losses) == len(data.train)
