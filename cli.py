@@ -68,7 +68,7 @@ class Commands(click.Group):
         inherited: Any = super().main
 
         def run() -> Any:
-            return inherited(words, *more, standalone_mode=False, **settings)
+            return inherited(words, *more, standalone_mode=False, **{"obj": tuple(words), **settings})
 
         if not standalone_mode:
             return run()
@@ -156,7 +156,7 @@ def in_options(message: str, command: click.Command) -> str:
 def _as_option(parameter: click.Parameter, value: str | None = None) -> str:
     """A setting, or a setting with its value, as it is written on the command line."""
     if isinstance(parameter, click.Argument):
-        return parameter.make_metavar(click.Context(click.Command(None)))
+        return parameter.human_readable_name
     option = max(parameter.opts, key=len)
     if value is None:
         return option

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..errors import TrainingError
+from ..errors import SpecError, TrainingError
 from ..pipeline.blocks import Block
 from ..pipeline.keys import keys_of
 from ..pipeline.loader import Loader
@@ -92,5 +92,8 @@ def load(path: Path) -> tuple[ServingData, dict[str, Tensor], dict[str, Any]]:
             "write it with learn.export"
         )
     with saving.parsing(path):
-        data = from_json(facts["data"])
+        try:
+            data = from_json(facts["data"])
+        except SpecError as error:
+            raise TrainingError(f"{path} cannot be used here: {error}") from error
         return ServingData(tuple(data["blocks"]), data["transforms"], data["sizing"]), weights, facts

@@ -4,7 +4,7 @@ Everything here leaves the model as it is; the Learner adds how it changes.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -19,6 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 from ..errors import UsageError
 from ..pipeline import Loader
 from . import exporting
+from .answers import Answer, Refusal, answers
 from .metrics import Metric, names_of
 from .objective import Loss, Objective, Points, objective_for
 from .showing import results
@@ -46,6 +47,14 @@ class Outputs(NamedTuple):
 def in_order(batches: Any) -> Any:
     """A loader of ours in the order of its rows and without augmentation; any other iterable of batches as it is."""
     return batches.in_order() if isinstance(batches, Loader) and (batches.shuffle or batches.augments) else batches
+
+
+def spread(batches: Any, count: int) -> Any:
+    """A batch of samples spread evenly over a loader of ours, which is often sorted by class; else the first batch."""
+    if not isinstance(batches, Loader):
+        return next(iter(batches))
+    loader = batches.in_order()
+    return loader.batch_at(torch.linspace(0, loader.total - 1, min(count, loader.total)).long().tolist(), loader.epoch)
 
 
 class Predictor:
@@ -133,6 +142,10 @@ class Predictor:
         assert decoded is not None
         return self.label(decoded[0]), decoded[0], predictions[0]
 
+    def answers(self, items: Sequence[Any], bs: int = 64) -> Iterator[Answer | Refusal]:
+        """What each of several files shows, in order; one that cannot be read is refused, and the others are not."""
+        return answers(self, items, bs)
+
     def label(self, decoded: Tensor) -> Any:
         """A decoded prediction, or a target, in words where there is a vocabulary: a name, or a list of names."""
         vocab = getattr(self.dls, "vocab", None)
@@ -144,9 +157,12 @@ class Predictor:
         return [name for name, holds in zip(vocab, decoded.tolist(), strict=True) if holds]
 
     def show_results(self, max_n: int = 9, dl: Any = None, figsize: tuple[float, float] | None = None) -> Figure:
-        """Images of the validation set with their targets and what is predicted: green is right, red is wrong."""
-        first = next(iter(self.dls.valid if dl is None else dl))
-        images, _, targets, decoded = self.get_preds([first], with_input=True, with_decoded=True)
+        """Images of the validation set with their targets and what is predicted: green is right, red is wrong.
+
+        They are spread evenly over a loader of ours; of other batches they are the first.
+        """
+        sample = spread(self.dls.valid if dl is None else dl, max_n)
+        images, _, targets, decoded = self.get_preds([sample], with_input=True, with_decoded=True)
         assert images is not None
         assert decoded is not None
         if targets is None:

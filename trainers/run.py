@@ -1,15 +1,24 @@
 """Train on a cache and leave a model, a checkpoint while it goes, and a report: what `onewarp train` does."""
 
 import json
+import math
 import os
-from collections.abc import Callable
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+import torch
 
 from ..errors import UsageError
 from ..pipeline.cache import Cache
 from ..pipeline.dataloaders import DataLoaders
+from ..pipeline.recipes import fused_from
+from ..pipeline.store.recipe import differences
 from ..transforms import Fused
+from . import saving
 from .checkpoint import Checkpoint
 from .find import valley
 from .interpret import ClassificationInterpretation
@@ -20,6 +29,8 @@ from .recorder import clock
 from .vision import vision_learner
 
 Say = Callable[[str], None]
+MODEL, CHECKPOINT, MEMORY = "model.safetensors", "checkpoint.safetensors", "run.json"
+"""The files of a run; the last two are there as long as it is not finished."""
 
 
 @dataclass(frozen=True)
@@ -58,75 +69,134 @@ def loaders(cache: str | Path, transforms: Fused, bs: int = 64, seed: int = 0) -
 
 
 def train(
-    cache: str | Path, transforms: Fused, settings: Settings, out: str | Path, say: Say = lambda line: None
+    cache: str | Path,
+    transforms: str | Fused,
+    settings: Settings,
+    out: str | Path,
+    say: Say = lambda line: None,
+    command: str | None = None,
 ) -> Trained:
     """Train, export the model to `out/model.safetensors` and write `out/report.html`.
 
-    Killed, it goes on from `out/checkpoint.safetensors` when it is called again with the same settings.
+    `transforms` may be a text (`recipes.read_transforms`), which the report shows, as it does `command`. The same
+    settings give the same weights: torch's generators are seeded, and left as they were. Killed, it goes on from
+    `out/checkpoint.safetensors` when it is called again with the same settings.
 
     Raises `UsageError` where `out` holds a run with other settings.
     """
     out = Path(out)
-    dls = loaders(cache, transforms, settings.bs, settings.seed)
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"out must be a folder, but {out} is a file")
+    fused = fused_from(transforms) if isinstance(transforms, str) else transforms
+    dls = loaders(cache, fused, settings.bs, settings.seed)
+    out.mkdir(parents=True, exist_ok=True)  # before anything that takes long
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        learn, lr = _trained(dls, settings, out, say)
+    model = learn.export(out / MODEL)
+    recipe = transforms if isinstance(transforms, str) else " | ".join(map(repr, fused.transforms))
+    report = _report(learn, _origin(learn, settings, lr, cache, recipe, command)).write(out / "report.html")
+    (out / CHECKPOINT).unlink(missing_ok=True)
+    (out / MEMORY).unlink()
+    return Trained(model, report, lr, learn.recorder.rows[-1])
+
+
+def _trained(dls: DataLoaders, settings: Settings, out: Path, say: Say) -> tuple[Learner, float]:
+    """A learner that has been trained, and its learning rate."""
     metrics = [error_rate] if dls.loss == "category" else [accuracy_multi]
+    pretrained = settings.pretrained or settings.weights is not None
     learn = vision_learner(
-        dls,
-        settings.model,
-        settings.pretrained,
-        settings.weights,
-        metrics=metrics,
-        precision=settings.precision,
+        dls, settings.model, settings.pretrained, settings.weights, metrics=metrics, precision=settings.precision
     )
     lr = _rate(learn, settings, out, say)
-    kept = out / "checkpoint.safetensors"
+    kept = out / CHECKPOINT
     if kept.exists():
         learn.resume(kept)
         say(f"going on from {kept}")
     learn.cbs.append(Checkpoint(kept))
-    if settings.pretrained or settings.weights:
+    if pretrained:
         learn.fine_tune(settings.epochs, lr)
     else:
         learn.fit_one_cycle(settings.epochs, lr)
-    model = learn.export(out / "model.safetensors")
-    report = _report(learn, settings, lr, cache).write(out / "report.html")
-    kept.unlink(missing_ok=True)
-    (out / "run.json").unlink()
-    return Trained(model, report, lr, learn.recorder.rows[-1])
+    return learn, lr
 
 
 def _rate(learn: Learner, settings: Settings, out: Path, say: Say) -> float:
     """The learning rate: given, found, or the one found by the run that is being taken up."""
-    out.mkdir(parents=True, exist_ok=True)
-    memory = out / "run.json"
+    memory = out / MEMORY
     if memory.exists():
-        before = json.loads(memory.read_text())
-        if before["settings"] != asdict(settings):
+        with saving.parsing(memory):
+            before = json.loads(memory.read_text(encoding="utf-8"))
+            there, rate = dict(before["settings"]), float(before["lr"])
+        if found := "; ".join(differences(there, asdict(settings))):
             raise UsageError(
-                f"{out} holds an unfinished run with other settings: use them, another folder, or empty it"
+                f"{out} holds an unfinished run with other settings ({found}): give the same settings, or another "
+                "folder, or empty this one"
             )
-        return float(before["lr"])
+        return rate
     lr = settings.lr
     if lr is None:
         lr = float(learn.lr_find(suggest_funcs=(valley,)).valley)
         say(f"learning rate {lr:.2e}, found by valley")
     aside = memory.with_suffix(".part")
-    aside.write_text(json.dumps({"settings": asdict(settings), "lr": lr}))
+    aside.write_text(json.dumps({"settings": asdict(settings), "lr": lr}), encoding="utf-8")
     os.replace(aside, memory)
     return lr
 
 
-def _report(learn: Learner, settings: Settings, lr: float, cache: str | Path) -> Page:
-    page = Page("onewarp train", f"{settings.model} on {Path(cache).name}, {settings.epochs} epochs at {lr:.2e}")
-    rows = learn.recorder.rows
-    names = list(rows[0])
+# The report ---------------------------------------------------------------------------------------------------------
+
+
+def _origin(
+    learn: Learner, settings: Settings, lr: float, cache: str | Path, recipe: str, command: str | None
+) -> list[tuple[str, str]]:
+    """What the model was made of, by name: enough to make it again."""
+    stored = Cache.open(cache)
+    splits = ", ".join(f"{name} {count}" for name, count in stored.splits.items())
+    weights = settings.weights or ("pretrained" if settings.pretrained else "none, from nothing")
+    return [
+        *([("command", command)] if command else []),
+        ("cache", f"{cache}: {len(stored)} rows ({splits}), pixels {stored.fingerprint}"),
+        ("transforms", recipe),
+        ("model", f"{settings.model}, weights: {weights}"),
+        ("learning rate", f"{lr:.3e}{'' if settings.lr else ', found by valley'}"),
+        ("batch size", str(settings.bs)),
+        ("precision", settings.precision),
+        ("seed", str(settings.seed)),
+        ("device", str(learn.accelerator.device)),
+        ("versions", ", ".join(f"{name} {found}" for name, found in _versions())),
+    ]
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    yield "python", platform.python_version()
+    for name in ("onewarp", "torch", "timm", "accelerate"):
+        with suppress(PackageNotFoundError):
+            yield name, version(name)
+
+
+def _report(learn: Learner, origin: list[tuple[str, str]]) -> Page:
+    rows, names = learn.recorder.rows, list(learn.recorder.rows[0])
+    best = min(range(len(rows)), key=lambda i: rows[i].get("valid_loss", math.inf))
+    page = Page("onewarp train", f"{len(rows)} epochs")
     page.tiles([(n, clock(rows[-1][n]) if n == "time" else f"{rows[-1][n]:.4f}") for n in names])
-    page.section("Training")
+    page.section("How it was made").table(["", ""], origin)
+    page.section(
+        "Training",
+        f"Epoch {best} has the lowest validation loss, {rows[best].get('valid_loss', math.nan):.4f}; the model is that "
+        f"of the last epoch, {len(rows) - 1}. Above are its numbers.",
+    )
     page.figure(learn.recorder.plot_loss(), "training and validation loss")
     page.figure(learn.recorder.plot_lr(), "learning rate and momentum")
     page.table(
         ["epoch", *names], [[i, *(clock(r[n]) if n == "time" else r[n] for n in names)] for i, r in enumerate(rows)]
     )
-    page.section("Results").figure(learn.show_results(12), "images with targets and predictions")
+    page.section(
+        "Results",
+        "Images spread evenly over the validation set: above what each is, below what is predicted; green where that "
+        "is right, red where it is wrong.",
+    )
+    page.figure(learn.show_results(12), "images with targets and predictions")
     if learn.dls.loss == "category":
         ClassificationInterpretation.from_learner(learn).add_to(page)
     return page

@@ -1,20 +1,25 @@
 """Train on a cache, export, load, predict: the file's way is that of the validation set."""
 
+import html
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from click.testing import CliRunner
 from torch import nn
 
+from onewarp.cli import main
 from onewarp.errors import SpecError, TrainingError, UsageError
-from onewarp.pipeline import get_image_files, parent_label
+from onewarp.pipeline import Cache, Loader, get_image_files, parent_label
 from onewarp.pipeline.presizing import presize
 from onewarp.pipeline.recipes import fused_from
+from onewarp.pipeline.spec import register
 from onewarp.pipeline.splits import RandomSplitter
-from onewarp.trainers import Learner
+from onewarp.trainers import Learner, saving
 from onewarp.trainers.commands import predict, train
 from onewarp.trainers.drawn import draw_photos
+from onewarp.trainers.predictor import spread
 from onewarp.trainers.run import Settings, loaders
 from onewarp.trainers.run import train as run_train
 from onewarp.trainers.serving import load_learner
@@ -67,6 +72,123 @@ def test_the_command_prints_what_predict_says(trained, photos):
     assert [row["label"] for row in rows] == [loaded.predict(file)[0] for file in files]
     plain = CliRunner().invoke(predict, [str(trained.model), files[0]])
     assert plain.stdout.split("\t")[:2] == [files[0], rows[0]["label"]]
+
+
+def quick_run(cache, out, **settings):
+    chosen = {"model": "small_resnet", "epochs": 1, "lr": 1e-3, "pretrained": False, "bs": 8}
+    return run_train(cache, TRANSFORMS, Settings(**chosen | settings), out, command="onewarp train --some words")
+
+
+def test_a_seed_gives_the_same_weights_and_leaves_the_global_generator(cache, tmp_path):
+    before = torch.get_rng_state()
+    first, second, other = (
+        saving.read(quick_run(cache, tmp_path / name, seed=seed).model)[0]
+        for name, seed in (("a", 7), ("b", 7), ("c", 8))
+    )
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+def test_the_report_says_what_the_model_was_made_of(trained, cache, tmp_path):
+    page = html.unescape(quick_run(cache, tmp_path, seed=5).report.read_text())
+    stored = Cache.open(cache)
+    for words in (
+        TRANSFORMS,
+        str(cache),
+        stored.fingerprint,
+        "onewarp train --some words",
+        "small_resnet",
+        "1.000e-03",
+    ):
+        assert words in page
+    for name, value in {"seed": "5", "batch size": "8"}.items():
+        assert f"<td>{name}</td><td>{value}</td>" in page
+    assert f"torch {torch.__version__}" in page or f"torch {torch.__version__.split('+')[0]}" in page
+    assert "Epoch 0 has the lowest validation loss" in page
+
+
+def test_results_are_spread_over_the_validation_set(photos, tmp_path):
+    presize(photos, tmp_path / "c", size=32, label=parent_label)
+    rows = Loader(tmp_path / "c", batch_size=4)
+    classes = {int(y) for y in spread(rows, len(rows.rows) // 4)[1]}
+    assert len(classes) == len(Cache.open(tmp_path / "c").vocab)
+
+
+@register
+def three_or_seven(file):
+    return 7 if "leaf" in str(file) else 3
+
+
+@register
+def words_of_folder(file):
+    return Path(file).parent.name.split("_")
+
+
+def ask(model, *words):
+    return CliRunner().invoke(main, ["predict", str(model), *map(str, words)])
+
+
+def test_one_bad_file_does_not_silence_the_others(trained, photos, tmp_path):
+    good = get_image_files(photos)[:3]
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    asked = [good[0], tmp_path / "bad.jpg", good[1], tmp_path / "nowhere.jpg", good[2]]
+    told = ask(trained.model.parent, *asked)
+    assert told.exit_code == 1
+    assert [line.split("\t")[0] for line in told.stdout.splitlines()] == [str(file) for file in good]
+    refused = told.stderr.splitlines()
+    assert [line.split(":")[0] for line in refused] == [f"rejected {asked[1]}", f"rejected {asked[3]}"]
+    assert "=" not in told.stderr
+    rows = [json.loads(line) for line in ask(trained.model, *asked, "--json").stdout.splitlines()]
+    assert [("label" in row, "error" in row) for row in rows] == [(True, False), (False, True)] * 2 + [(True, False)]
+    learn = load_learner(trained.model)
+    assert [type(one).__name__ for one in learn.answers(asked, bs=2)] == ["Answer", "Refusal"] * 2 + ["Answer"]
+
+
+def test_a_folder_stands_for_its_images_and_top_k_for_several_labels(trained, photos, tmp_path):
+    files = get_image_files(photos)
+    plain = ask(trained.model, photos)
+    assert [line.split("\t")[0] for line in plain.stdout.splitlines()] == [str(file) for file in files]
+    several = ask(trained.model, files[0], "--top-k", 3).stdout.rstrip("\n").split("\t")
+    (row,) = (json.loads(line) for line in ask(trained.model, files[0], "--top-k", 3, "--json").stdout.splitlines())
+    assert several == [str(files[0]), *(w for top in row["top"] for w in (top["label"], f"{top['probability']:.4f}"))]
+    shares = [top["probability"] for top in row["top"]]
+    assert shares == sorted(shares, reverse=True)
+    assert row["top"][0] == {"label": row["label"], "probability": row["probability"]}
+    assert ask(trained.model, tmp_path).exit_code == 2
+
+
+def test_labels_that_are_numbers_are_labels(photos, tmp_path):
+    presize(photos, tmp_path / "c", size=64, label=three_or_seven, split=RandomSplitter(seed=0))
+    run = quick_run(tmp_path / "c", tmp_path / "run")
+    rows = [json.loads(line) for line in ask(run.model, photos, "--json").stdout.splitlines()]
+    assert {row["label"] for row in rows} <= {3, 7}
+    words = [line.split("\t") for line in ask(run.model, photos).stdout.splitlines()]
+    assert [word[1] for word in words] == [str(row["label"]) for row in rows]
+
+
+def test_several_labels_have_their_probabilities(photos, tmp_path):
+    presize(photos, tmp_path / "c", size=64, label=words_of_folder, split=RandomSplitter())
+    run = quick_run(tmp_path / "c", tmp_path / "run")
+    vocab = Cache.open(tmp_path / "c").vocab
+    file = get_image_files(photos)[0]
+    row = json.loads(ask(run.model, file, "--json", "--top-k", len(vocab)).stdout)
+    chances = {top["label"]: top["probability"] for top in row["top"]}
+    assert chances.keys() == set(vocab)
+    assert row["label"] == [name for name in vocab if chances[name] > 0.5]
+    assert row["probability"] == [chances[name] for name in row["label"]]
+
+
+def test_a_run_with_other_settings_is_refused_with_what_differs(cache, tmp_path):
+    settings = vars(Settings("small_resnet", 1, 1e-3, False, bs=8))
+    (tmp_path / "run.json").write_text(json.dumps({"settings": settings, "lr": 1e-3}))
+    with pytest.raises(UsageError, match=r"other settings \(epochs was 1, now 2; seed was 0, now 3\)"):
+        quick_run(cache, tmp_path, epochs=2, seed=3)
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(TrainingError, match=r"run\.json must hold what onewarp writes"):
+        quick_run(cache, tmp_path)
+    with pytest.raises(UsageError, match="out must be a folder, but"):
+        quick_run(cache, tmp_path / "run.json")
 
 
 def test_a_run_that_was_stopped_goes_on_with_the_rate_that_was_found(cache, tmp_path):
