@@ -21,6 +21,7 @@ from ..pipeline.loading.state import integer
 from . import generators, saving
 from .events import Callback, Run, Training
 from .recorder import Recorder
+from .weights import load_weights, refuse_other_model, weights_of
 
 FORMAT = 2
 FORMATS = (1, FORMAT)  # 1 is without a digest
@@ -124,24 +125,6 @@ def refuse_other_data(path: Path, pipeline: str | None, data: str | None, dls: A
     raise TrainingError(f"{path} must come from the same data pipeline, but {told}")
 
 
-def load_weights(model: torch.nn.Module, weights: dict[str, Tensor], path: Path) -> None:
-    """Load weights that must fit one by one; raises `TrainingError` naming what does not."""
-    refuse_other_model(model, weights, path)
-    model.load_state_dict(weights)
-
-
-def refuse_other_model(model: torch.nn.Module, weights: dict[str, Tensor], path: Path) -> None:
-    """Raise `TrainingError` where the weights of a file do not fit a model one by one."""
-    own = model.state_dict()
-    wrong = [name for name in own.keys() | weights.keys() if _shape(own, name) != _shape(weights, name)]
-    if wrong:
-        name = min(wrong)
-        raise TrainingError(
-            f"{path} is of another model: {len(wrong)} tensors differ, such as {name!r}, which must be "
-            f"{_shape(own, name)}, but is {_shape(weights, name)} there"
-        )
-
-
 def pipeline_of(dls: Any) -> str | None:
     """A name for the data's pipeline: its own fingerprint, or the hash of its JSON; None where it has neither."""
     found, data = getattr(dls, "fingerprint", None), data_of(dls)
@@ -158,17 +141,13 @@ def data_of(dls: Any) -> str | None:
         return None
 
 
-def _shape(tensors: dict[str, Tensor], name: str) -> list[int] | str:
-    return list(tensors[name].shape) if name in tensors else "missing"
-
-
 def _settings(opt: Any) -> list[dict[str, Any]]:
     """The optimiser's groups without their parameters: rates, betas."""
     return [{k: v for k, v in g.items() if k in ("lr", "betas", "weight_decay")} for g in opt.param_groups]
 
 
 def _tensors(learn: Any) -> dict[str, Tensor]:
-    tensors = {f"model.{name}": value for name, value in learn.model.state_dict().items()}
+    tensors = {f"model.{name}": value for name, value in weights_of(learn.model).items()}
     for index, state in learn.opt.state_dict()["state"].items():
         tensors |= {f"opt.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
     return tensors
@@ -276,7 +255,7 @@ class SaveBest(Callback):
             self.best = value
             facts = {"kind": "weights", "format": FORMAT, "monitor": self.monitor, "value": value}
             if learn.accelerator.is_main_process:
-                saving.write(self.path, learn.model.state_dict(), facts)
+                saving.write(self.path, weights_of(learn.model), facts)
             learn.accelerator.wait_for_everyone()
 
     def after_fit(self, learn: Training) -> None:

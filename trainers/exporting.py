@@ -18,6 +18,7 @@ from ..transforms import Fused, TensorImage
 from ..transforms.resizing import Sizing
 from . import saving
 from .objective import Points
+from .weights import weights_of
 
 KIND, FORMAT = "learner", 2
 FORMATS = (1, FORMAT)  # 1 is without a digest
@@ -76,7 +77,7 @@ def save(learn: Any, path: Path) -> Path:
         "data": to_json({"blocks": tuple(dls.blocks), "transforms": dls.transforms, "sizing": dls.sizing}),
         "points": list(objective.size) if isinstance(objective, Points) else None,
     }
-    saving.write(path, learn.model.state_dict(), facts)
+    saving.write(path, weights_of(learn.model), facts)
     return path
 
 

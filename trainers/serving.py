@@ -6,10 +6,10 @@ from torch import nn
 
 from ..errors import TrainingError
 from . import exporting, saving
-from .checkpoint import load_weights
 from .objective import Points
 from .predictor import Architecture, Predictor
 from .vision import named_model
+from .weights import load_weights
 
 
 def load_learner(path: str | Path, model: nn.Module | None = None) -> Predictor:

@@ -14,6 +14,7 @@ from .learner import Learner
 from .predictor import Architecture
 from .saving import read_weights
 from .small import small_resnet
+from .weights import plain_names
 
 
 class ConcatPool(nn.Module):
@@ -177,7 +178,7 @@ def load_body(model: nn.Module, path: Path) -> None:
 
     Raises `TrainingError` where the file's weights do not fit the body.
     """
-    found = read_weights(path)
+    found = plain_names(read_weights(path))
     target = model.body if isinstance(model, BodyAndHead) else model
     own = target.state_dict()
     if isinstance(model, BodyAndHead) and any(name.startswith("body.") for name in found):

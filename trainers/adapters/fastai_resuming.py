@@ -19,7 +19,8 @@ from ...errors import MissingDependencyError, TrainingError, UsageError
 from ...pipeline import DataLoaders
 from ...pipeline.loading.state import integer
 from .. import generators, saving
-from ..checkpoint import FORMAT, data_of, load_weights, pipeline_of, refuse_other_data, refuse_other_model
+from ..checkpoint import FORMAT, data_of, pipeline_of, refuse_other_data
+from ..weights import load_weights, refuse_other_model, weights_of
 
 KIND = "fastai checkpoint"
 
@@ -101,7 +102,7 @@ def resumable(dls: DataLoaders, path: str | Path, every: int = 100) -> Any:
 
 def save(learn: Any, dls: DataLoaders, path: Path, place: dict[str, Any]) -> None:
     """Write a fastai learner's weights and optimiser, and every process's generators; every process must call it."""
-    tensors = {f"model.{name}": value for name, value in bare(learn.model).state_dict().items()}
+    tensors = {f"model.{name}": value for name, value in weights_of(bare(learn.model)).items()}
     state = learn.opt.state_dict()
     for number, one in enumerate(state["state"]):
         tensors |= {f"opt.{number}.{name}": value for name, value in one.items() if isinstance(value, Tensor)}
