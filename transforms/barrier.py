@@ -1,7 +1,6 @@
-"""Operations that are neither homographies nor colour maps, from kornia: barriers between two warps."""
+"""Operations that are neither homographies nor colour maps: barriers between two warps, some of them kornia's."""
 
-import warnings
-from threading import Lock
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,25 +9,51 @@ from torch import Tensor
 
 from ..errors import UsageError
 from .draw import Draw
+from .generator import GeneratorMode
 from .transform import Params, RandTransform, Split
 from .types import TensorImage
 
-_GENERATOR = Lock()  # kornia draws from torch's global generator, which all threads share
+
+class Barrier(RandTransform):
+    """A transform that draws by a generator of its library's: each image gets a seed of its own."""
+
+    draws = 2
+
+    def params(self, draw: Draw) -> Params:
+        """`seed`: 48 random bits for each sample, `[N]`."""
+        high, low = (np.floor(draw.uniform(i, 0, 1 << 24)).astype(np.int64) for i in (0, 1))
+        return {"seed": (high << 24) + low}
+
+    def apply(self, x: TensorImage, params: Params):  # type: ignore[no-untyped-def]
+        """Each image on its own, under its seed; the dtype is kept."""
+        if not x.numel():
+            return x
+        batch = x.plain() if x.ndim == 4 else x.plain()[None]
+        pictures = batch.float() / 255 if batch.dtype == torch.uint8 else batch
+        done = torch.stack(list(self.images(pictures, params["seed"].tolist())))
+        if batch.dtype == torch.uint8:
+            done = (done.clamp(0, 1) * 255).round().to(torch.uint8)
+        return TensorImage(done if x.ndim == 4 else done[0])
+
+    def images(self, images: Tensor, seeds: Sequence[int]) -> Sequence[Tensor]:
+        """What it makes of each of the images, floating `[N, 3, h, w]` in 0..1, under its seed."""
+        raise UsageError(f"{type(self).__name__} must define `images(images, seeds)`")
 
 
-class Kornia(RandTransform):
+class Kornia(Barrier):
     """One of kornia's augmentations by the name of its class, with its arguments; each sample drawn on its own.
 
     `on` confines it to a split, or to none. The batch is `[N, 3, h, w]`, floating in 0..1, so it stands before
     `Normalize`. Geometry that it does on its own (an elastic deformation) moves pixels only: masks, points and boxes
-    do not follow.
+    do not follow. kornia draws under a `GeneratorMode`: torch's global generator is neither read nor set.
+
+    Raises `UsageError` for a name or arguments that kornia does not know, and for what mixes several images.
 
     >>> blur = Kornia("RandomGaussianBlur", {"kernel_size": (3, 3), "sigma": (0.5, 1.0), "p": 1.0})
-    >>> blur(TensorImage(torch.rand(3, 8, 8))).shape
+    >>> blur(TensorImage(torch.rand(3, 8, 8)), keys="a.jpg").shape
     torch.Size([3, 8, 8])
     """
 
-    draws = 2
     name: str
     arguments: Any = None
     on: Split | None = "train"
@@ -37,40 +62,36 @@ class Kornia(RandTransform):
 
     def __post_init__(self) -> None:
         import kornia.augmentation as kornia
+        from kornia.augmentation import MixAugmentationBaseV2
 
-        if not self.name.startswith("Random") or not hasattr(kornia, self.name):
+        found = getattr(kornia, self.name, None)
+        if not self.name.startswith("Random") or found is None:
             raise UsageError(f"{self.name!r} is no random augmentation of kornia {_version()}: see kornia.augmentation")
+        if issubclass(found, MixAugmentationBaseV2) and self.name != "RandomJigsaw":
+            raise UsageError(
+                f"{self.name} mixes several images, and here each image is augmented on its own: use MixUp or CutMix"
+            )
+        try:
+            self._augmentation()
+        except Exception as error:
+            raise UsageError(f"kornia's {self.name} cannot be made with {self.arguments!r}: {error}") from error
 
     def active(self, split: Split | None) -> bool:
         """Whether it runs on this split."""
         return self.on is None or split in (None, self.on)
 
-    def params(self, draw: Draw) -> Params:
-        """`seed`: 48 random bits for kornia's own generator, one number a sample, `[N]`."""
-        high, low = (np.floor(draw.uniform(i, 0, 1 << 24)).astype(np.int64) for i in (0, 1))
-        return {"seed": (high << 24) + low}
+    def images(self, images: Tensor, seeds: Sequence[int]) -> Sequence[Tensor]:
+        """Each by an augmentation that is made for it: kornia's remember what they drew last."""
+        done = []
+        for image, seed in zip(images, seeds, strict=True):
+            with GeneratorMode(seed):
+                done.append(self._augmentation()(image[None])[0])
+        return done
 
-    def apply(self, x: TensorImage, params: Params):  # type: ignore[no-untyped-def]
-        """Each image by kornia, under a generator of its own that leaves the global one as it was."""
-        if not x.numel():
-            return x
-        batch = x.plain() if x.ndim == 4 else x.plain()[None]
-        whole = batch.float() / 255 if batch.dtype == torch.uint8 else batch
-        with _GENERATOR, torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
-            done = torch.cat([self._one(image[None], int(s)) for image, s in zip(whole, params["seed"], strict=True)])
-        if batch.dtype == torch.uint8:
-            done = (done.clamp(0, 1) * 255).round().to(torch.uint8)
-        return TensorImage(done if x.ndim == 4 else done[0])
-
-    def _one(self, image: Tensor, seed: int) -> Tensor:
+    def _augmentation(self) -> Any:
         import kornia.augmentation as kornia
 
-        torch.manual_seed(seed)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of kornia's own deprecations
-            arguments = {"p": 1.0, **(self.arguments or {})}
-            done: Tensor = getattr(kornia, self.name)(**arguments)(image)
-        return done
+        return getattr(kornia, self.name)(**{"p": 1.0, **(self.arguments or {})})
 
 
 def _version() -> str:

@@ -49,3 +49,13 @@ def test_validation_is_left_alone_unless_asked():
 def test_an_unknown_name_is_refused():
     with pytest.raises(UsageError, match="RandomBlurr"):
         Kornia("RandomBlurr")
+
+
+def test_arguments_that_kornia_does_not_know_are_refused_when_it_is_made():
+    with pytest.raises(UsageError, match=r"RandomGaussianBlur cannot be made with \{'sigmas': 3\}"):
+        Kornia("RandomGaussianBlur", {"sigmas": 3})
+
+
+def test_what_mixes_images_is_refused():
+    with pytest.raises(UsageError, match=r"RandomMixUpV2 mixes several images.*use MixUp or CutMix"):
+        Kornia("RandomMixUpV2")

@@ -4,74 +4,61 @@
 item_tfms, batch_tfms = Resize(460), [*aug_transforms(size=224), TorchvisionTransform(v2.RandomPosterize(4))]
 ```
 
-They see each image alone, after the warp and before `Normalize`. Their libraries read the global generators, which are
-set from the sample's key for the call and put back after it, one image at a time: slow, and the same every time.
+They see each image alone, after the warp and before `Normalize`. No global generator of this process is read or set:
+torchvision's own draw under a `GeneratorMode`, albumentations takes a seed, and whatever else may draw from global
+generators (fastai's, a function of your own) runs in a process of its own, which takes its images over a pipe.
 """
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Lock
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ...transforms import RandTransform, TensorImage
-from ...transforms.draw import Draw
-from ...transforms.transform import Params
-
-_GENERATORS = Lock()
+from ...transforms.barrier import Barrier
+from ...transforms.generator import GeneratorMode
+from .process import process
 
 
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """The global generators of torch, numpy and Python set to `seed`, and put back; one thread at a time."""
-    with _GENERATORS, torch.random.fork_rng(devices=[]):
-        plain, numbers = random.getstate(), np.random.get_state()
-        torch.manual_seed(seed)
-        random.seed(seed)
-        np.random.seed(seed % (1 << 32))
-        try:
-            yield
-        finally:
-            random.setstate(plain)
-            np.random.set_state(numbers)
+class Foreign(Barrier):
+    """A transform of another library; `one` calls it on an image `float[3, h, w]` in 0..1, in a process of its own.
 
+    There Python's, numpy's and torch's global generators are set from the sample's key for each image. It must be
+    something that `cloudpickle` can send. Images on a GPU travel to the host and back.
+    """
 
-class Foreign(RandTransform):
-    """A transform of another library; `one` calls it on an image `float[3, h, w]` in 0..1."""
-
-    draws = 2
     function: Any
 
-    def params(self, draw: Draw) -> Params:
-        """`seed`: 48 random bits for each sample."""
-        high, low = (np.floor(draw.uniform(i, 0, 1 << 24)).astype(np.int64) for i in (0, 1))
-        return {"seed": (high << 24) + low}
-
-    def apply(self, x: TensorImage, params: Params):  # type: ignore[no-untyped-def]
-        """Each image on its own."""
-        batch = x.plain() if x.ndim == 4 else x.plain()[None]
-        whole = batch.float() / 255 if batch.dtype == torch.uint8 else batch
-        images = []
-        for image, seed in zip(whole, params["seed"], strict=True):
-            with seeded(int(seed)):
-                images.append(self.one(image))
-        done = torch.stack(images)
-        if batch.dtype == torch.uint8:
-            done = (done.clamp(0, 1) * 255).round().to(torch.uint8)
-        return TensorImage(done if x.ndim == 4 else done[0])
+    def images(self, images: Tensor, seeds: Sequence[int]) -> Sequence[Tensor]:
+        """Each by `one`, in the process."""
+        return list(process().run(self, images, seeds))
 
     def one(self, image: Tensor) -> Tensor:
         """The transformed image."""
         done: Tensor = self.function(image)
-        return done
+        return done.as_subclass(Tensor)
 
 
 class TorchvisionTransform(Foreign):
-    """One of `torchvision.transforms.v2`, or any module of images `[3, h, w]`."""
+    """One of `torchvision.transforms.v2`, or any module of images `[3, h, w]`.
+
+    Those of `v2` draw from torch alone, and are called where they are; a module of another package, `Lambda` of a
+    function of your own, and the first version of torchvision's transforms (which use Python's `random`) run in the
+    process.
+    """
+
+    def images(self, images: Tensor, seeds: Sequence[int]) -> Sequence[Tensor]:
+        """Each by `one`, drawn under a generator of its own."""
+        if not comes_from(self.function, "torchvision.transforms.v2", "torchvision.tv_tensors", "torch"):
+            return super().images(images, seeds)
+        done = []
+        for image, seed in zip(images, seeds, strict=True):
+            with GeneratorMode(seed):
+                done.append(self.one(image))
+        return done
 
     def one(self, image: Tensor) -> Tensor:
         """By torchvision, as a `tv_tensors.Image`."""
@@ -82,19 +69,29 @@ class TorchvisionTransform(Foreign):
 
 
 class AlbumentationsTransform(Foreign):
-    """One of albumentations, or a `Compose` of several."""
+    """One of albumentations, or a `Compose` of several; one that calls a function of your own runs in the process."""
+
+    def images(self, images: Tensor, seeds: Sequence[int]) -> Sequence[Tensor]:
+        """Each by a copy of the transform that is seeded for it."""
+        if not comes_from(self.function, "albumentations", "albucore", "cv2", "numpy"):
+            return super().images(images, seeds)
+        return [self.seeded(image, random.Random(seed)) for image, seed in zip(images, seeds, strict=True)]
 
     def one(self, image: Tensor) -> Tensor:
-        """By albumentations, as an array `float32[h, w, 3]`, by a `Compose` that is seeded for this image."""
+        """By albumentations, seeded from Python's generator, which is the process's."""
+        return self.seeded(image, random)
+
+    def seeded(self, image: Tensor, generator: Any) -> Tensor:
+        """By albumentations, as an array `float32[h, w, 3]`, by a `Compose` that is seeded by a generator."""
         import albumentations
 
-        whole = albumentations.Compose([self.function], seed=random.getrandbits(31))
+        whole = albumentations.Compose([deepcopy(self.function)], seed=generator.getrandbits(31))
         pixels = whole(image=np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy()))["image"]
         return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1).to(image.device)
 
 
 class FastaiTransform(Foreign):
-    """One of fastai's batch transforms."""
+    """One of fastai's batch transforms; they draw from Python's `random` too, and run in the process."""
 
     def one(self, image: Tensor) -> Tensor:
         """By fastai, as a batch of one."""
@@ -102,3 +99,27 @@ class FastaiTransform(Foreign):
 
         done: Tensor = self.function(TheirImage(image[None]), split_idx=0)
         return done.as_subclass(Tensor)[0]
+
+
+def comes_from(value: Any, *packages: str) -> bool:
+    """Whether everything that can be called in `value`, itself included, is code of these packages.
+
+    >>> comes_from([torch.nn.ReLU(), 3], "torch"), comes_from(torch.nn.Sequential(Foreign(len)), "torch")
+    (True, False)
+    """
+    waiting, visited = [value], dict[int, Any]()
+    while waiting:
+        part = waiting.pop()
+        if id(part) in visited:
+            continue
+        visited[id(part)] = part  # held, so that no other object takes its id
+        if isinstance(part, Mapping):
+            waiting += part.values()
+        elif isinstance(part, list | tuple | set):
+            waiting += part
+        elif callable(part):
+            home = str(getattr(part if hasattr(part, "__qualname__") else type(part), "__module__", ""))
+            if not any(home == package or home.startswith(f"{package}.") for package in packages):
+                return False
+            waiting += [] if hasattr(part, "__qualname__") else vars(part).values()
+    return True

@@ -1,13 +1,23 @@
-import random
+"""Other libraries' transforms: drawn from the sample's key, beside others that draw, without touching their numbers."""
 
+import os
+import random
+import sys
+
+import cloudpickle
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from onewarp.trainers.adapters import AlbumentationsTransform, TorchvisionTransform
-from onewarp.trainers.adapters.foreign import Foreign
-from onewarp.transforms import Resize, explain, fuse
+from onewarp.errors import UsageError
+from onewarp.pipeline import Loader
+from onewarp.pipeline.loading.rows import MemoryRows
+from onewarp.trainers.adapters import AlbumentationsTransform, FastaiTransform, TorchvisionTransform
+from onewarp.trainers.adapters.foreign import Foreign, comes_from
+from onewarp.transforms import Kornia, Resize, TensorImage, explain, fuse
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # another process cannot import a test
 
 
 class Noise(nn.Module):
@@ -64,3 +74,114 @@ def test_albumentations(make_loaders):
     first = [x for x, _ in dls.train]
     dls.train.set_epoch(0)
     assert all(torch.equal(a, b) for a, (b, _) in zip(first, dls.train, strict=True))
+
+
+def photos(n=3):
+    return TensorImage(torch.rand(n, 3, 16, 16, generator=torch.Generator().manual_seed(0)))
+
+
+def torchvisions_v2(name, **settings):
+    return TorchvisionTransform(getattr(pytest.importorskip("torchvision.transforms.v2"), name)(**settings))
+
+
+def torchvisions_first(name, *arguments):
+    module = pytest.importorskip("torchvision.transforms")
+    return TorchvisionTransform(getattr(module, name)([module.ColorJitter(0.5), module.RandomRotation(30)]))
+
+
+def albumentations(name, **settings):
+    module = pytest.importorskip("albumentations", reason="albumentations comes with the group adapters")
+    return AlbumentationsTransform(getattr(module, name)(**settings))
+
+
+def fastais(name, *arguments, **settings):
+    module = pytest.importorskip("fastai.vision.augment", reason="fastai comes with the group adapters")
+    return FastaiTransform(getattr(module, name)(*arguments, **settings))
+
+
+EVERYONES = {
+    "kornia": lambda: Kornia("RandomGaussianNoise", {"std": 0.1}),
+    "torchvision": lambda: torchvisions_v2("GaussianNoise", sigma=0.1),
+    "torchvision, a policy": lambda: torchvisions_v2("TrivialAugmentWide"),
+    "torchvision, first version": lambda: torchvisions_first("RandomChoice"),
+    "albumentations": lambda: albumentations("GaussNoise", p=1),
+    "albumentations, by chance": lambda: albumentations("RandomBrightnessContrast", p=0.7),
+    "fastai, by chance": lambda: fastais("Rotate", 30, p=0.7),
+    "fastai, for a batch": lambda: fastais("Brightness", 0.5, batch=True),
+    "a function": lambda: Foreign(Noise()),
+}
+
+
+def global_states():
+    return torch.get_rng_state().tolist(), random.getstate(), str(np.random.get_state())
+
+
+@pytest.mark.filterwarnings("default")  # fastai's own
+@pytest.mark.parametrize("name", EVERYONES)
+def test_a_sample_draws_the_same_alone_and_leaves_all_global_generators(name):
+    transform = EVERYONES[name]()
+    before = global_states()
+    whole = transform(photos(), keys=list("abc"))
+    assert torch.equal(whole, transform(photos(), keys=list("abc")))
+    assert torch.equal(whole[1], transform(photos()[1], keys="b"))
+    assert global_states() == before
+    assert any(not torch.equal(transform(photos()[:1], keys=[str(k)]), photos()[:1]) for k in range(9))
+
+
+def test_barriers_of_many_libraries_on_four_threads_beside_a_consumer_that_draws():
+    """Bit-equal to one thread alone, and the consumer's own numbers are those that it draws alone."""
+    images = np.random.default_rng(0).integers(0, 256, (96, 12, 12, 3), np.uint8)
+    rows = MemoryRows(list(images), labels=list(range(96)))
+    barriers = [EVERYONES[name]() for name in ("kornia", "torchvision", "torchvision, a policy", "a function")]
+
+    def epoch(threads, consume):
+        loader = Loader(rows, batch_size=8, batch_tfms=[Resize(8), *barriers], threads=threads, prefetch=4)
+        return [(x.clone(), consume()) for x, _ in loader]
+
+    def consume():
+        dropped = nn.functional.dropout(torch.ones(64))
+        return [*dropped.tolist(), *torch.rand(200).tolist(), random.random(), np.random.rand()]
+
+    def seed_everything():
+        torch.manual_seed(5)
+        random.seed(5)
+        np.random.seed(5)
+
+    seed_everything()
+    alone = [consume() for _ in range(12)]
+    expected = [x for x, _ in epoch(1, lambda: None)]
+    seed_everything()
+    together = epoch(4, consume)
+    assert [numbers for _, numbers in together] == alone
+    assert all(torch.equal(x, once) for (x, _), once in zip(together, expected, strict=True))
+
+
+def test_what_may_draw_from_elsewhere_is_told_from_a_librarys_own():
+    from torchvision.transforms import v2
+
+    ours = ("torchvision.transforms.v2", "torch")
+    assert comes_from(v2.Compose([v2.RandomApply([v2.GaussianBlur(3)]), nn.ReLU()]), *ours)
+    assert not comes_from(v2.Compose([v2.RandomApply([v2.Lambda(lambda image: image)])]), *ours)
+    assert not comes_from(nn.Sequential(nn.ReLU(), Noise()), *ours)
+
+
+def fails(image):
+    raise ValueError(f"no {tuple(image.shape)}")
+
+
+def dies(image):
+    os._exit(3)
+
+
+def prints(image):
+    print("a library that talks")
+    return image
+
+
+def test_the_process_names_what_fails_in_it_and_is_started_again():
+    image = TensorImage(torch.zeros(3, 4, 4))
+    with pytest.raises(UsageError, match=r"(?s)Foreign.*fails.*ValueError: no \(3, 4, 4\)"):
+        Foreign(fails)(image, keys="a")
+    with pytest.raises(UsageError, match=r"dies.* ended the process that it runs in \(code 3\)"):
+        Foreign(dies)(image, keys="a")
+    assert torch.equal(Foreign(prints)(image, keys="a"), image)
