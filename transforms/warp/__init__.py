@@ -17,6 +17,7 @@ from ..types import Packed
 from . import reference
 from .checks import (
     check_colour,
+    check_fill,
     check_homography,
     check_images,
     check_invertible,
@@ -165,9 +166,12 @@ def warp_mask(
     check_homography(homography, count, device)
     if mode not in ("nearest", "majority"):
         raise WarpError(f"mode must be 'nearest' or 'majority', but got {mode!r}")
+    votes = mode == "majority"
+    dtype = masks.dtype if isinstance(masks, Tensor) else masks[0].dtype if count else torch.int64
+    check_fill(fill, dtype)
     native = _compiled() if device.type == "cpu" and count else None
-    done = native and native.warp_mask(masks, homography, out, fill, mode == "majority")
-    return reference.warp_mask(masks, homography, out, fill, mode == "majority") if done is None else done
+    done = native and native.warp_mask(masks, homography, out, fill, votes)
+    return reference.warp_mask(masks, homography, out, fill, votes) if done is None else done
 
 
 def validity(images: Tensor | Packed, homography: Tensor, out: OutSpec) -> Tensor:

@@ -132,3 +132,10 @@ def check_outspec(out: OutSpec) -> None:
     """`WarpError` unless it is an `OutSpec`."""
     if not isinstance(out, OutSpec):
         raise WarpError(f"out must be an OutSpec, but got {type(out).__name__}; write OutSpec(size=(h, w))")
+
+
+def check_fill(fill: int, dtype: torch.dtype) -> None:
+    """`WarpError` unless a label of masks of this dtype can be `fill`."""
+    low, high = (0, 1) if dtype == torch.bool else (torch.iinfo(dtype).min, torch.iinfo(dtype).max)
+    if int(fill) != fill or not low <= fill <= high:
+        raise WarpError(f"fill must be a label in {low}..{high}, as {dtype} holds, but got {fill}")

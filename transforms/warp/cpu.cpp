@@ -1,5 +1,6 @@
 // The extension `onewarp.transforms.warp._cpu`: the warp on CPUs, in CPython's stable ABI.
-// Tensors come as addresses, which cpu.py has taken from them; what they say is checked again in cpu_warp.h.
+// Tensors come as addresses, which cpu.py has taken from them, and arrays by the buffer protocol. A request to warp is
+// checked again in cpu_warp.h, the lengths of arrays in cpu_draws.h and cpu_philox.h.
 
 #define Py_LIMITED_API 0x030B0000
 #define PY_SSIZE_T_CLEAN
@@ -106,11 +107,19 @@ struct Array : Py_buffer {
     T* of() const {
         return static_cast<T*>(buf);
     }
+    // Null where it is not a whole number of these.
     template <class T>
-    int64_t rows(int columns) const {
-        return len / static_cast<int64_t>(sizeof(T)) / columns;
+    onewarp::Block<T> block() const {
+        const bool whole = len % static_cast<int64_t>(sizeof(T)) == 0 && reinterpret_cast<uintptr_t>(buf) % alignof(T) == 0;
+        return {whole ? of<T>() : nullptr, whole ? len / static_cast<int64_t>(sizeof(T)) : -1};
     }
 };
+
+PyObject* refused(const char* text) {
+    if (!text) Py_RETURN_NONE;
+    PyErr_SetString(PyExc_ValueError, text);
+    return nullptr;
+}
 
 PyObject* copy(PyObject*, PyObject* args) {
     Array target, source;
@@ -127,9 +136,7 @@ PyObject* philox(PyObject*, PyObject* args) {
     Array counters, out;
     unsigned int first, second;
     if (!PyArg_ParseTuple(args, "y*IIw*:philox", &counters, &first, &second, &out)) return nullptr;
-    for (int64_t i = 0; i < counters.rows<uint32_t>(4); i++)
-        onewarp::philox(counters.of<const uint32_t>() + 4 * i, first, second, out.of<uint32_t>() + 4 * i);
-    Py_RETURN_NONE;
+    return refused(onewarp::philox(counters.block<const uint32_t>(), first, second, out.block<uint32_t>()));
 }
 
 PyObject* draw(PyObject*, PyObject* args, PyObject* keywords) {
@@ -142,26 +149,25 @@ PyObject* draw(PyObject*, PyObject* args, PyObject* keywords) {
                                      &integers, &floats, &sizes, &keys, &first, &second, &height, &width, &matrix,
                                      &logit, &hue, &table, &colour, &erase))
         return nullptr;
-    const onewarp::Drawing drawing = {integers.of<const onewarp::Whole>(),
-                                      floats.of<const onewarp::Real>(),
-                                      integers.rows<onewarp::Whole>(1),
-                                      sizes.of<const double>(),
-                                      keys.of<const uint64_t>(),
+    const onewarp::Drawing drawing = {integers.block<const onewarp::Whole>(),
+                                      floats.block<const onewarp::Real>(),
+                                      sizes.block<const double>(),
+                                      keys.block<const uint64_t>(),
                                       first,
                                       second,
-                                      keys.rows<uint64_t>(1),
                                       height,
                                       width,
-                                      matrix.of<double>(),
-                                      logit.of<double>(),
-                                      hue.of<double>(),
-                                      table.of<double>(),
-                                      colour.of<double>(),
-                                      erase.of<double>()};
+                                      matrix.block<double>(),
+                                      logit.block<double>(),
+                                      hue.block<double>(),
+                                      table.block<double>(),
+                                      colour.block<double>(),
+                                      erase.block<double>()};
+    const char* text;
     Py_BEGIN_ALLOW_THREADS;
-    onewarp::draw(drawing);
+    text = onewarp::draw(drawing);
     Py_END_ALLOW_THREADS;
-    Py_RETURN_NONE;
+    return refused(text);
 }
 
 PyObject* instruction_sets(PyObject*, PyObject*) {

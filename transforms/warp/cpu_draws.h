@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include "cpu_philox.h"
 
@@ -52,17 +53,35 @@ struct Real {
 static_assert(sizeof(Whole) == 8 * sizeof(int32_t) && sizeof(Real) == 32 * sizeof(double), "as in draw_table.py");
 
 struct Drawing {
-    const Whole* whole;
-    const Real* real;
-    int64_t rows;
-    const double* sizes;   // [count, 2] height, width
-    const uint64_t* keys;  // [count]
+    Block<const Whole> whole;
+    Block<const Real> real;      // As many.
+    Block<const double> sizes;   // [count, 2] height, width
+    Block<const uint64_t> keys;  // [count]
     uint32_t first, second;
-    int64_t count;
     double height, width;  // of the result; 0 for those of the images
     // A row an image, and all but the homographies for each segment; null for what no segment has.
-    double *matrix, *logit, *hue, *table, *colour, *erase;
+    Block<double> matrix, logit, hue, table, colour, erase;
 };
+
+// Why a drawing cannot be done, or null: what is read and written is as long as it has to be.
+inline const char* refusal(const Drawing& d) {
+    const int64_t count = d.keys.count;
+    if (count < 0 || d.whole.count < 0) return "keys and integers must be whole rows";
+    if (d.real.count != d.whole.count) return "floats must have a row for each of integers";
+    if (d.sizes.count != 2 * count) return "sizes must have a height and a width for each key";
+    if (d.matrix.count != 9 * count) return "matrix must have nine numbers for each key";
+    int64_t segments = 0;
+    for (int64_t row = 0; row < d.whole.count; row++) {
+        const Whole& whole = d.whole.at[row];
+        if (whole.operation < Operation::dihedral || whole.operation > Operation::end) return "no such operation";
+        if (whole.operation == Operation::end && whole.segment != segments++) return "segments must be in their order";
+    }
+    const std::pair<const Block<double>*, int64_t> outputs[] = {
+        {&d.logit, 12}, {&d.hue, 1}, {&d.table, 256}, {&d.colour, 12}, {&d.erase, 4}};
+    for (const auto& [block, numbers] : outputs)
+        if ((block->at || block->count) && block->count != segments * count * numbers) return "a stage must have a row for each segment";
+    return nullptr;
+}
 
 constexpr double kLuma[3] = {0.2989, 0.5870, 0.1140}, kDegree = 0.017453292519943295;
 
@@ -120,7 +139,7 @@ inline Matrix geometric(const Whole& whole, const Numbers& n, Frame& frame) {
     const double aspect = frame.width / frame.height;
     switch (whole.operation) {
         case Operation::dihedral: {
-            const int which = n.happens ? static_cast<int>(n(1)) : 0;
+            const int which = n.happens ? static_cast<int>(std::fmin(std::fmax(n(1), 0), 7)) : 0;
             const double x = which & 1 ? -1 : 1, y = which & 2 ? -1 : 1;
             if (!(which & 4)) return scaled(x, y, 0, 0);
             if (whole.flags & kTurns) frame = {frame.width, frame.height};
@@ -130,9 +149,9 @@ inline Matrix geometric(const Whole& whole, const Numbers& n, Frame& frame) {
             if (!n.happens) return scaled(1, 1, 0, 0);
             const double angle = n(1) * kDegree, c = std::cos(angle), s = std::sin(angle);
             const double skew_x = std::tan(n(5) * kDegree), skew_y = std::tan(n(6) * kDegree);
-            const double scale = n(4) * (1 - skew_x * skew_y);
+            const double scale = n(4), both = 1 + skew_x * skew_y;  // Along x, then along y: areas stay.
             const Matrix moved = scaled(1, 1, -2 * n(2), -2 * n(3));
-            return Matrix{{(c + skew_x * s) / scale, (s - skew_x * c) / scale / aspect, 0,
+            return Matrix{{(both * c + skew_x * s) / scale, (both * s - skew_x * c) / scale / aspect, 0,
                            (-s - skew_y * c) / scale * aspect, (c - skew_y * s) / scale, 0, 0, 0, 1}} *
                    moved;
         }
@@ -234,29 +253,32 @@ struct Colours {
         }
     }
     void store(const Drawing& d, int64_t place) const {
-        if (d.logit) std::memcpy(d.logit + 12 * place, logit.m, sizeof logit.m);
-        if (d.colour) std::memcpy(d.colour + 12 * place, colour.m, sizeof colour.m);
-        if (d.erase) std::memcpy(d.erase + 4 * place, erase, sizeof erase);
-        if (d.hue) d.hue[place] = hue;
-        for (int i = 0; d.table && i < 256; i++) d.table[256 * place + i] = levels[i] / 255;
+        if (d.logit.at) std::memcpy(d.logit.at + 12 * place, logit.m, sizeof logit.m);
+        if (d.colour.at) std::memcpy(d.colour.at + 12 * place, colour.m, sizeof colour.m);
+        if (d.erase.at) std::memcpy(d.erase.at + 4 * place, erase, sizeof erase);
+        if (d.hue.at) d.hue.at[place] = hue;
+        for (int i = 0; d.table.at && i < 256; i++) d.table.at[256 * place + i] = levels[i] / 255;
     }
 };
 
-inline void draw(const Drawing& d) {
-    for (int64_t image = 0; image < d.count; image++) {
-        const Frame source = {d.sizes[2 * image], d.sizes[2 * image + 1]};
+// Why not, or null.
+inline const char* draw(const Drawing& d) {
+    if (const char* text = refusal(d)) return text;
+    const int64_t count = d.keys.count;
+    for (int64_t image = 0; image < count; image++) {
+        const Frame source = {d.sizes.at[2 * image], d.sizes.at[2 * image + 1]};
         const Frame leaves = d.height > 0 ? Frame{d.height, d.width} : source;
         Frame frame = source;
         Matrix matrix = scaled(1, 1, 0, 0);
-        Colours colours(d.table);
-        for (int64_t row = 0; row < d.rows; row++) {
-            const Whole& whole = d.whole[row];
+        Colours colours(d.table.at);
+        for (int64_t row = 0; row < d.whole.count; row++) {
+            const Whole& whole = d.whole.at[row];
             if (whole.operation == Operation::end) {
-                colours.store(d, whole.segment * d.count + image);
-                colours = Colours(d.table);
+                colours.store(d, whole.segment * count + image);
+                colours = Colours(d.table.at);
                 continue;
             }
-            const Numbers n(d, whole, d.real[row], d.keys[image]);
+            const Numbers n(d, whole, d.real.at[row], d.keys.at[image]);
             if (!n.acts) continue;
             if (whole.operation <= Operation::homography)
                 matrix = matrix * geometric(whole, n, frame);
@@ -265,8 +287,9 @@ inline void draw(const Drawing& d) {
         }
         const double x = source.width / 2, y = source.height / 2;
         const Matrix pixels = scaled(x, y, x, y) * matrix * scaled(2 / leaves.width, 2 / leaves.height, -1, -1);
-        std::memcpy(d.matrix + 9 * image, pixels.m, sizeof pixels.m);
+        std::memcpy(d.matrix.at + 9 * image, pixels.m, sizeof pixels.m);
     }
+    return nullptr;
 }
 
 }  // namespace onewarp

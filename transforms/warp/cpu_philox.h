@@ -17,4 +17,19 @@ inline void philox(const uint32_t* counter, uint32_t first, uint32_t second, uin
     out[0] = a, out[1] = b, out[2] = c, out[3] = d;
 }
 
+// Numbers in memory, and how many there are.
+template <class T>
+struct Block {
+    T* at;
+    int64_t count;
+};
+
+// All counters, four words each; why not, or null.
+inline const char* philox(Block<const uint32_t> counters, uint32_t first, uint32_t second, Block<uint32_t> out) {
+    if (counters.count % 4) return "a counter must have four words";
+    if (out.count != counters.count) return "there must be as many words out as in";
+    for (int64_t i = 0; i < counters.count; i += 4) philox(counters.at + i, first, second, out.at + i);
+    return nullptr;
+}
+
 }  // namespace onewarp

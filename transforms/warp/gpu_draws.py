@@ -126,9 +126,9 @@ def geometric(operation, flags, row, u, happens, high, wide):
         skew_x = tl.where(happens, tangent(drawn(row, u, 5)), 0.0)
         skew_y = tl.where(happens, tangent(drawn(row, u, 6)), 0.0)
         cosine, sine = tl.cos(degrees * DEGREE), tl.sin(degrees * DEGREE)
-        scale *= 1 - skew_x * skew_y
+        both = 1 + skew_x * skew_y  # along x, then along y: areas stay
         aspect = wide / high
-        a, b = (cosine + skew_x * sine) / scale, (sine - skew_x * cosine) / scale / aspect
+        a, b = (both * cosine + skew_x * sine) / scale, (both * sine - skew_x * cosine) / scale / aspect
         d, e = (-sine - skew_y * cosine) / scale * aspect, (cosine - skew_y * sine) / scale
         c, f = a * x + b * y, d * x + e * y
     elif operation == ZOOM:

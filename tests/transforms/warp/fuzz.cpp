@@ -1,11 +1,12 @@
-// Random requests, valid and not, against the C++ warp under AddressSanitizer and UndefinedBehaviorSanitizer: every
-// buffer is exactly as large as it says, so one byte read or written outside of it ends the program.
-// Usage: fuzz SECONDS SEED
+// Random requests, valid and not, against the extension in C++ under AddressSanitizer and UndefinedBehaviorSanitizer:
+// every buffer is exactly as large as it says, so one byte read or written outside of it ends the program.
+// Usage: fuzz CASES SEED
 
+#include "cpu_copy.h"
+#include "cpu_draws.h"
 #include "cpu_masks.h"
 #include "cpu_warp.h"
 
-#include <chrono>
 #include <memory>
 #include <random>
 
@@ -144,14 +145,98 @@ void masks() {
         if (out[i] < -4 || out[i] > 3 || seen[i] > 1) std::fprintf(stderr, "a label out of nothing\n"), std::exit(2);
 }
 
+// A length that is right, or now and then one that is not.
+int64_t length(int64_t right, bool& broken) {
+    if (between(0, 29)) return right;
+    const int64_t wrong = std::max<int64_t>(0, right + between(-9, 9));
+    broken = broken || wrong != right;
+    return wrong;
+}
+
+template <class T, class Make>
+std::pair<std::unique_ptr<T[]>, Block<T>> buffer(int64_t count, Make make) {
+    auto numbers = block<T>(count, make);
+    const Block<T> all = {numbers.get(), count};
+    return {std::move(numbers), all};
+}
+
+template <class T>
+Block<const T> constant(Block<T> numbers) {
+    return {numbers.at, numbers.count};
+}
+
+void count(Tally& tally, const char* text, bool broken) {
+    (text ? tally.refused : tally.served)++;
+    if (broken && !text) std::fprintf(stderr, "a broken request was served\n"), std::exit(2);
+}
+
+void draws(Tally& tally) {
+    const int keys = between(0, 5), segments = between(1, 3), rows = between(0, 6) + segments;
+    bool broken = false;
+    auto whole = block<Whole>(rows, [] { return Whole{}; });
+    for (int i = 0, segment = 0; i < rows; i++) {
+        const bool ends = rows - i <= segments - segment || (segment < segments - 1 && !between(0, 3));
+        whole[i] = {ends ? Operation::end : static_cast<Operation>(between(0, 14)), between(0, 511), between(0, 1 << 30),
+                    between(-1, 12), between(0, 12), ends ? segment++ : 0, {}};
+    }
+    if (!between(0, 9)) {
+        whole[between(0, rows - 1)].segment = between(5, 1 << 30);
+        whole[rows - 1].segment = between(5, 1 << 30), broken = true;
+    }
+    const float reach[] = {1, 3, 1e3f, 1e30f};
+    const float most = reach[between(0, 3)];
+    const auto any = [&] { return between(0, 99) ? static_cast<double>(real(-most, most)) : NAN; };
+    auto floats = block<Real>(rows + 9, [&] {
+        Real row;
+        for (double& number : row.low) number = any();
+        for (double& number : row.span) number = any();
+        for (double& number : row.chance) number = real(0, 1);
+        for (double& number : row.other) number = any();
+        return row;
+    });
+    const int64_t reals = length(rows, broken);
+    auto exact = block<Real>(reals, [&, i = 0]() mutable { return floats[i++ % (rows + 9)]; });
+    auto [size_numbers, sizes] = buffer<double>(length(2 * keys, broken), [] { return double(between(1, 500)); });
+    auto [key_numbers, hashes] = buffer<uint64_t>(keys, [] { return (uint64_t{engine()} << 32) | engine(); });
+    const auto out = [&](int64_t right) { return buffer<double>(length(right, broken), [] { return -1.0; }); };
+    auto matrix = out(9 * keys), logit = out(12 * segments * keys), hue = out(segments * keys);
+    auto table = out(256 * segments * keys), colour = out(12 * segments * keys), erase = out(4 * segments * keys);
+    const auto some = [&](const Block<double>& numbers) { return broken || between(0, 2) ? numbers : Block<double>{}; };
+    const Drawing drawing = {{whole.get(), rows}, {exact.get(), reals}, constant(sizes), constant(hashes),
+                             static_cast<uint32_t>(engine()), static_cast<uint32_t>(engine()), double(between(0, 9)),
+                             double(between(1, 9)), matrix.second, some(logit.second), some(hue.second),
+                             some(table.second), some(colour.second), some(erase.second)};
+    count(tally, draw(drawing), broken);
+}
+
+void numbers(Tally& tally) {
+    bool broken = false;
+    const int64_t words = between(0, 9) ? 4 * between(0, 30) : between(0, 99), there = length(words, broken);
+    const auto random = [] { return static_cast<uint32_t>(engine()); };
+    auto [counter_words, counters] = buffer<uint32_t>(words, random);
+    auto [out_words, out] = buffer<uint32_t>(there, random);
+    count(tally, philox(constant(counters), random(), random(), out), broken || words % 4);
+}
+
+void copies() {
+    const int64_t bytes = between(0, 3000), ahead = between(0, 70);
+    auto source = block<uint8_t>(bytes + ahead, [] { return static_cast<uint8_t>(between(0, 255)); });
+    auto target = block<uint8_t>(bytes, [] { return uint8_t{0}; });
+    copy_past_caches(target.get(), source.get() + ahead, static_cast<size_t>(bytes));
+    if (bytes && std::memcmp(target.get(), source.get() + ahead, static_cast<size_t>(bytes)))
+        std::fprintf(stderr, "bytes were not copied\n"), std::exit(2);
+}
+
 }  // namespace
 
 int main(int, char** arguments) {
-    const double seconds = std::atof(arguments[1]);
+    const int cases = std::atoi(arguments[1]);
     engine.seed(static_cast<unsigned>(std::atoi(arguments[2])));
-    Tally tally;
-    const auto start = std::chrono::steady_clock::now();
-    while (std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() < seconds)
-        one(tally), masks();
-    std::printf("served %ld refused %ld\n", tally.served, tally.refused);
+    Tally warps, drawings;
+    for (int i = 0; i < cases; i++) {
+        one(warps), masks();
+        for (int k = 0; k < 10; k++) draws(drawings), numbers(drawings), copies();
+    }
+    std::printf("served %ld refused %ld served %ld refused %ld\n", warps.served, warps.refused, drawings.served,
+                drawings.refused);
 }

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from onewarp.errors import WarpError
-from onewarp.transforms import draw
+from onewarp.transforms import Normalize, Rotate, draw, fuse
+from onewarp.transforms.program import compile_program
 from onewarp.transforms.types import Packed
 from onewarp.transforms.warp import OutSpec, backends, reference, warp, warp_mask
 
@@ -378,3 +379,58 @@ def test_torchs_default_device_is_of_no_matter():
         _, offsets, sizes = cpu._packed(torch.zeros(2, 3, 5, 3, dtype=torch.uint8, device="cpu"))
     assert offsets.tolist() == [0, 45]
     assert sizes.tolist() == [[3, 5], [3, 5]]
+
+
+class TestLengths:
+    """What is handed to C++ is as long as it has to be, or is refused before a word is written."""
+
+    def test_philox(self):
+        counters = np.zeros((8, 4), np.uint32)
+        for out in (np.zeros(4, np.uint32), np.zeros((9, 4), np.uint32), np.zeros(127, np.uint8)):
+            with pytest.raises(ValueError, match="as many words out as in"):
+                cpu._cpu.philox(counters, 0, 0, out)
+        with pytest.raises(ValueError, match="four words"):
+            cpu._cpu.philox(np.zeros(6, np.uint32), 0, 0, np.zeros(6, np.uint32))
+
+    @pytest.mark.parametrize("short", ["floats", "sizes", "keys", "matrix", "colour"])
+    def test_a_drawing(self, short):
+        fused = fuse([Rotate(), Normalize((0.5,) * 3, (0.2,) * 3)])
+        program = compile_program(fused, "train")
+        arrays = {
+            "integers": program.integers,
+            "floats": program.floats,
+            "sizes": np.full((5, 2), 40.0),
+            "keys": np.arange(5, dtype=np.uint64),
+            "matrix": np.zeros((5, 3, 3)),
+            "colour": np.zeros((1, 5, 3, 4)),
+        }
+        cpu._cpu.draw(**arrays, stream=(0, 0), size=(40, 40))
+        assert arrays["matrix"].any()
+        arrays[short] = arrays[short].reshape(-1)[:-1].copy()
+        arrays["matrix"] *= 0
+        with pytest.raises(ValueError, match=r"must (be|have)"):
+            cpu._cpu.draw(**arrays, stream=(0, 0), size=(40, 40))
+        assert not arrays["matrix"].any()
+
+
+@pytest.mark.parametrize("mode", ["nearest", "majority"])
+@pytest.mark.parametrize("dtype", [torch.uint16, torch.uint32, torch.uint64], ids=str)
+def test_masks_of_unsigned_integers_are_warped_label_for_label(dtype, mode):
+    """As those of a signed type with the same labels, beyond the signed type of the same size too."""
+    top = torch.iinfo(dtype).max if dtype != torch.uint64 else 2**63 - 1
+    labels = torch.tensor([0, 1, 2, top // 2, top - 1, top])[torch.randint(0, 6, (3, 9, 11))]
+    turn = torch.tensor([[0.8, -0.3, 2.0], [0.3, 0.8, -1.0], [0.0, 0.0, 1.0]]).expand(3, 3, 3)
+    out = OutSpec((7, 8), padding="zeros")
+    expected = warp_mask(labels, turn, out, fill=top, mode=mode)
+    for masks in (labels.to(dtype), list(labels.to(dtype))):
+        done = warp_mask(masks, turn, out, fill=top, mode=mode)
+        assert done.dtype == dtype
+        assert torch.equal(done.to(torch.int64), expected)
+    assert warp_mask(labels.to(dtype)[:0], turn[:0], out).shape == (0, 7, 8)
+
+
+def test_a_fill_that_the_masks_cannot_hold_is_refused():
+    masks, same = torch.zeros(1, 4, 4, dtype=torch.uint8), torch.eye(3)[None]
+    for fill in (-1, 256):
+        with pytest.raises(WarpError, match=r"fill must be a label in 0\.\.255"):
+            warp_mask(masks, same, OutSpec((4, 4)), fill=fill)
