@@ -61,9 +61,10 @@ dls.categorize
 
 # %%
 photo = decode(next(f for f in files if f.name.startswith("samoyed")))
-square = Resize(224)(photo)
+square = Resize(224)(photo, split="valid")
 one_by_one = square.rotate(draw=30).zoom(draw=1.2).warp(draw_x=-0.2, draw_y=0.2)
-composed = fuse([Warp(draw_x=-0.2, draw_y=0.2, p=1.0), Rotate(draw=30, p=1.0), Zoom(draw=1.2, p=1.0)])(square)
+middle = Zoom(draw=1.2, draw_x=0.5, draw_y=0.5, p=1.0)
+composed = fuse([Warp(draw_x=-0.2, draw_y=0.2, p=1.0), Rotate(draw=30, p=1.0), middle])(square)
 
 # %%
 from onewarp.pipeline.show import displayable

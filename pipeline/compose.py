@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from ..errors import SpecError
 from ..transforms.augment import Fused
-from ..transforms.transform import FunctionTransform, Keys, RandTransform, Split, Transform, name_operations
+from ..transforms.transform import Keys, RandTransform, Split, Transform, as_transforms, check_split, name_operations
 from .show import can_show, show
 from .spec import fingerprint, from_json, register, to_json
 
@@ -26,7 +26,8 @@ class Pipeline:
     """On which split it runs; None: each transform wherever it may."""
 
     def __post_init__(self) -> None:
-        made = [t if isinstance(t, Transform) else FunctionTransform(t) for t in self.transforms]
+        made = as_transforms(self.transforms, "Pipeline")
+        check_split(self.split)
         object.__setattr__(self, "transforms", tuple(sorted(made, key=lambda t: t.order)))
 
     def setup(self, items: Sequence[Any]) -> Self:
@@ -39,8 +40,9 @@ class Pipeline:
     def __call__(self, x: Any, *, seed: int = 0, epoch: int = 0, keys: Keys = None) -> Any:
         """Encode `x`, a sample or a batch, by all transforms in order.
 
-        Random transforms draw by (seed, epoch, key, operation); `keys` names the sample, or each of a batch; without
-        keys a sample's key is its row number.
+        Random transforms draw by (seed, epoch, key, operation); `keys` names the sample, or each of a batch. Without
+        keys the samples of a batch have their row numbers; a sample on its own has none, and where something is left
+        to chance a `UsageError` says so.
         """
         for t, name in zip(self.transforms, self._names(), strict=True):
             if isinstance(t, RandTransform):
@@ -52,14 +54,19 @@ class Pipeline:
         return x
 
     def decode(self, y: Any) -> Any:
-        """Take `y` back through all transforms, the last first."""
-        for t in reversed(self.transforms):
+        """Take `y` back through all transforms that run on this split, the last first."""
+        for t in self._way_back():
             y = t.decode(y)
         return y
 
+    def _way_back(self) -> Iterator[Transform]:
+        for t in reversed(self.transforms):
+            parts = reversed(t.transforms) if isinstance(t, Fused) else (t,)
+            yield from (part for part in parts if part.runs_on(self.split))
+
     def decode_to_show(self, y: Any) -> Any:
         """Take `y` back until it can be shown."""
-        for t in reversed(self.transforms):
+        for t in self._way_back():
             if can_show(y):
                 break
             y = t.decode(y)

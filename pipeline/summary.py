@@ -1,5 +1,6 @@
 """How a data set is made, told step by step for its first sample and its first batch."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -45,7 +46,8 @@ def _tell_element(part: Any, samples: Any, row: int, n: int) -> None:
 
 def _tell_batch(fused: Any, images: list[TensorImage]) -> None:
     try:
-        done = [fused(image, split="train", keys=i) for i, image in enumerate(images)]
+        alone = replace(fused, mixes=())  # what mixes a batch changes no shape
+        done = [alone(image, split="train", keys=i) for i, image in enumerate(images)]
     except OnewarpError as error:
         raise UsageError(f"The transforms cannot be applied: {error}") from error
     shapes = [tuple(image.shape) for image in done]

@@ -13,14 +13,24 @@ from torch import Tensor
 from ..errors import UsageError
 from .colour import Brightness, Contrast
 from .execute import Images, call, output_size, run_images, run_masks
-from .fusing import Geometric, Pointwise, check_range, make_plan, one_by_one, segments
+from .fusing import Geometric, Pointwise, check_colours, make_plan, one_by_one, segments
 from .geometry import Dihedral, Flip, RandomResizedCrop, Rotate, Warp, Zoom
 from .mix import Mix
 from .plan import Plan, Segment, Size
 from .targets import keep_visible, move_boxes, move_points
-from .transform import FunctionTransform, Keys, Split, Transform, name_operations, sample_keys
+from .transform import (
+    Keys,
+    Split,
+    Transform,
+    as_transforms,
+    check_key,
+    check_origin,
+    is_batch,
+    name_operations,
+    sample_keys,
+)
 from .types import TensorImage
-from .warp.outspec import Padding
+from .warp.outspec import DTYPES, Padding
 
 if TYPE_CHECKING:
     from .at_once import AtOnce
@@ -32,7 +42,8 @@ class Fused(Transform):
     Made by `fuse`. Called on a sample or a batch it does to it what its transforms would do one after the other,
     with the same draws. `dtype` and `layout` are those of batches of images; `antialias=False` samples without a
     filter; a box of which less than `min_visible` is left in the frame becomes empty. `one_by_one` does not fuse: the
-    naive way, with a resampling for each geometric transform, on the same draws. `mixes` act on whole batches.
+    naive way, with a resampling for each geometric transform, on the same draws. `mixes` act on whole batches and their
+    labels, in training.
     """
 
     transforms: tuple[Transform, ...] = ()
@@ -42,6 +53,15 @@ class Fused(Transform):
     min_visible: float = 0.25
     one_by_one: bool = False
     mixes: tuple[Mix, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.dtype not in (*DTYPES, torch.float64):
+            raise UsageError(f"dtype must be float32, bfloat16, uint8 or float64, but got {self.dtype}")
+        if not 0 <= self.min_visible <= 1:
+            raise UsageError(f"min_visible must be a share from 0 to 1, but got {self.min_visible}")
+        normalised = next((t for t in self.transforms if getattr(t, "leaves_range", False)), None)
+        if self.dtype == torch.uint8 and normalised is not None:
+            raise UsageError(f"{type(normalised).__name__} makes colours that uint8 cuts off: use a floating dtype")
 
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
@@ -92,8 +112,8 @@ class Fused(Transform):
 
     def mix(self, x: Tensor, y: Any, keys: Keys, seed: int = 0, epoch: int = 0) -> tuple[Tensor, Any]:
         """A training batch with its samples mixed with one another, labels too; as it is where nothing mixes."""
-        for mix in self.mixes:
-            x, y = mix(x, y, keys=keys, seed=seed, epoch=epoch)
+        for mix, name in zip(self.mixes, name_operations(self.mixes), strict=True):
+            x, y = mix(x, y, keys=keys, seed=seed, epoch=epoch, operation=name)
         return x, y
 
     def masks(self, masks: Sequence[Tensor], plan: Plan) -> Tensor:
@@ -121,15 +141,30 @@ class Fused(Transform):
     ) -> Any:
         """A sample or batch, drawn for and done: image, masks, points and boxes by the same matrix.
 
-        A typed image keeps its dtype; a plain batch `uint8[N, H, W, 3]` or packed becomes `[N, 3, h, w]` of `dtype`.
+        A typed image keeps its dtype; a plain batch `[N, H, W, 3]` or packed becomes `[N, 3, h, w]` of `dtype`. Where
+        something mixes, `x` is a batch of images and its labels, in training.
+
+        Raises `UsageError` where a sample that is no batch has no key, and something is left to chance; where
+        something would mix and there are no labels.
         """
-        if not self.transforms:
-            return x
+        check_key(self.transforms, x, keys, split)
+        mixing = bool(self.mixes) and split in (None, "train")
+        if mixing and not (type(x) is tuple and len(x) == 2 and is_batch(x)):
+            raise UsageError(
+                f"{type(self.mixes[0]).__name__} mixes the images of a batch and their labels: call it on "
+                f"(images, labels), or with split='valid', where nothing mixes"
+            )
+        done = self._moved(x, split, seed, epoch, keys) if self.transforms else x
+        return self.mix(*done, keys, seed, epoch) if mixing else done
+
+    def _moved(self, x: Any, split: Split | None, seed: int, epoch: int, keys: Keys) -> Any:
+        """All but the mixing."""
 
         def planned(sizes: NDArray[Any], keys: Keys) -> Plan:
             return self.plan(sizes, keys, seed, epoch, split)
 
-        return call(planned, x, keys, dtype=self.dtype, antialias=self.antialias, min_visible=self.min_visible)
+        how: dict[str, Any] = {"dtype": self.dtype, "channels_last": self.channels_last, "antialias": self.antialias}
+        return call(planned, x, keys, **how, min_visible=self.min_visible)
 
     def decode(self, y: TensorImage):  # type: ignore[no-untyped-def]
         """Colours as they were: normalisation undone, which is what can be undone of an image."""
@@ -153,21 +188,23 @@ def fuse(
     """One transform that does what `transforms` do one after the other, with as few resamplings as can be.
 
     Fused transforms among them are opened, functions become barriers. `MixUp` and `CutMix` come last: they act on
-    what the others leave, in training batches only. Raises `UsageError` where a step would begin behind `Normalize`.
+    what the others leave, in training batches only. Raises `UsageError` for what is no transform, and for one that
+    would get the colours that `Normalize` leaves.
 
     >>> fuse([Rotate(), Brightness(), Zoom()]).segments[0].operations
     (0, 1, 2)
     """
     flat: list[Any] = []
-    for t in transforms:
+    for t in as_transforms(transforms, "fuse"):
+        check_origin(t)
         flat.extend((*t.transforms, *t.mixes) if isinstance(t, Fused) else [t])
     mixes = tuple(t for t in flat if isinstance(t, Mix))
     rest = flat[: len(flat) - len(mixes)]
     if any(isinstance(t, Mix) for t in rest):
         raise UsageError("MixUp and CutMix must come last: they mix what all other transforms leave")
-    made = tuple(t if isinstance(t, Transform) else FunctionTransform(t) for t in rest)
+    made = tuple(rest)
     fused = Fused(made, dtype, channels_last, antialias, min_visible, one_by_one, mixes)
-    check_range(made, fused.segments)
+    check_colours(made, fused.segments)
     return fused
 
 

@@ -15,6 +15,7 @@ from .draw import Draw
 from .fusing import Pointwise
 from .geometry import Given, given_or
 from .plan import Array, Stage
+from .settings import check_given, check_number, check_numbers, check_pair, check_range
 from .transform import Params, Split
 from .types import TensorImage
 
@@ -46,10 +47,24 @@ def blended(share: Array) -> Array:
 
 
 def lighting(transform: Any, draw: Draw) -> Array:
-    """A factor `[N]` between `1 - max_lighting` and its inverse, even in its logarithm; one where nothing happens."""
-    most = -np.log(1 - transform.max_lighting)
-    factor: Array = given_or(transform.draw, np.exp(draw.uniform(1, -most, most)), draw)
-    return np.where(draw.chance(0, transform.p), factor, 1.0)
+    """A factor `[N]` between `1 - max_lighting` and its inverse, even in its logarithm; one where nothing happens.
+
+    Where the transform has a range `factor`, it is drawn from that, evenly.
+    """
+    if transform.factor is None:
+        most = -np.log(1 - transform.max_lighting)
+        drawn = np.exp(draw.uniform(1, -most, most))
+    else:
+        drawn = draw.uniform(1, *transform.factor)
+    return np.where(draw.chance(0, transform.p), given_or(transform.draw, drawn, draw), 1.0)
+
+
+def check_lighting(transform: Any) -> None:
+    """`UsageError` where a setting of contrast or saturation makes no factor."""
+    check_number(transform, "max_lighting", 0, 1, "[)")
+    check_given(transform, "draw")
+    if transform.factor is not None:
+        check_pair(transform, "factor")
 
 
 class Brightness(Pointwise):
@@ -61,6 +76,11 @@ class Brightness(Pointwise):
     p: float = 0.75
     draw: Given = None
     batch: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self, "max_lighting", 0, 1)
+        check_given(self, "draw", 0, 1)
 
     def params(self, draw: Draw) -> Params:
         """`change`: `[N]` in 0..1, one half where nothing happens."""
@@ -75,7 +95,10 @@ class Brightness(Pointwise):
 
 
 class Contrast(Pointwise):
-    """Multiply the logits by a factor around one, with probability `p`."""
+    """Multiply the logits by a factor around one, with probability `p`.
+
+    `factor` is a range in place of `max_lighting`, drawn from evenly.
+    """
 
     draws = 2
     stage = Stage.LOGIT
@@ -83,6 +106,11 @@ class Contrast(Pointwise):
     p: float = 0.75
     draw: Given = None
     batch: bool = False
+    factor: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_lighting(self)
 
     def params(self, draw: Draw) -> Params:
         """`factor`: `[N]`."""
@@ -94,7 +122,10 @@ class Contrast(Pointwise):
 
 
 class Saturation(Pointwise):
-    """Blend the logits with their luma, with probability `p`: 0 is grey, above 1 is more colourful."""
+    """Blend the logits with their luma, with probability `p`: 0 is grey, above 1 is more colourful.
+
+    `factor` is a range in place of `max_lighting`, drawn from evenly.
+    """
 
     draws = 2
     stage = Stage.LOGIT
@@ -102,6 +133,11 @@ class Saturation(Pointwise):
     p: float = 0.75
     draw: Given = None
     batch: bool = False
+    factor: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_lighting(self)
 
     def params(self, draw: Draw) -> Params:
         """`factor`: `[N]`."""
@@ -121,6 +157,11 @@ class Hue(Pointwise):
     p: float = 0.75
     draw: Given = None
     batch: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self, "max_hue")
+        check_given(self, "draw")
 
     def params(self, draw: Draw) -> Params:
         """`turns`: `[N]`."""
@@ -149,6 +190,11 @@ class Gamma(Pointwise):
     p: float = 0.5
     draw: Given = None
     batch: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self, "max_gamma", 0, ends="(]")
+        check_given(self, "draw", 0, ends="(]")
 
     def params(self, draw: Draw) -> Params:
         """`gamma`: `[N]`."""
@@ -188,6 +234,11 @@ class Solarize(Pointwise):
     draw: Given = None
     batch: bool = False
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range(self, "threshold", 0, 1)
+        check_given(self, "draw")
+
     def params(self, draw: Draw) -> Params:
         """`threshold`: `[N]`, infinite where nothing happens."""
         threshold = given_or(self.draw, draw.uniform(1, *ends(self.threshold)), draw)
@@ -207,6 +258,11 @@ class Posterize(Pointwise):
     p: float = 0.5
     draw: Given = None
     batch: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range(self, "bits", 0, 8)
+        check_given(self, "draw", 0, 8)
 
     def params(self, draw: Draw) -> Params:
         """`bits`: `[N]`, 8 where nothing happens."""
@@ -239,6 +295,8 @@ class Grayscale(Pointwise):
 class Normalize(Pointwise):
     """Subtract `mean` and divide by `std`, each a number a channel, for RGB in 0..1; `setup` learns them from images.
 
+    Raises `UsageError` for statistics that are not of RGB in 0..1: those of 0..255 are divided by 255 first.
+
     >>> Normalize((0.5,) * 3, (0.25,) * 3).decode(TensorImage(torch.full((3, 1, 1), 2.0))).flatten().tolist()
     [1.0, 1.0, 1.0]
     """
@@ -249,6 +307,14 @@ class Normalize(Pointwise):
     stage = Stage.RGB
     mean: Sequence[float] | None = None
     std: Sequence[float] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.mean is None) != (self.std is None):
+            raise UsageError("Normalize: give mean and std both, or neither, and setup learns them from images")
+        if self.mean is not None:
+            check_numbers(self, "mean", 3, 0, 1)
+            check_numbers(self, "std", 3, 0, 1, "(]")
 
     def setup(self, items: Sequence[Any]) -> Self:
         """With the mean and deviation over up to 64 of the images, unless they are given."""
@@ -293,6 +359,11 @@ class RandomErasing(Pointwise):
     area: tuple[float, float] = (0.02, 0.3)
     ratio: tuple[float, float] = (0.3, 1 / 0.3)
     batch: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_pair(self, "area", 0, 1)
+        check_pair(self, "ratio", 0, ends="(]")
 
     def params(self, draw: Draw) -> Params:
         """`box`: `[N, 4]`, left, top, right, bottom in shares of the output; empty where nothing happens."""

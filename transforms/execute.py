@@ -13,7 +13,7 @@ from ..errors import UsageError
 from .plan import Array, Plan, Stage, Step
 from .targets import keep_visible, move_boxes, move_points
 from .transform import Keys, Params, RandTransform, Transform
-from .types import Packed, TensorBBox, TensorImage, TensorMask, TensorPoint, sizes_of, typed
+from .types import Packed, TensorBBox, TensorImage, TensorMask, TensorPoint, as_given, sizes_of, typed
 from .warp import OutSpec, warp, warp_mask
 from .warp.outspec import Padding
 
@@ -30,15 +30,32 @@ def call(planned: Callable[[NDArray[np.int64], Keys], Plan], x: Any, keys: Keys,
 
 
 def run(
-    plan: Plan, x: Any, *, dtype: torch.dtype = torch.float32, antialias: bool = True, min_visible: float = 0.25
+    plan: Plan,
+    x: Any,
+    *,
+    dtype: torch.dtype = torch.float32,
+    channels_last: bool = False,
+    antialias: bool = True,
+    min_visible: float = 0.25,
 ) -> Any:
     """A sample or batch under a plan; of a tuple each element by its type, and what is no picture or place passes.
 
     A typed image, `[3, h, w]` or `[N, 3, h, w]`, keeps its dtype; a plain batch becomes `[N, 3, h, w]` of `dtype`.
+    Raises `UsageError` for images of floats that are not in 0..1.
     """
     if type(x) is tuple:
-        return tuple(run(plan, e, dtype=dtype, antialias=antialias, min_visible=min_visible) for e in x)
-    x = typed(x)
+        how: dict[str, Any] = {
+            "dtype": dtype,
+            "channels_last": channels_last,
+            "antialias": antialias,
+            "min_visible": min_visible,
+        }
+        return tuple(run(plan, element, **how) for element in x)
+    done = _run_one(plan, typed(x), dtype, channels_last, antialias, min_visible)
+    return as_given(x, done, plan.size) if done is not x else x
+
+
+def _run_one(plan: Plan, x: Any, dtype: torch.dtype, channels_last: bool, antialias: bool, min_visible: float) -> Any:
     match x:
         case TensorImage():
             return TensorImage(_typed_image(plan, x.plain(), antialias))
@@ -50,13 +67,31 @@ def run(
             return TensorPoint(run_points(plan, x.plain()))
         case TensorBBox():
             return TensorBBox(run_boxes(plan, x.plain(), min_visible))
-        case Packed() | Tensor(ndim=4, dtype=torch.uint8) if not isinstance(x, TensorMask):
-            return run_images(plan, x, dtype, antialias=antialias)
+        case Packed():
+            return run_images(plan, x, dtype, channels_last, antialias)
+        case Tensor(ndim=4, shape=(_, _, _, 3)) if type(x) is Tensor:
+            _check_pixels(x)
+            return run_images(plan, x, dtype, channels_last, antialias)
     return x
+
+
+def _check_pixels(images: Tensor) -> None:
+    """`UsageError` unless these are bytes, or floats in 0..1; a quarter beyond is what filters overshoot."""
+    if images.dtype == torch.uint8 or not images.numel():
+        return
+    if not images.is_floating_point():
+        raise UsageError(f"an image must be uint8 in 0..255 or floating in 0..1, but got {images.dtype}")
+    low, high = (float(end) for end in images.aminmax())
+    if not (low >= -0.25 and high <= 1.25):
+        raise UsageError(
+            f"an image of floats must be in 0..1, but got {low:.4g} to {high:.4g}: divide one in 0..255 by 255, "
+            f"and let Normalize come last, once"
+        )
 
 
 def _typed_image(plan: Plan, image: Tensor, antialias: bool) -> Tensor:
     """An image or batch with its dtype kept, unless numbers beyond a picture's range (normalised ones) come out."""
+    _check_pixels(image)
     batch = image if image.ndim == 4 else image[None]
     picture = all(_keeps_range(step.colour[Stage.RGB]) for step in plan.steps if Stage.RGB in step.colour)
     exact = torch.uint8 if image.dtype == torch.uint8 and picture else torch.float32

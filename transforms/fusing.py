@@ -32,7 +32,8 @@ from .plan import (
     times,
     to_pixels,
 )
-from .transform import Keys, Params, RandTransform, Split, Transform, name_operations, sample_keys
+from .settings import check_number
+from .transform import Keys, Params, RandTransform, Split, Transform, check_key, name_operations, sample_keys
 from .warp.outspec import PADDINGS, Padding
 
 
@@ -51,6 +52,7 @@ class Fusible(RandTransform):
     ) -> Any:
         """Draw for `x`, a sample or a batch, and apply it: one resampling, the dtype is kept."""
         names = [operation or type(self).__name__]
+        check_key((self,), x, keys, split)
 
         def planned(sizes: NDArray[np.int64], keys: Keys) -> Plan:
             hashes = sample_keys(keys, len(sizes))
@@ -59,16 +61,24 @@ class Fusible(RandTransform):
         return call(planned, x, keys)
 
     def __post_init__(self) -> None:
-        mode, p = getattr(self, "mode", "bilinear"), getattr(self, "p", 0.0)
+        mode = getattr(self, "mode", "bilinear")
         if mode != "bilinear":
             raise UsageError(f"mode must be 'bilinear' (filtered where the image shrinks), but got {mode!r}")
-        if not 0 <= p <= 1:
-            raise UsageError(f"p must be a probability from 0 to 1, but got {p}")
-        pad_mode = getattr(self, "pad_mode", "reflection")
-        if pad_mode not in PADDINGS and not (isinstance(pad_mode, tuple) and len(pad_mode) == 3):
-            raise UsageError(f"pad_mode must be one of {', '.join(PADDINGS)} or an RGB colour, but got {pad_mode!r}")
+        if hasattr(self, "p"):
+            check_number(self, "p", 0, 1)
+        if hasattr(self, "pad_mode"):
+            check_padding(self.pad_mode)
         if getattr(self, "size", None) is not None:
             height_width(self.size)  # type: ignore[attr-defined]
+
+
+def check_padding(pad_mode: Any) -> None:
+    """`UsageError` unless it is a way to continue an image, or an RGB colour."""
+    colour = isinstance(pad_mode, tuple) and len(pad_mode) == 3 and all(0 <= channel <= 1 for channel in pad_mode)
+    if not colour and pad_mode not in PADDINGS:
+        raise UsageError(
+            f"pad_mode must be one of {', '.join(PADDINGS)} or an RGB colour in 0..1, but got {pad_mode!r}"
+        )
 
 
 class Geometric(Fusible):
@@ -190,10 +200,21 @@ def _leaves_range(transforms: Sequence[Transform]) -> str:
     return next((type(t).__name__ for t in transforms if isinstance(t, Pointwise) and t.leaves_range), "")
 
 
-def check_range(transforms: Sequence[Transform], runs: Sequence[Segment]) -> None:
-    """`UsageError` where a run begins with colours that are not in 0..1 any more: it would cut them off."""
+def check_colours(transforms: Sequence[Transform], runs: Sequence[Segment]) -> None:
+    """`UsageError` where an operation gets colours that are not in 0..1 any more: it would cut or mistake them.
+
+    What is erased behind `Normalize` is zero, the mean colour.
+    """
     beyond = ""
     for run in runs:
+        within = ""
+        for t in (transforms[i] for i in run.operations if isinstance(transforms[i], Pointwise)):
+            if within and t.stage != Stage.ERASE:  # type: ignore[attr-defined]
+                raise UsageError(
+                    f"{within} must come after {type(t).__name__}, and once: a step takes colours in 0..1, and "
+                    f"{within} takes them out of it"
+                )
+            within = _leaves_range([t]) or within
         first = type(transforms[run.operations[0]]).__name__
         if beyond and run.kind != "barrier":
             raise UsageError(

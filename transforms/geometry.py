@@ -13,7 +13,8 @@ from ..errors import UsageError
 from .draw import Draw
 from .fusing import Geometric
 from .plan import Array, Size, cover, frames_of, height_width, inside_at, pair, times
-from .transform import Params, Split
+from .settings import check_choice, check_given, check_number, check_numbers, check_pair
+from .transform import Keys, Params, Split
 from .types import TensorImage
 from .warp.outspec import Padding
 
@@ -80,6 +81,10 @@ class Flip(Geometric):
     pad_mode: Padding = "reflection"
     batch: bool = False
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_given(self, "draw")
+
     def params(self, draw: Draw) -> Params:
         """`flip`: bool `[N]`."""
         return {"flip": given_or(self.draw, draw.chance(0, self.p).astype(np.float64), draw) > 0}
@@ -101,6 +106,10 @@ class Dihedral(Geometric):
     mode: Literal["bilinear"] = "bilinear"
     pad_mode: Padding = "reflection"
     batch: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_given(self, "draw", 0, 8, "[)")
 
     def params(self, draw: Draw) -> Params:
         """`k`: whole numbers 0 to 7, `[N]`."""
@@ -137,6 +146,11 @@ class Rotate(Geometric):
     pad_mode: Padding = "reflection"
     batch: bool = False
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self, "max_deg")
+        check_given(self, "draw")
+
     def params(self, draw: Draw) -> Params:
         """`degrees`: `[N]`, zero where it does not rotate."""
         degrees = given_or(self.draw, draw.uniform(1, -self.max_deg, self.max_deg), draw)
@@ -165,6 +179,14 @@ class Zoom(Geometric):
     pad_mode: Padding = "reflection"
     batch: bool = False
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self, "min_zoom", 0, ends="(]")
+        check_number(self, "max_zoom", self.min_zoom)
+        check_given(self, "draw", 0, ends="(]")
+        check_given(self, "draw_x")
+        check_given(self, "draw_y")
+
     def params(self, draw: Draw) -> Params:
         """`zoom`: `[N]`, one where it does not zoom; `x`, `y`: `[N]` in 0..1."""
         zoom = given_or(self.draw, draw.uniform(1, self.min_zoom, self.max_zoom), draw)
@@ -185,7 +207,10 @@ class Zoom(Geometric):
 
 
 class Warp(Geometric):
-    """A perspective, as if from the side, of up to `magnitude` along each axis, each with probability `p`."""
+    """A perspective, as if from the side, of up to `magnitude` along each axis, each with probability `p`.
+
+    Where both together reach one, the image is seen edge-on: `magnitude` is less than one half.
+    """
 
     draws = 4
     magnitude: float = 0.2
@@ -196,6 +221,13 @@ class Warp(Geometric):
     mode: Literal["bilinear"] = "bilinear"
     pad_mode: Padding = "reflection"
     batch: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self, "magnitude", -0.5, 0.5, "()")
+        for name, other in (("draw_x", self.draw_y), ("draw_y", self.draw_x)):
+            beside = abs(self.magnitude) if other is None else 0 if callable(other) else float(np.max(np.abs(other)))
+            check_given(self, name, beside - 1, 1 - beside, "()")
 
     def params(self, draw: Draw) -> Params:
         """`x`, `y`: `[N]`, zero where it does not warp."""
@@ -212,7 +244,8 @@ class Affine(Geometric):
     """Rotate, shear, scale and move, with probability `p`.
 
     `max_deg` and `shear` are in degrees either way, `translate` is the largest shift as a share of width and height,
-    `scale` the range of the factor by which the image grows. A `shear` of two numbers is along x and along y.
+    `scale` the range of the factor by which the image grows. A `shear` of two numbers is along x and then along y,
+    which keeps areas, as in torchvision and kornia.
     """
 
     draws = 7
@@ -225,6 +258,16 @@ class Affine(Geometric):
     mode: Literal["bilinear"] = "bilinear"
     pad_mode: Padding = "reflection"
     batch: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self, "max_deg")
+        check_pair(self, "scale", 0, ends="(]")
+        check_numbers(self, "translate", 2)
+        if isinstance(self.shear, tuple | list):
+            check_numbers(self, "shear", 2, -90, 90, "()")
+        else:
+            check_number(self, "shear", -90, 90, "()")
 
     def params(self, draw: Draw) -> Params:
         """`degrees`, `shear_x`, `shear_y` (degrees), `scale`, `x`, `y` (shares of the size): `[N]`."""
@@ -248,7 +291,7 @@ class Affine(Geometric):
         n = len(frame)
         tx, ty = np.tan(np.deg2rad(params["shear_x"])), np.tan(np.deg2rad(params["shear_y"]))
         one = np.ones(n)
-        skew = np.stack([one, tx, ty, one], -1).reshape(-1, 2, 2)
+        skew = np.stack([one, tx, ty, 1 + tx * ty], -1).reshape(-1, 2, 2)  # along x, then along y
         linear = np.linalg.inv(skew) @ rotation(params["degrees"]) / params["scale"][:, None, None]
         moved = identities(n)
         moved[:, :2, 2] = -2 * pair(params["x"], params["y"])
@@ -266,6 +309,14 @@ class Resize(Geometric):
     method: Literal["crop", "squish", "pad"] = "crop"
     pad_mode: Padding = "reflection"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice(self, "method", ("crop", "squish", "pad"))
+
+    def leaves_to_chance(self) -> bool:
+        """Where the box lies, unless the whole image is squeezed."""
+        return self.method != "squish"
+
     def params(self, draw: Draw) -> Params:
         """`x`, `y`: where the box lies, as a share of the room that there is, `[N]`."""
         return {"x": draw.uniform(0), "y": draw.uniform(1)}
@@ -279,8 +330,6 @@ class Resize(Geometric):
         leaves = frames_of(self.size, frame)
         if self.method == "squish":
             return None, leaves
-        if self.method not in ("crop", "pad"):
-            raise UsageError(f"method must be 'crop', 'squish' or 'pad', but got {self.method!r}")
         params = self.rest(len(frame)) if params is None else params
         share = cover(frame, leaves, inside=self.method == "crop")
         return inside_at(share, params["x"], params["y"]), leaves
@@ -306,6 +355,13 @@ class RandomResizedCrop(Geometric):
     mode: Literal["bilinear"] = "bilinear"
     val_xtra: float = 0.14
     max_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self, "max_scale", 0, 1, "(]")
+        check_number(self, "min_scale", 0, self.max_scale, "(]")
+        check_pair(self, "ratio", 0, ends="(]")
+        check_number(self, "val_xtra", 0)
 
     def params(self, draw: Draw) -> Params:
         """`area`, `ratio`, and the place `x`, `y` as a share of the room that there is: `[N]`."""
@@ -351,25 +407,38 @@ class Homography(Geometric):
     size: Size | None = None
     pad_mode: Padding = "reflection"
 
-    def params(self, draw: Draw) -> Params:
-        """The matrix for each sample."""
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        try:
+            whole = self.whole_matrix()
+        except ValueError as error:
+            raise UsageError(f"Homography: matrix must have 2 or 3 rows of 3 numbers: {error}") from None
+        if not np.isfinite(whole).all() or not np.linalg.det(whole):
+            raise UsageError(f"Homography: matrix must be finite and have an inverse, but got {self.matrix!r}")
+
+    def whole_matrix(self) -> Array:
+        """The matrix with its third row, `[3, 3]`."""
         rows = np.array(self.matrix, np.float64)
         if rows.shape not in ((2, 3), (3, 3)):
-            raise UsageError(f"matrix must have 2 or 3 rows of 3 numbers, but got shape {rows.shape}")
-        full = np.concatenate([rows, [[0.0, 0.0, 1.0]]])[:3]
-        return {"matrix": np.tile(full, (len(draw), 1, 1))}
+            raise ValueError(f"got shape {rows.shape}")
+        return np.concatenate([rows, [[0.0, 0.0, 1.0]]])[:3]
+
+    def params(self, draw: Draw) -> Params:
+        """The matrix for each sample."""
+        return {"matrix": np.tile(self.whole_matrix(), (len(draw), 1, 1))}
 
     def normalised(self, params: Params, frame: Array) -> Array:
         """As given."""
         return params["matrix"]
 
 
-def _verb(transform: Callable[..., Geometric]) -> Callable[..., TensorImage]:
-    def verb(image: TensorImage, **settings: Any) -> TensorImage:
-        done: TensorImage = transform(**{"p": 1.0, **settings})(image)
+def _verb(transform: Callable[..., Geometric], **middle: Any) -> Callable[..., TensorImage]:
+    def verb(image: TensorImage, *, keys: Keys = None, seed: int = 0, epoch: int = 0, **settings: Any) -> TensorImage:
+        made = transform(**{"p": 1.0, **middle, **settings})
+        done: TensorImage = made(image, keys=keys, seed=seed, epoch=epoch)
         return done
 
-    verb.__doc__ = f"What `{transform.__name__}` does with these settings, without chance unless a `p` is given."
+    verb.__doc__ = f"What `{transform.__name__}` does with these settings; `keys` where they leave something to chance."
     return verb
 
 
@@ -382,5 +451,5 @@ def affine_coord(
     return done
 
 
-TensorImage.rotate, TensorImage.zoom, TensorImage.warp = _verb(Rotate), _verb(Zoom), _verb(Warp)
+TensorImage.rotate, TensorImage.zoom, TensorImage.warp = _verb(Rotate), _verb(Zoom, draw_x=0.5, draw_y=0.5), _verb(Warp)
 TensorImage.affine_coord = affine_coord

@@ -8,6 +8,7 @@ leaves. Geometric operations speak of their frames in normalised coordinates (ea
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from operator import index
 from typing import Literal
 
 import numpy as np
@@ -88,8 +89,11 @@ def common_size(frame: Array) -> tuple[int, int] | None:
 
 
 def height_width(size: Size) -> tuple[int, int]:
-    """A size as height and width: a whole number is both."""
-    h, w = (size, size) if isinstance(size, int) else size
+    """A size as height and width: a whole number is both. Raises `UsageError` for what is no size."""
+    try:
+        h, w = (index(side) for side in (size if isinstance(size, tuple | list) else (size, size)))
+    except (TypeError, ValueError):
+        raise UsageError(f"size must be a whole number, or (height, width), of pixels, but got {size!r}") from None
     if min(h, w) < 1:
         raise UsageError(f"size must be at least 1 pixel on each side, but got {size}")
     return h, w

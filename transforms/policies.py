@@ -102,7 +102,10 @@ def rand_augment(n: int = 2, magnitude: float = 9, bins: int = 31, pad_mode: Pad
 
     Of the paper's operations those that fuse: shear, translate, rotate, brightness, colour, contrast, solarize and
     posterize. Equalise, auto-contrast and sharpness depend on more than the pixel; they come through `Kornia`.
+    Brightness, colour and contrast have the paper's factors, up to 0.1 to 1.9, on logits.
     """
+    if n < 1 or bins < 2:
+        raise UsageError(f"rand_augment picks at least 1 operation of at least 2 bins, but got n={n}, bins={bins}")
     if not 0 <= magnitude < bins:
         raise UsageError(f"magnitude must be from 0 to {bins - 1}, but got {magnitude}")
     share = magnitude / (bins - 1)
@@ -111,7 +114,10 @@ def rand_augment(n: int = 2, magnitude: float = 9, bins: int = 31, pad_mode: Pad
 
 
 def trivial_augment(pad_mode: Padding = "zeros") -> list[Transform]:
-    """One operation picked for each sample, at any magnitude (Müller and Hutter, "TrivialAugment", 2021)."""
+    """One operation picked for each sample, at any magnitude (Müller and Hutter, "TrivialAugment", 2021).
+
+    The ranges are those that the paper calls wide, but for factors, which go from 0.1 to 1.9 and not to a black image.
+    """
     operations = [*_ranged(1.0, pad_mode, wide=True), Solarize((0.0, 1.0), p=1.0), Posterize((2.0, 8.0), p=1.0)]
     return pick_one(operations, "trivial_augment")
 
@@ -119,15 +125,16 @@ def trivial_augment(pad_mode: Padding = "zeros") -> list[Transform]:
 def _ranged(share: float, pad_mode: Padding, wide: bool = False) -> list[Transform]:
     """The operations with a magnitude; `wide` takes TrivialAugment's wide ranges in place of RandAugment's."""
     shear = float(np.rad2deg(np.arctan((0.99 if wide else 0.3) * share)))
-    shift, turn = (0.3 if wide else 0.45) * share, (135.0 if wide else 30.0) * share
-    light = (0.99 if wide else 0.9) * share
+    shift, turn = (32 / 224 if wide else 0.45) * share, (135.0 if wide else 30.0) * share  # 32 pixels of 224
+    light = 0.9 * share
+    factor = (1 - light, 1 + light)
     return [
         Affine(shear=(shear, 0.0), pad_mode=pad_mode),
         Affine(shear=(0.0, shear), pad_mode=pad_mode),
         Affine(translate=(shift, 0.0), pad_mode=pad_mode),
         Affine(translate=(0.0, shift), pad_mode=pad_mode),
         Rotate(turn, p=1.0, pad_mode=pad_mode),
-        Brightness(light, p=1.0),
-        Saturation(light, p=1.0),
-        Contrast(light, p=1.0),
+        Brightness(light, p=1.0),  # at mid-grey what a factor of 1 - light to 1 + light does to it
+        Saturation(factor=factor, p=1.0),
+        Contrast(factor=factor, p=1.0),
     ]

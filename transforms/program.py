@@ -149,8 +149,6 @@ def _warp(t: geometry.Warp, draws: bool) -> _Row:
 
 def _resize(t: geometry.Resize, draws: bool) -> _Row:
     flags = {"crop": 0, "pad": draw_table.PAD, "squish": draw_table.SQUISH}
-    if t.method not in flags:
-        raise NotInTable(f"its method is {t.method!r}")
     row = _Row(draw_table.CROP, flags[t.method]).other(*height_width(t.size))
     return row.number(0, 0, 1).number(1, 0, 1) if draws else row.number(0, 0.5, 0.5).number(1, 0.5, 0.5)
 
@@ -169,8 +167,7 @@ _ANY_AREA = 1e12
 
 
 def _homography(t: geometry.Homography, draws: bool) -> _Row:
-    rows = np.array(t.matrix, np.float64)
-    return _Row(draw_table.HOMOGRAPHY).other(*np.concatenate([rows, [[0.0, 0.0, 1.0]]])[:3].ravel())
+    return _Row(draw_table.HOMOGRAPHY).other(*t.whole_matrix().ravel())
 
 
 def _brightness(t: colour.Brightness, draws: bool) -> _Row:
@@ -181,9 +178,10 @@ def _brightness(t: colour.Brightness, draws: bool) -> _Row:
 
 def _factor(t: colour.Contrast | colour.Saturation, draws: bool) -> _Row:
     most = -math.log(1 - t.max_lighting)
+    low, high = t.factor or (-most, most)
     flags = draw_table.LOGIT | (draw_table.MIX if isinstance(t, colour.Saturation) else 0)
-    flags |= draw_table.POWER if t.draw is None else 0
-    return _Row(draw_table.FACTOR, flags).chance(0, t.p).number(1, -most, most, t.draw)
+    flags |= draw_table.POWER if t.draw is None and t.factor is None else 0
+    return _Row(draw_table.FACTOR, flags).chance(0, t.p).number(1, low, high, t.draw)
 
 
 def _grayscale(t: colour.Grayscale, draws: bool) -> _Row:

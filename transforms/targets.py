@@ -23,11 +23,15 @@ def move_points(points: Tensor, matrix: NDArray[np.floating]) -> Tensor:
 
 
 def move_boxes(boxes: Tensor, matrix: NDArray[np.floating]) -> Tensor:
-    """The upright boxes `[..., n, 4]` around the moved corners of boxes (left, top, right, bottom), unclipped."""
+    """The upright boxes `[..., n, 4]` around the moved corners of boxes (left, top, right, bottom), unclipped.
+
+    A box whose right is left of its left, or bottom above its top, is none: it becomes empty, four zeros.
+    """
     left, top, right, bottom = boxes.unbind(-1)
     corners = torch.stack([left, top, right, top, right, bottom, left, bottom], -1)
     moved = move_points(corners.reshape(*boxes.shape[:-2], -1, 2), matrix).reshape(*boxes.shape[:-1], 4, 2)
-    return torch.cat([moved.amin(-2), moved.amax(-2)], -1)
+    upright = ((right >= left) & (bottom >= top))[..., None]
+    return torch.where(upright, torch.cat([moved.amin(-2), moved.amax(-2)], -1), 0.0)
 
 
 def visibility(boxes: Tensor, size: tuple[int, int]) -> Tensor:

@@ -6,7 +6,8 @@ times in one class, once per type: the annotation of the argument picks the one 
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from types import FunctionType
 from typing import Any, ClassVar, Literal, Self, cast, dataclass_transform
 
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 from plum import Function, Signature
 from torch import Tensor
 
-from ..errors import DispatchError
+from ..errors import DispatchError, UsageError
 from .draw import Draw, Key, draw, hash_keys
-from .types import Packed, TypedTensor, typed
+from .types import Packed, TypedTensor, as_given, typed
 
 Split = Literal["train", "valid"]
+SPLITS = ("train", "valid")
 Params = dict[str, NDArray[Any]]
 """What a random transform decided for each sample of a batch: arrays with `N` rows."""
 
@@ -73,9 +75,10 @@ def spec_name(thing: Any) -> str:
 class Transform(metaclass=TransformType):
     """One reversible step of a pipeline; its settings are its fields.
 
-    A tuple (not a named tuple) is mapped element by element; an element that it has no overload for passes, as long
-    as it has one for another. A value on its own without an overload is a `DispatchError`, unless `passes` is set.
-    The result keeps its input's type, unless the overload's return annotation says otherwise.
+    A tuple (not a named tuple) is mapped element by element, a tuple within it too; an element that it has no overload
+    for passes, as long as it has one for another. A value on its own without an overload is a `DispatchError`, unless
+    `passes` is set. The result keeps its input's type, unless the overload's return annotation says otherwise: then it
+    is of that type. torchvision's `tv_tensors` come back as such.
 
     >>> class Double(Transform):
     ...     def encode(self, x: int): return 2 * x
@@ -103,7 +106,12 @@ class Transform(metaclass=TransformType):
 
     def __call__(self, x: Any, *, split: Split | None = None) -> Any:
         """Encode `x`; where a `split` is given and the transform is confined to another, `x` comes back."""
-        return x if split and self.split and split != self.split else self.encode(x)
+        return self.encode(x) if self.runs_on(split) else x
+
+    def runs_on(self, split: Split | None) -> bool:
+        """Whether it does anything on a split; None stands for any."""
+        check_split(split)
+        return None in (split, self.split) or split == self.split
 
     def encode(self, x: Any) -> Any:
         """What the overload of `encode` for the type of `x` makes of it."""
@@ -139,22 +147,27 @@ class Transform(metaclass=TransformType):
             return None
 
     def _dispatch(self, method: str, x: Any, *args: Any) -> Any:
+        value = typed(x)
         if type(x) is tuple and not self.whole:
-            values = tuple(map(typed, x))
-            overloads = [self._overload(method, value, *args) for value in values]
+            overloads = [self._overload(method, typed(element), *args) for element in flatten(x)]
             if any(overloads) or self.passes or method == "decode":
-                pairs = zip(overloads, values, strict=True)
-                return tuple(keep_type(f, f(self, v, *args), v) if f else v for f, v in pairs)
-        else:
-            x = typed(x)
-            if found := self._overload(method, x, *args):
-                return keep_type(found, found(self, x, *args), x)
-            if self.passes or method == "decode":
-                return x
+                following = iter(overloads)
+                return tuple(self._mapped(element, following, *args) for element in x)
+        elif found := self._overload(method, value, *args):
+            return as_given(x, keep_type(found, found(self, value, *args), value))
+        elif self.passes or method == "decode":
+            return x
         raise DispatchError(
             f"{type(self).__name__} cannot {method} {describe(x)}: it knows {self.knows(method)}. "
             f"Convert the value first, or write an overload for its type"
         )
+
+    def _mapped(self, x: Any, overloads: Iterator[Callable[..., Any] | None], *args: Any) -> Any:
+        """An element of a tuple by the next of the overloads, or a tuple within it by as many as it has elements."""
+        if type(x) is tuple:
+            return tuple(self._mapped(element, overloads, *args) for element in x)
+        found, value = next(overloads), typed(x)
+        return as_given(x, keep_type(found, found(self, value, *args), value)) if found else x
 
     def __repr__(self) -> str:
         settings = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.repr}
@@ -177,12 +190,58 @@ def describe(x: Any) -> str:
     return f"({', '.join(type(e).__name__ for e in x)})" if type(x) is tuple else type(x).__name__
 
 
+def flatten(x: Any) -> Iterator[Any]:
+    """The elements of a tuple, and of the tuples within it; a value on its own is one.
+
+    >>> list(flatten((1, (2, ("a",)), [3])))
+    [1, 2, 'a', [3]]
+    """
+    if type(x) is tuple:
+        for element in x:
+            yield from flatten(element)
+    else:
+        yield x
+
+
+def check_split(split: Any) -> None:
+    """`UsageError` unless it names a split that transforms know, or is None."""
+    if split is not None and split not in SPLITS:
+        raise UsageError(f"split must be 'train', 'valid' or None, but got {split!r}")
+
+
 def keep_type(function: Callable[..., Any], result: Any, x: Any) -> Any:
-    """`result` in the class of `x` where an operation lost it, unless `function` is annotated with what it returns."""
-    if "return" in getattr(function, "__annotations__", {}) or not isinstance(x, TypedTensor):
+    """A tensor in the class that `function` is annotated with; without an annotation, in that of `x` where it is lost.
+
+    >>> def mask(x: TypedTensor) -> Tensor: return x > 0
+    >>> type(keep_type(mask, mask(TypedTensor([1.0])), TypedTensor([1.0]))).__name__
+    'Tensor'
+    """
+    if not isinstance(result, Tensor):
         return result
-    lost = isinstance(result, Tensor) and type(result) is not type(x) and issubclass(type(x), type(result))
-    return result.as_subclass(type(x)) if lost else result
+    wanted = returned(function)
+    if wanted is inspect.Parameter.empty:
+        lost = isinstance(x, TypedTensor) and type(result) is not type(x) and issubclass(type(x), type(result))
+        return result.as_subclass(type(x)) if lost else result
+    if not (isinstance(wanted, type) and issubclass(wanted, TypedTensor | Tensor)):
+        return result
+    return result if type(result) is wanted else result.as_subclass(wanted)
+
+
+def returned(function: Callable[..., Any]) -> Any:
+    """What a function is annotated to return; `inspect.Parameter.empty` for nothing."""
+    function = inspect.unwrap(function)
+    try:
+        return _returned(function)
+    except TypeError:  # it has no hash
+        return _returned.__wrapped__(function)
+
+
+@lru_cache(maxsize=1024)
+def _returned(function: Callable[..., Any]) -> Any:
+    try:
+        return inspect.signature(function, eval_str=True).return_annotation
+    except (TypeError, ValueError, NameError):  # a builtin may have no signature
+        return inspect.Parameter.empty
 
 
 class ItemTransform(Transform):
@@ -210,7 +269,12 @@ class FunctionTransform(Transform):
     def _overload(self, method: str, x: Any, *args: Any) -> Callable[..., Any] | None:
         if method != "encode" or not isinstance(x, self._takes()):
             return None
-        return lambda _, value: keep_type(self.function, self.function(value), value)
+
+        def called(_: Any, value: Any) -> Any:
+            return self.function(value)
+
+        called.__wrapped__ = self.function  # type: ignore[attr-defined]
+        return called
 
     def _takes(self) -> Any:
         try:
@@ -225,6 +289,52 @@ class FunctionTransform(Transform):
 
     def __repr__(self) -> str:
         return str(getattr(self.function, "__name__", self.function))
+
+
+_ADAPTERS = {
+    "torchvision": "TorchvisionTransform",
+    "albumentations": "AlbumentationsTransform",
+    "fastai": "FastaiTransform",
+    "kornia": "Foreign",
+}
+
+
+def as_transforms(transforms: Any, name: str) -> list[Transform]:
+    """A list of transforms, functions among them as transforms; `UsageError` names the first that is neither.
+
+    `name` is what they are given to.
+
+    >>> as_transforms([Transform, len], "fuse")
+    Traceback (most recent call last):
+    onewarp.errors.UsageError: fuse: transform 0 is the class Transform: write Transform() with its settings
+    """
+    if isinstance(transforms, str):
+        hint = f"read a text by read_transforms({transforms!r}) of onewarp.pipeline.recipes"
+        raise UsageError(f"{name} takes a list of transforms, but got the text {transforms!r}: {hint}")
+    if isinstance(transforms, Transform) or not isinstance(transforms, Iterable):
+        raise UsageError(f"{name} takes a list of transforms, but got {transforms!r}: write [{transforms!r}]")
+    return [_as_transform(t, f"{name}: transform {i}") for i, t in enumerate(transforms)]
+
+
+def _as_transform(t: Any, place: str) -> Transform:
+    if isinstance(t, Transform):
+        return t
+    if isinstance(t, type) and issubclass(t, Transform):
+        raise UsageError(f"{place} is the class {t.__name__}: write {t.__name__}() with its settings")
+    if not callable(t):
+        raise UsageError(f"{place} is {t!r}, but must be a transform or a function")
+    return FunctionTransform(t)
+
+
+def check_origin(t: Transform) -> None:
+    """`UsageError` for another library's transform without the adapter that draws for it from the sample's key."""
+    theirs = type(t.function) if isinstance(t, FunctionTransform) else Transform
+    library = theirs.__module__.partition(".")[0]
+    if library in _ADAPTERS:
+        raise UsageError(
+            f"{library}'s {theirs.__name__} would draw from a global generator: write "
+            f"{_ADAPTERS[library]}({theirs.__name__}(...)), of onewarp.trainers.adapters"
+        )
 
 
 class RandTransform(Transform):
@@ -251,7 +361,14 @@ class RandTransform(Transform):
 
     def active(self, split: Split | None) -> bool:
         """Whether it draws on this split."""
-        return self.split is None or split in (None, self.split)
+        return self.runs_on(split)
+
+    def leaves_to_chance(self) -> bool:
+        """Whether anything that it does follows from the numbers that it draws."""
+        if not self.draws:
+            return False
+        first, *others = (self.params(Draw(np.full((1, self.draws), u))) for u in (0.0, 0.25, 0.5, 0.75, 1 - 2.0**-24))
+        return any(not np.array_equal(first[name], other[name]) for other in others for name in first)
 
     def rest(self, n: int) -> Params | None:
         """What happens to each of `n` samples outside training; None for nothing at all."""
@@ -274,9 +391,11 @@ class RandTransform(Transform):
         """Draw for `x`, a sample or a batch, and apply it.
 
         `keys` names the sample or, one each, the samples of a batch (default: the row numbers); `operation` names
-        the stream of numbers (default: the class).
+        the stream of numbers (default: the class). Raises `UsageError` where a sample that is no batch has no key, and
+        something is left to chance.
         """
         n = batch_length(x)
+        check_key((self,), x, keys, split)
         if self.active(split):
             hashes = sample_keys(keys, n)
             params: Params | None = self.params(draw(seed, epoch, hashes, operation or type(self).__name__, self.draws))
@@ -290,11 +409,29 @@ Keys = Key | Iterable[Key] | NDArray[np.uint64] | None
 
 def batch_length(x: Any) -> int:
     """How many samples `x` holds: 1, unless it is a batch of images or a tuple that begins with one."""
-    if type(x) is tuple:
-        return batch_length(x[0]) if x else 1
-    if isinstance(x, Packed):
-        return len(x)
-    return x.shape[0] if isinstance(x, Tensor) and x.ndim == 4 else 1
+    first: Any = next(flatten(x), None)
+    return len(first) if is_batch(first) else 1
+
+
+def is_batch(x: Any) -> bool:
+    """Whether `x` is a batch of images, or a tuple that begins with one."""
+    first = next(flatten(x), None)
+    return isinstance(first, Packed) or (isinstance(first, Tensor) and first.ndim == 4)
+
+
+def check_key(transforms: Iterable[Transform], x: Any, keys: Keys, split: Split | None) -> None:
+    """`UsageError` where `x` is a sample on its own without a key, and one of the transforms has to draw for it.
+
+    In a batch the row numbers are keys; a sample on its own has none, and would be augmented alike for ever.
+    """
+    if keys is not None or is_batch(x):
+        return
+    for t in transforms:
+        if isinstance(t, RandTransform) and t.active(split) and not getattr(t, "batch", False) and t.leaves_to_chance():
+            raise UsageError(
+                f"{type(t).__name__} draws at random, and a sample on its own has no number to draw by: "
+                f"name it by keys=path (and epoch=epoch), decide yourself (draw=..., p=0 or 1), or use split='valid'"
+            )
 
 
 def sample_keys(keys: Keys, n: int) -> NDArray[np.uint64]:

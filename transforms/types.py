@@ -5,6 +5,7 @@ Geometry is in continuous pixels: an image of height `h` and width `w` covers `[
 centres lie at `.5`.
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -20,7 +21,12 @@ class TypedTensor(Tensor):
     """A tensor whose class says what it holds.
 
     Operations among tensors of one class keep the class; as soon as two classes meet, the result is a plain tensor.
+    `torch.save` writes the class, and `torch.load` reads it, by default too, where this module is imported.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        torch.serialization.add_safe_globals([cls])  # a class of tensors runs nothing when it is loaded
 
     def __new__(cls, data: Any, **kwargs: Any) -> Self:
         """Wrap `data` (anything that `torch.as_tensor` takes), without a copy where it is a tensor."""
@@ -34,6 +40,12 @@ class TypedTensor(Tensor):
                 return func(*args, **(kwargs or {}))
         result: Any = super().__torch_function__(func, types, args, kwargs or {})  # type: ignore[no-untyped-call]
         return result
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        copied = copy.deepcopy(self.plain(), memo).as_subclass(type(self))
+        copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        memo[id(self)] = copied
+        return copied
 
     def plain(self) -> Tensor:
         """The same storage as a plain tensor."""
@@ -116,7 +128,10 @@ class Packed:
 
 
 def typed(x: Any) -> Any:
-    """`x`, or our type in place of torchvision's `tv_tensors`; whatever is neither comes back as it is."""
+    """`x`, or our type in place of torchvision's `tv_tensors`; whatever is neither comes back as it is.
+
+    torchvision counts key points from the middle of the first pixel, ours are half a pixel more.
+    """
     if not type(x).__module__.startswith("torchvision.tv_tensors"):
         return x
     data = x.as_subclass(Tensor)
@@ -126,7 +141,7 @@ def typed(x: Any) -> Any:
         case "Mask":
             return TensorMask(data)
         case "KeyPoints":
-            return TensorPoint(data)
+            return TensorPoint(data + 0.5)
         case "BoundingBoxes":
             return TensorBBox(_corners(data, str(x.format.value)))
         case _:
@@ -145,6 +160,38 @@ def _corners(boxes: Tensor, layout: str) -> Tensor:
     return torch.stack([a, b, a + w, b + h], -1)
 
 
+def as_given(given: Any, result: Any, size: tuple[int, int] | None = None) -> Any:
+    """`result` as torchvision's `tv_tensors` where `given` was one: boxes in its format, points from pixels' middles.
+
+    `size` is the height and width of the frame that boxes and points lie in now, by default the one that they lay in.
+    """
+    if not isinstance(result, TypedTensor) or not type(given).__module__.startswith("torchvision.tv_tensors"):
+        return result
+    from torchvision import tv_tensors
+
+    data, canvas = result.plain(), size or getattr(given, "canvas_size", None)
+    match result:
+        case TensorImage():
+            return tv_tensors.Image(data)
+        case TensorMask():
+            return tv_tensors.Mask(data)
+        case TensorPoint() if canvas is not None:
+            return tv_tensors.KeyPoints(data - 0.5, canvas_size=canvas)
+        case TensorBBox() if canvas is not None:
+            layout = str(getattr(given, "format", tv_tensors.BoundingBoxFormat.XYXY).value)
+            return tv_tensors.BoundingBoxes(_from_corners(data, layout), format=layout, canvas_size=canvas)
+    return result
+
+
+def _from_corners(boxes: Tensor, layout: str) -> Tensor:
+    """The inverse of `_corners`."""
+    left, top, right, bottom = boxes.unbind(-1)
+    w, h = right - left, bottom - top
+    if layout == "XYXY":
+        return boxes
+    return torch.stack([left, top, w, h] if layout == "XYWH" else [left + w / 2, top + h / 2, w, h], -1)
+
+
 def sizes_of(x: Any) -> "np.ndarray[Any, np.dtype[np.int64]]":
     """Heights and widths, int `[N, 2]`, of the images or masks in a sample or batch: of the first that there is.
 
@@ -153,7 +200,7 @@ def sizes_of(x: Any) -> "np.ndarray[Any, np.dtype[np.int64]]":
     >>> sizes_of(("cat", TensorImage(torch.zeros(3, 4, 6)))).tolist()
     [[4, 6]]
     """
-    for value in map(typed, x if type(x) is tuple else (x,)):
+    for value in map(typed, _elements(x)):
         if isinstance(value, Packed):
             return value.sizes.numpy().astype(np.int64)
         if isinstance(value, TensorImage):
@@ -162,7 +209,12 @@ def sizes_of(x: Any) -> "np.ndarray[Any, np.dtype[np.int64]]":
             return np.array([value.shape[-2:]] * (value.shape[0] if value.ndim == 3 else 1), np.int64).reshape(-1, 2)
         if type(value) is Tensor and value.ndim == 4 and value.shape[-1] == 3:
             return np.array([value.shape[1:3]] * value.shape[0], np.int64).reshape(-1, 2)
-    kinds = ", ".join(type(v).__name__ for v in (x if type(x) is tuple else (x,)))
+    kinds = ", ".join(type(v).__name__ for v in _elements(x))
     raise DispatchError(
         f"there is no image in ({kinds}) that says how large the frame is: put the image beside the rest"
     )
+
+
+def _elements(x: Any) -> list[Any]:
+    """Those of a tuple, and of the tuples within it."""
+    return [element for part in x for element in _elements(part)] if type(x) is tuple else [x]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ class Plan(Protocol):
         """Output pixels to source pixels, float64 `[N, 3, 3]`."""
 
 
+@runtime_checkable
 class Augmentation(Protocol):
     """What a loader asks of fused transforms."""
 

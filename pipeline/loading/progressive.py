@@ -26,12 +26,16 @@ def augmentations(
     >>> [t.size for t in at(1).transforms]
     [160, None]
     """
-    if batch_tfms is None or _is_augmentation(batch_tfms):
+    if batch_tfms is None or isinstance(batch_tfms, Augmentation):
         augmentation: Augmentation | None = batch_tfms
     elif isinstance(batch_tfms, Iterable):
         augmentation = fuse(batch_tfms)
     else:
-        raise UsageError(f"batch_tfms must be transforms, or what fuse makes of them, but got {batch_tfms!r}")
+        wanted = sorted(name for name in vars(Augmentation) if not name.startswith("_"))
+        raise UsageError(
+            f"batch_tfms must be a list of transforms, what fuse makes of one, or an object with {', '.join(wanted)}, "
+            f"but got {batch_tfms!r}"
+        )
     if size is None:
         here = None if augmentation is None else placed(augmentation)
         return lambda epoch: here
@@ -55,7 +59,3 @@ def resized(fused: Fused, size: Size) -> Fused:
 
 def _has_size(transform: Any) -> bool:
     return getattr(transform, "size", None) is not None
-
-
-def _is_augmentation(value: Any) -> bool:
-    return all(hasattr(value, name) for name in ("plan", "images", "masks", "points", "boxes"))

@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from onewarp.errors import SpecError
+from onewarp.errors import SpecError, UsageError
 from onewarp.pipeline.compose import Pipeline
 from onewarp.pipeline.spec import from_json, register, to_json
 from onewarp.transforms.augment import aug_transforms, fuse, setup_aug_tfms
@@ -170,3 +172,50 @@ def test_a_setting_named_kind_comes_back():
     for block in (CategoryBlock(("a", "b")), PointBlock()):
         again = from_json(to_json(block))
         assert (again.kind, again.vocab, repr(again)) == (block.kind, block.vocab, repr(block))
+
+
+class AddInTraining(Add):
+    split = "train"
+
+
+class AddInValidation(Add):
+    split = "valid"
+
+
+class DarkerInTraining(Transform):
+    split = "train"
+
+    def encode(self, x: TensorImage):
+        return x * 0.5
+
+    def decode(self, y: TensorImage):
+        return y * 2
+
+
+KINDS = st.sampled_from([Add, AddInTraining, AddInValidation, Early])
+
+
+@given(
+    st.lists(st.tuples(KINDS, st.integers(-9, 9)), max_size=6), st.integers(), st.sampled_from(["train", "valid", None])
+)
+def test_decode_undoes_what_encode_did_on_each_split(chosen, x, split):
+    pipeline = Pipeline([kind(by) for kind, by in chosen], split=split)
+    assert pipeline.decode(pipeline(x)) == x
+
+
+@pytest.mark.parametrize("split", ["train", "valid", None])
+def test_decode_of_fused_transforms_undoes_what_the_split_did(split):
+    normalize = Normalize((0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
+    pipeline = Pipeline([fuse([DarkerInTraining(), normalize])], split=split)
+    assert torch.allclose(pipeline.decode(pipeline(image())), image(), atol=1e-5)
+
+
+def test_what_is_no_transform_is_refused_where_it_is_given():
+    with pytest.raises(UsageError, match=r"Pipeline: transform 1 is the class Rotate: write Rotate\(\)"):
+        Pipeline([Add(), Rotate])
+    with pytest.raises(UsageError, match="Pipeline: transform 0 is None"):
+        Pipeline([None])
+    with pytest.raises(UsageError, match="Pipeline takes a list of transforms, but got the text"):
+        Pipeline("Resize(460)")
+    with pytest.raises(UsageError, match="split must be"):
+        Pipeline([Add()], split="test")

@@ -19,6 +19,7 @@ from onewarp.transforms.colour import (
     Saturation,
     Solarize,
 )
+from onewarp.transforms.decoding import decode
 from onewarp.transforms.draw import draw
 from onewarp.transforms.geometry import Dihedral, Flip, RandomResizedCrop, Resize, Rotate, Warp, Zoom
 from onewarp.transforms.policies import rand_augment, trivial_augment
@@ -139,7 +140,7 @@ def test_what_cannot_fuse_is_a_barrier_with_its_reason():
     told = explain([Rotate(), blur, Zoom(), Brightness()])
     assert (told.resamplings, told.barriers) == (2, ("FunctionTransform",))
     assert "neither a homography nor a colour map" in str(told)
-    assert fuse([Rotate(), blur, Zoom(), Brightness()])(smooth()).shape == (3, 96, 96)
+    assert fuse([Rotate(), blur, Zoom(), Brightness()])(smooth(), keys="a").shape == (3, 96, 96)
 
 
 def test_a_barrier_may_come_first_even_on_images_of_mixed_sizes():
@@ -157,7 +158,7 @@ def test_a_barrier_that_changes_the_size_is_refused():
         return x[..., 1:]
 
     with pytest.raises(UsageError, match="must keep the size"):
-        fuse([crop, Resize(32)])(smooth())
+        fuse([crop, Resize(32)])(smooth(), keys="a")
 
 
 def test_no_step_begins_behind_normalize():
@@ -231,7 +232,7 @@ def test_targets_go_the_way_of_the_pixels(seed):
     point = TensorPoint([[x + 0.5, y + 0.5]])
     box = TensorBBox([[x - 1.0, y - 1.0, x + 2.0, y + 2.0]])
     fused = fuse([*aug_transforms(max_lighting=0, pad_mode="zeros"), Dihedral()])
-    moved, spot, at, around, label = fused((TensorImage(image), mask, point, box, TensorCategory(3)), seed=seed)
+    moved, spot, at, around, label = fused((TensorImage(image), mask, point, box, TensorCategory(3)), seed=seed, keys=0)
     weight = moved[0].plain()
     if weight.sum() < 4:  # moved out of the frame
         return
@@ -295,11 +296,84 @@ def test_decode_takes_the_normalisation_back():
 
 
 def test_a_float_image_keeps_its_dtype_and_uint8_too():
-    assert fuse([Rotate()])(smooth().half()).dtype == torch.float16
-    assert fuse([Rotate()])(TensorImage(torch.zeros(3, 8, 8, dtype=torch.uint8))).dtype == torch.uint8
+    assert fuse([Rotate()])(smooth().half(), keys="a").dtype == torch.float16
+    assert fuse([Rotate()])(TensorImage(torch.zeros(3, 8, 8, dtype=torch.uint8)), keys="a").dtype == torch.uint8
 
 
 def test_a_crop_of_the_batch_is_drawn_for_each_image():
     fused = fuse([RandomResizedCrop(32)])
     matrices = fused.plan(np.full((8, 2), 96), range(8)).matrix
     assert len(np.unique(matrices[:, 0, 2].round(6))) == 8
+
+
+def test_a_batch_lies_as_it_is_asked_for():
+    fused, plain = (fuse([Resize(8)], channels_last=last) for last in (True, False))
+    done = fused(BATCH, split="valid")
+    assert done.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(done, plain(BATCH, split="valid"))
+
+
+STATISTICS = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+
+
+def test_normalising_twice_is_refused_and_so_is_what_acts_on_normalised_colours():
+    normalize = Normalize(**STATISTICS)
+    with pytest.raises(UsageError, match="Normalize must come after Normalize, and once"):
+        fuse([normalize, normalize])
+    with pytest.raises(UsageError, match="Normalize must come after Grayscale, and once"):
+        fuse([normalize, Grayscale()])
+    fuse([Grayscale(), normalize, RandomErasing()])
+
+
+def test_normalised_colours_are_not_bytes():
+    with pytest.raises(UsageError, match="Normalize makes colours that uint8 cuts off: use a floating dtype"):
+        fuse([Resize(8), Normalize(**STATISTICS)], dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_floats_that_are_no_picture_are_refused(plain):
+    def shown(x):
+        return x.permute(0, 2, 3, 1).contiguous() if plain else TensorImage(x)
+
+    normal = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    for transform in (fuse([Flip()]), fuse([Normalize(**STATISTICS)]), Flip()):
+        transform(shown(normal), keys=["a", "b"])
+        for wrong in (normal * 255, (normal - 0.5) / 0.2, torch.full_like(normal, torch.nan)):
+            with pytest.raises(UsageError, match=r"must be in 0..1, but got .* divide one in 0..255 by 255"):
+                transform(shown(wrong), keys=["a", "b"])
+    with pytest.raises(UsageError, match=r"uint8 in 0..255 or floating in 0..1, but got torch.int64"):
+        fuse([Flip()])(shown((normal * 255).long()), keys=["a", "b"])
+
+
+def test_a_plain_batch_of_floats_is_augmented_too():
+    batch = torch.rand(2, 8, 8, 3)
+    assert torch.equal(fuse([Flip(draw=1)])(batch), batch.flip(2).permute(0, 3, 1, 2))
+
+
+def test_factors_of_the_policies_are_the_papers():
+    for recipe in (trivial_augment(), rand_augment(1, 30)):
+        for transform in (t.transform for t in recipe if type(t.transform) in (Contrast, Saturation)):
+            values = transform.params(draw(0, 0, range(4000), "test", 2))["factor"]
+            assert 0.1 <= values.min() < 0.11
+            assert 1.89 < values.max() <= 1.9
+            assert np.mean(values) == pytest.approx(1, abs=0.02)
+    ends = {t.transform.factor for t in rand_augment(1, 9) if type(t.transform) in (Contrast, Saturation)}
+    assert [pytest.approx(end) for end in ends.pop()] == [1 - 0.27, 1 + 0.27]
+    widest = [t.transform.translate for t in trivial_augment() if getattr(t.transform, "translate", (0, 0)) != (0, 0)]
+    assert [max(shift) * 224 for shift in widest] == [32, 32]
+
+
+def black_or_white(images):
+    """Of which images `uint8[N, 3, h, w]` more than half of the pixels are within 5 levels of the one or the other."""
+    black, white = (images <= 5).all(1), (images >= 250).all(1)
+    return (black.flatten(1).float().mean(1) > 0.5) | (white.flatten(1).float().mean(1) > 0.5)
+
+
+def test_at_most_one_in_a_hundred_pictures_of_trivial_augment_is_mostly_black_or_white(pets):
+    photos = [decode(path, target=96) for path in sorted(pets.glob("*.jpg"))[::8][:60]]
+    small = torch.cat([fuse([Resize(96)])(photo[None], split="valid") for photo in photos])
+    fused = fuse(trivial_augment(), dtype=torch.uint8)
+    batch = small.permute(0, 2, 3, 1).contiguous().plain()
+    seen = torch.cat([black_or_white(fused(batch, keys=range(len(batch)), epoch=epoch)) for epoch in range(60)])
+    assert len(seen) == 60 * 60
+    assert seen.float().mean() <= 0.01

@@ -37,13 +37,13 @@ def test_a_sample_does_not_depend_on_its_batch_and_the_global_generator_stays():
 def test_it_blurs_within_a_run_and_keeps_the_dtype():
     plain, blurred = fuse([Rotate(), Zoom()]), fuse([Rotate(), Zoom(), BLUR])
     assert blurred(image(), keys="a").std() < plain(image(), keys="a").std()
-    assert BLUR(TensorImage(torch.zeros(3, 8, 8, dtype=torch.uint8))).dtype == torch.uint8
+    assert BLUR(TensorImage(torch.zeros(3, 8, 8, dtype=torch.uint8)), keys="a").dtype == torch.uint8
 
 
 def test_validation_is_left_alone_unless_asked():
     assert torch.equal(BLUR(image(), split="valid"), image())
     always = Kornia("RandomGaussianBlur", {"kernel_size": (5, 5), "sigma": (1.0, 1.0)}, on=None)
-    assert not torch.equal(always(image(), split="valid"), image())
+    assert not torch.equal(always(image(), split="valid", keys="a"), image())
 
 
 def test_an_unknown_name_is_refused():

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onewarp.errors import UsageError
+from onewarp.transforms.augment import fuse
 from onewarp.transforms.draw import draw
 from onewarp.transforms.geometry import (
     Affine,
@@ -19,7 +20,7 @@ from onewarp.transforms.geometry import (
     Zoom,
     perspective,
 )
-from onewarp.transforms.types import TensorImage
+from onewarp.transforms.types import TensorBBox, TensorImage
 
 SQUARE = np.array([[224.0, 224.0]])
 
@@ -135,7 +136,7 @@ def test_a_size_of_another_aspect_takes_the_middle_and_squeezes_nothing():
     [
         (lambda: Rotate(mode="cubic"), "mode must be 'bilinear'"),
         (lambda: Rotate(pad_mode="wrap"), "pad_mode must be one of reflection, border, zeros or an RGB colour"),
-        (lambda: Flip(p=1.5), "p must be a probability"),
+        (lambda: Flip(p=1.5), r"Flip: p must be a number in \[0, 1\], but got 1.5"),
         (lambda: Resize(0), "size must be at least 1 pixel"),
     ],
 )
@@ -151,3 +152,31 @@ def test_the_verbs_of_the_chapter():
     assert image.warp(draw_x=-0.2, draw_y=0.2).shape == (3, 32, 32)
     assert torch.equal(image.affine_coord(), image)
     assert torch.equal(image.affine_coord(torch.tensor([[-1.0, 0, 0], [0, 1, 0]])), image.flip(-1))
+
+
+@given(st.floats(-80, 80), st.floats(-80, 80), st.floats(-180, 180), st.floats(0.2, 5))
+def test_an_affine_map_keeps_areas_but_for_its_scale(shear_x, shear_y, degrees, scale):
+    params = {"degrees": degrees, "shear_x": shear_x, "shear_y": shear_y, "scale": scale, "x": 0.1, "y": -0.2}
+    params = {name: np.array([value]) for name, value in params.items()}
+    found = Affine().normalised(params, np.array([[90.0, 160.0]]))[0]
+    assert np.isclose(np.linalg.det(found), scale**-2, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("x", "y"), [(20, 0), (0, 20), (30, 15), (60, 60), (-50, 35)])
+def test_a_shear_is_torchvisions(x, y):
+    module = pytest.importorskip("torchvision.transforms.functional")
+    theirs = np.array(module._get_inverse_affine_matrix([0, 0], 0, [0, 0], 1, [-x, -y])).reshape(2, 3)
+    names = {"degrees": 0.0, "shear_x": float(x), "shear_y": float(y), "scale": 1.0, "x": 0.0, "y": 0.0}
+    ours = Affine().normalised({name: np.array([value]) for name, value in names.items()}, SQUARE)[0]
+    assert np.allclose(np.linalg.det(theirs[:, :2]), 1)
+    assert np.allclose(ours[:2, :2], theirs[:, :2]) or np.allclose(ours[:2, :2], theirs[:, :2].T)
+
+
+@given(st.lists(st.tuples(*[st.floats(-50, 150)] * 4), min_size=1, max_size=5))
+def test_a_box_that_is_none_becomes_empty_and_is_never_turned_round(corners):
+    boxes = TensorBBox(corners)
+    moved = fuse([Flip(draw=1), Rotate(draw=180, p=1)], min_visible=0.0)((TensorImage(torch.zeros(3, 100, 100)), boxes))
+    for (left, top, right, bottom), box in zip(corners, moved[1].tolist(), strict=True):
+        assert box == [0] * 4 or (left < right and top < bottom)
+        assert box[0] <= box[2]
+        assert box[1] <= box[3]

@@ -4,12 +4,30 @@ import pickle
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from onewarp.errors import DispatchError
-from onewarp.transforms.transform import FunctionTransform, ItemTransform, RandTransform, Transform
-from onewarp.transforms.types import TensorCategory, TensorImage, TensorMask
+from onewarp.errors import DispatchError, UsageError
+from onewarp.transforms import (
+    Brightness,
+    Flip,
+    Invert,
+    Kornia,
+    Normalize,
+    RandomErasing,
+    Resize,
+    Rotate,
+    Warp,
+    Zoom,
+    aug_transforms,
+    fuse,
+    trivial_augment,
+)
+from onewarp.transforms.transform import FunctionTransform, ItemTransform, RandTransform, Transform, flatten
+from onewarp.transforms.types import TensorCategory, TensorImage, TensorMask, TensorPoint
 
 
 class Halve(Transform):
@@ -128,7 +146,7 @@ class Shift(RandTransform):
 
 def test_a_random_transform_is_confined_to_training():
     assert Shift()(1.0, split="valid") == 1.0
-    assert Shift()(1.0, split="train") != 1.0
+    assert Shift()(1.0, split="train", keys="a") != 1.0
 
 
 def test_a_random_transform_is_a_function_of_seed_epoch_and_key():
@@ -146,3 +164,119 @@ def test_one_transform_is_safe_among_threads():
 def test_keys_must_name_every_sample():
     with pytest.raises(ValueError, match="keys must name 1 samples, one each, but got 2"):
         Shift()(0.0, keys=["a", "b"])
+
+
+class Threshold(Transform):
+    def encode(self, x: TensorImage) -> TensorMask:
+        return x[0] > 0.5
+
+    def encode(self, x: TensorPoint) -> torch.Tensor:  # noqa: F811
+        return x * 2
+
+
+def test_a_result_is_of_the_type_that_the_overload_is_annotated_with():
+    image, points = TensorImage(torch.rand(3, 4, 4)), TensorPoint([[1.0, 2.0]])
+    assert type(Threshold()(image)) is TensorMask
+    assert type(Threshold()(points)) is torch.Tensor
+    assert [type(value) for value in Threshold()((image, points))] == [TensorMask, torch.Tensor]
+
+
+def test_a_functions_annotation_holds_too():
+    def mask(x: TensorImage) -> TensorMask:
+        return x[0] > 0.5
+
+    def plain(x: TensorImage) -> torch.Tensor:
+        return x + 1
+
+    def unsaid(x: TensorImage):
+        return x.plain() + 1
+
+    image = TensorImage(torch.rand(3, 4, 4))
+    assert [type(FunctionTransform(f)(image)) for f in (mask, plain, unsaid)] == [TensorMask, torch.Tensor, TensorImage]
+
+
+@given(st.recursive(st.integers() | st.text(), lambda inner: st.lists(inner, max_size=4).map(tuple), max_leaves=12))
+def test_a_tuple_within_a_tuple_is_mapped_as_that_is(value):
+    class Next(Transform):
+        def encode(self, x: int):
+            return x + 1
+
+        def decode(self, y: int):
+            return y - 1
+
+    def expected(x):
+        return tuple(map(expected, x)) if type(x) is tuple else x + 1 if isinstance(x, int) else x
+
+    if not any(isinstance(leaf, int) for leaf in flatten(value)):
+        return
+    assert Next()(value) == expected(value)
+    assert Next().decode(Next()(value)) == value
+
+
+def test_fused_transforms_and_plain_ones_treat_nested_tuples_alike():
+    image, mask, points = (
+        TensorImage(torch.rand(3, 6, 8)),
+        TensorMask(torch.zeros(6, 8).long()),
+        TensorPoint([[1, 2.0]]),
+    )
+    flat = fuse([Flip(draw=1), Rotate(draw=5, p=1)])((image, mask, points, "cat"))
+    nested = fuse([Flip(draw=1), Rotate(draw=5, p=1)])(((image, mask), (points, ("cat",))))
+    assert [type(value) for value in flatten(nested)] == [TensorImage, TensorMask, TensorPoint, str]
+    assert all(torch.equal(a, b) for a, b in zip(list(flatten(nested))[:3], flat[:3], strict=True))
+
+
+PHOTO = TensorImage(torch.rand(3, 12, 12, generator=torch.Generator().manual_seed(0)))
+DRAWN = [
+    Shift(),
+    Rotate(),
+    Resize(8),
+    RandomErasing(p=0.5),
+    Kornia("RandomGaussianNoise"),
+    fuse(aug_transforms()),
+    *trivial_augment()[:1],
+]
+
+
+@pytest.mark.parametrize("transform", DRAWN, ids=lambda t: type(t).__name__)
+def test_a_lone_sample_without_a_key_is_refused_where_it_is_drawn_for(transform):
+    x = 1.0 if isinstance(transform, Shift) else PHOTO
+    for sample in (x, (x, "cat")):
+        with pytest.raises(UsageError, match=r"draws at random.*name it by keys=path.*epoch=epoch"):
+            transform(sample)
+        transform(sample, keys="a.jpg")
+        transform(sample, split="valid")
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        Flip(draw=1),
+        Rotate(draw=20, p=1),
+        Rotate(p=0),
+        Rotate(max_deg=0),
+        Zoom(draw=1.2, draw_x=0.5, draw_y=0.5, p=1),
+        Warp(draw_x=0.1, draw_y=0.1, p=1),
+        Rotate(draw=lambda draw: np.full(len(draw), 9.0), p=1),
+        Rotate(p=1, batch=True),
+        Invert(p=1),
+        Brightness(draw=0.6, p=1),
+        Resize(8, method="squish"),
+        Normalize((0.5,) * 3, (0.2,) * 3),
+        fuse([Flip(draw=1), Rotate(p=0)]),
+    ],
+    ids=str,
+)
+def test_what_leaves_nothing_to_chance_needs_no_key(transform):
+    assert torch.equal(transform(PHOTO), transform(PHOTO, keys="b.jpg"))
+
+
+def test_a_batch_without_keys_has_its_row_numbers():
+    batch = torch.randint(0, 256, (3, 8, 8, 3), dtype=torch.uint8)
+    fused = fuse(aug_transforms())
+    assert torch.equal(fused(batch), fused(batch, keys=range(3)))
+
+
+def test_the_verbs_take_a_key_where_something_is_left_to_chance():
+    assert torch.equal(PHOTO.rotate(keys="a", epoch=2), Rotate(p=1)(PHOTO, keys="a", epoch=2))
+    with pytest.raises(UsageError, match="draws at random"):
+        PHOTO.rotate()

@@ -1,11 +1,15 @@
 """Typed tensors keep their meaning, packed images their pixels; torchvision's types are taken for ours."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
 from torchvision import tv_tensors
 
 from onewarp.errors import DispatchError
+from onewarp.transforms import Flip, Resize, Transform, fuse
 from onewarp.transforms.types import (
     Packed,
     TensorBBox,
@@ -13,6 +17,7 @@ from onewarp.transforms.types import (
     TensorImage,
     TensorMask,
     TensorPoint,
+    TypedTensor,
     typed,
 )
 
@@ -66,9 +71,10 @@ def test_tv_boxes_of_every_layout_become_corners(layout, box):
     assert typed(boxes).tolist() == [[1, 2, 4, 6]]
 
 
-def test_tv_key_points_are_points():
+def test_tv_key_points_are_points_counted_from_the_edge():
     points = tv_tensors.KeyPoints(torch.tensor([[1.0, 2.0]]), canvas_size=(8, 8))
     assert type(typed(points)) is TensorPoint
+    assert typed(points).tolist() == [[1.5, 2.5]]  # theirs are counted from the middle of the first pixel
 
 
 def test_a_rotated_box_is_refused():
@@ -80,3 +86,54 @@ def test_a_rotated_box_is_refused():
 def test_anything_else_stays():
     assert typed("cat") == "cat"
     assert typed(3) == 3
+
+
+@pytest.mark.parametrize("kind", TypedTensor.__subclasses__(), ids=lambda c: c.__name__)
+def test_typed_tensors_are_copied_saved_and_loaded_by_default(kind, tmp_path):
+    value = kind(torch.rand(2, 4))
+    value.note = ["mine"]
+    copied = copy.deepcopy({"a": value, "b": value})
+    assert type(copied["a"]) is kind
+    assert copied["a"] is copied["b"]
+    assert copied["a"].note == ["mine"]
+    assert copied["a"].note is not value.note
+    copied["a"].zero_()
+    assert value.plain().any()
+    torch.save({"x": value, "rest": [1, (value,)]}, tmp_path / "sample.pt")
+    loaded = torch.load(tmp_path / "sample.pt")
+    assert type(loaded["x"]) is kind
+    assert torch.equal(loaded["rest"][1][0], value)
+    assert type(pickle.loads(pickle.dumps(value))) is kind
+
+
+@pytest.mark.parametrize("layout", ["XYXY", "XYWH", "CXCYWH"])
+def test_tv_tensors_come_back_as_they_were_given_and_move_as_torchvision_moves_them(layout):
+    """Against torchvision's own mirror, which moves no pixel between two."""
+    v2 = pytest.importorskip("torchvision.transforms.v2")
+    corners = tv_tensors.BoundingBoxes(torch.tensor([[1.0, 2, 4, 6], [0, 0, 8, 7]]), format="XYXY", canvas_size=(7, 8))
+    boxes = v2.functional.convert_bounding_box_format(corners, new_format=layout)
+    points = tv_tensors.KeyPoints(torch.tensor([[0.0, 2.0], [7.0, 6.0]]), canvas_size=(7, 8))
+    image = tv_tensors.Image(torch.randint(0, 256, (3, 7, 8), dtype=torch.uint8))
+    mask = tv_tensors.Mask(torch.randint(0, 9, (7, 8)))
+    sample = (image, mask, points, boxes)
+    for ours in (fuse([Flip(draw=1)]), Flip(draw=1)):
+        done = ours(sample)
+        for mine, theirs in zip(done, v2.RandomHorizontalFlip(p=1)(*sample), strict=True):
+            assert type(mine) is type(theirs)
+            torch.testing.assert_close(torch.Tensor(mine), torch.Tensor(theirs), check_dtype=False)
+        assert done[3].format.value == layout
+    smaller = fuse([Resize((4, 5))])(sample, split="valid")
+    assert smaller[2].canvas_size == smaller[3].canvas_size == (4, 5)
+
+
+def test_tv_tensors_that_nothing_is_done_to_stay_what_they_are():
+    box = tv_tensors.BoundingBoxes(torch.ones(1, 4), format="XYWH", canvas_size=(8, 8))
+
+    class OnImages(Transform):
+        def encode(self, x: TensorImage):
+            return x + 1
+
+    image = tv_tensors.Image(torch.zeros(3, 8, 8))
+    done = OnImages()((image, box, "cat"))
+    assert done[1] is box
+    assert type(done[0]) is tv_tensors.Image
