@@ -58,7 +58,9 @@ def to_spec(value: Any) -> Any:
     if known().get(name) is value:
         return {"kind": "function", "name": name}
     if dataclasses.is_dataclass(value) and known().get(name) is type(value):
-        settings = {_written(f.name): to_spec(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
+        settings = {
+            _written(f.name): to_spec(getattr(value, f.name)) for f in dataclasses.fields(value) if _told(f, value)
+        }
         return {"kind": name, **settings}
     raise SpecError(
         f"{getattr(value, '__qualname__', None) or repr(value)} cannot be written to JSON: "
@@ -89,6 +91,11 @@ def from_spec(spec: Any) -> Any:
     if missing := sorted(_needed(cls) - set(settings)):
         raise SpecError(f"{kind} needs the setting {', '.join(missing)}, and the pipeline's JSON has it not")
     return cls(**settings)
+
+
+def _told(field: "dataclasses.Field[Any]", value: Any) -> bool:
+    """Whether a setting is written; one that a later version added only where it is set, so that fingerprints stay."""
+    return field.init and not (field.metadata.get("added") and getattr(value, field.name) == field.default)
 
 
 def _written(field: str) -> str:

@@ -155,7 +155,10 @@ class Fused(Transform):
                 f"(images, labels), or with split='valid', where nothing mixes"
             )
         done = self._moved(x, split, seed, epoch, keys) if self.transforms else x
-        return self.mix(*done, keys, seed, epoch) if mixing else done
+        if not mixing:
+            return done
+        images, labels = done
+        return self.mix(images, labels, keys, seed, epoch)
 
     def _moved(self, x: Any, split: Split | None, seed: int, epoch: int, keys: Keys) -> Any:
         """All but the mixing."""

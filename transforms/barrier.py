@@ -10,8 +10,8 @@ from torch import Tensor
 from ..errors import UsageError
 from .draw import Draw
 from .generator import GeneratorMode
-from .transform import Params, RandTransform, Split
-from .types import TensorImage
+from .transform import Params, RandTransform, Split, flatten
+from .types import TensorImage, check_pixels, typed
 
 
 class Barrier(RandTransform):
@@ -24,15 +24,22 @@ class Barrier(RandTransform):
         high, low = (np.floor(draw.uniform(i, 0, 1 << 24)).astype(np.int64) for i in (0, 1))
         return {"seed": (high << 24) + low}
 
+    def __call__(self, x: Any, **how: Any) -> Any:
+        """Draw for `x`, a sample or a batch, and apply it; `UsageError` for images of floats that are not in 0..1."""
+        for image in map(typed, flatten(x)):
+            if isinstance(image, TensorImage):
+                check_pixels(image)
+        return super().__call__(x, **how)
+
     def apply(self, x: TensorImage, params: Params):  # type: ignore[no-untyped-def]
-        """Each image on its own, under its seed; the dtype is kept."""
+        """Each image on its own, under its seed; the dtype is kept, and colours stay in 0..1."""
         if not x.numel():
             return x
         batch = x.plain() if x.ndim == 4 else x.plain()[None]
         pictures = batch.float() / 255 if batch.dtype == torch.uint8 else batch
-        done = torch.stack(list(self.images(pictures, params["seed"].tolist())))
+        done = torch.stack(list(self.images(pictures, params["seed"].tolist()))).clamp(0, 1)
         if batch.dtype == torch.uint8:
-            done = (done.clamp(0, 1) * 255).round().to(torch.uint8)
+            done = (done * 255).round().to(torch.uint8)
         return TensorImage(done if x.ndim == 4 else done[0])
 
     def images(self, images: Tensor, seeds: Sequence[int]) -> Sequence[Tensor]:

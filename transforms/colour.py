@@ -4,7 +4,7 @@ Brightness, contrast and saturation act on logits, as in fastai: there they are 
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -106,7 +106,7 @@ class Contrast(Pointwise):
     p: float = 0.75
     draw: Given = None
     batch: bool = False
-    factor: tuple[float, float] | None = None
+    factor: tuple[float, float] | None = field(default=None, metadata={"added": "0.2.0"})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -133,7 +133,7 @@ class Saturation(Pointwise):
     p: float = 0.75
     draw: Given = None
     batch: bool = False
-    factor: tuple[float, float] | None = None
+    factor: tuple[float, float] | None = field(default=None, metadata={"added": "0.2.0"})
 
     def __post_init__(self) -> None:
         super().__post_init__()

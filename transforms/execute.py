@@ -13,7 +13,7 @@ from ..errors import UsageError
 from .plan import Array, Plan, Stage, Step
 from .targets import keep_visible, move_boxes, move_points
 from .transform import Keys, Params, RandTransform, Transform
-from .types import Packed, TensorBBox, TensorImage, TensorMask, TensorPoint, as_given, sizes_of, typed
+from .types import Packed, TensorBBox, TensorImage, TensorMask, TensorPoint, as_given, check_pixels, sizes_of, typed
 from .warp import OutSpec, warp, warp_mask
 from .warp.outspec import Padding
 
@@ -70,28 +70,14 @@ def _run_one(plan: Plan, x: Any, dtype: torch.dtype, channels_last: bool, antial
         case Packed():
             return run_images(plan, x, dtype, channels_last, antialias)
         case Tensor(ndim=4, shape=(_, _, _, 3)) if type(x) is Tensor:
-            _check_pixels(x)
+            check_pixels(x)
             return run_images(plan, x, dtype, channels_last, antialias)
     return x
 
 
-def _check_pixels(images: Tensor) -> None:
-    """`UsageError` unless these are bytes, or floats in 0..1; a quarter beyond is what filters overshoot."""
-    if images.dtype == torch.uint8 or not images.numel():
-        return
-    if not images.is_floating_point():
-        raise UsageError(f"an image must be uint8 in 0..255 or floating in 0..1, but got {images.dtype}")
-    low, high = (float(end) for end in images.aminmax())
-    if not (low >= -0.25 and high <= 1.25):
-        raise UsageError(
-            f"an image of floats must be in 0..1, but got {low:.4g} to {high:.4g}: divide one in 0..255 by 255, "
-            f"and let Normalize come last, once"
-        )
-
-
 def _typed_image(plan: Plan, image: Tensor, antialias: bool) -> Tensor:
     """An image or batch with its dtype kept, unless numbers beyond a picture's range (normalised ones) come out."""
-    _check_pixels(image)
+    check_pixels(image)
     batch = image if image.ndim == 4 else image[None]
     picture = all(_keeps_range(step.colour[Stage.RGB]) for step in plan.steps if Stage.RGB in step.colour)
     exact = torch.uint8 if image.dtype == torch.uint8 and picture else torch.float32

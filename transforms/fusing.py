@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from .barrier import Barrier
 from .draw import Draw, draws
 from .execute import call
 from .plan import (
@@ -216,7 +217,7 @@ def check_colours(transforms: Sequence[Transform], runs: Sequence[Segment]) -> N
                 )
             within = _leaves_range([t]) or within
         first = type(transforms[run.operations[0]]).__name__
-        if beyond and run.kind != "barrier":
+        if beyond and (run.kind != "barrier" or isinstance(transforms[run.operations[0]], Barrier)):
             raise UsageError(
                 f"{beyond} must come after {first}, which begins a step of its own ({run.reason}): "
                 f"a step takes colours in 0..1, and {beyond} takes them out of it"

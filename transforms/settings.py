@@ -61,7 +61,7 @@ def check_numbers(
         numbers = ()
     if len(numbers) != count or not all(_inside(number, low, high, ends) for number in numbers):
         raise UsageError(_message(transform, name, f"{count} numbers{_range(low, high, ends)}", value))
-    object.__setattr__(transform, name, tuple(map(float, numbers)))
+    object.__setattr__(transform, name, tuple(n if isinstance(n, int | float) else float(n) for n in numbers))
 
 
 def check_choice(transform: Any, name: str, choices: tuple[str, ...]) -> None:

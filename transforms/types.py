@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import DispatchError
+from ..errors import DispatchError, UsageError
 
 
 class TypedTensor(Tensor):
@@ -218,3 +218,17 @@ def sizes_of(x: Any) -> "np.ndarray[Any, np.dtype[np.int64]]":
 def _elements(x: Any) -> list[Any]:
     """Those of a tuple, and of the tuples within it."""
     return [element for part in x for element in _elements(part)] if type(x) is tuple else [x]
+
+
+def check_pixels(images: Tensor) -> None:
+    """`UsageError` unless these are bytes, or floats in 0..1; a quarter beyond is what filters overshoot."""
+    if images.dtype == torch.uint8 or not images.numel():
+        return
+    if not images.is_floating_point():
+        raise UsageError(f"an image must be uint8 in 0..255 or floating in 0..1, but got {images.dtype}")
+    low, high = (float(end) for end in images.aminmax())
+    if not (low >= -0.25 and high <= 1.25):
+        raise UsageError(
+            f"an image of floats must be in 0..1, but got {low:.4g} to {high:.4g}: divide one in 0..255 by 255, "
+            f"and let Normalize come last, once"
+        )

@@ -10,7 +10,7 @@ from onewarp.pipeline.compose import Pipeline
 from onewarp.pipeline.spec import from_json, register, to_json
 from onewarp.transforms.augment import aug_transforms, fuse, setup_aug_tfms
 from onewarp.transforms.category import Categorize
-from onewarp.transforms.colour import Normalize
+from onewarp.transforms.colour import Contrast, Normalize
 from onewarp.transforms.geometry import Resize, Rotate, Warp, Zoom
 from onewarp.transforms.to_tensor import ToTensor
 from onewarp.transforms.transform import Transform
@@ -219,3 +219,10 @@ def test_what_is_no_transform_is_refused_where_it_is_given():
         Pipeline("Resize(460)")
     with pytest.raises(UsageError, match="split must be"):
         Pipeline([Add()], split="test")
+
+
+def test_a_setting_that_a_later_version_added_is_written_only_where_it_is_set():
+    """So that the fingerprints of recipes that do not use it stay what they were."""
+    assert "factor" not in to_json(Contrast())
+    for transform in (Contrast(), Contrast(factor=(0.5, 2.0))):
+        assert from_json(to_json(transform)) == transform

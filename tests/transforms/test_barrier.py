@@ -6,6 +6,7 @@ import torch
 from onewarp.errors import UsageError
 from onewarp.transforms.augment import explain, fuse
 from onewarp.transforms.barrier import Kornia
+from onewarp.transforms.colour import Normalize
 from onewarp.transforms.geometry import Rotate, Zoom
 from onewarp.transforms.types import TensorImage
 
@@ -59,3 +60,14 @@ def test_arguments_that_kornia_does_not_know_are_refused_when_it_is_made():
 def test_what_mixes_images_is_refused():
     with pytest.raises(UsageError, match=r"RandomMixUpV2 mixes several images.*use MixUp or CutMix"):
         Kornia("RandomMixUpV2")
+
+
+def test_colours_stay_in_their_range_and_come_in_it():
+    noise = Kornia("RandomGaussianNoise", {"std": 2.0})
+    noisy = noise(image(), keys="a")
+    assert noisy.min() == 0
+    assert noisy.max() == 1
+    with pytest.raises(UsageError, match=r"must be in 0..1, but got"):
+        noise(TensorImage(image() * 255), keys="a")
+    with pytest.raises(UsageError, match="Normalize must come after Kornia"):
+        fuse([Rotate(), Normalize((0.5,) * 3, (0.2,) * 3), noise])
