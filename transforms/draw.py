@@ -13,9 +13,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
+from operator import index
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..errors import UsageError
 
 Philox = Callable[[NDArray[np.uint32], tuple[int, int]], NDArray[np.uint32]]
 
@@ -56,10 +59,13 @@ def hash_keys(keys: Iterable[Key] | NDArray[np.uint64]) -> NDArray[np.uint64]:
     return np.array([hash_key(key) for key in keys], np.uint64)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=64, typed=True)
 def stream_key(seed: int, epoch: int) -> tuple[int, int]:
-    """The two 32-bit words of the Philox key of one epoch under one seed."""
-    whole = _hash(f"{seed}:{epoch}".encode(), 8)
+    """The two 32-bit words of the Philox key of one epoch under one seed, both whole numbers, or `UsageError`."""
+    try:
+        whole = _hash(f"{index(seed)}:{index(epoch)}".encode(), 8)
+    except TypeError:
+        raise UsageError(f"seed and epoch must be whole numbers, but got {seed!r} and {epoch!r}") from None
     return whole & 0xFFFFFFFF, whole >> 32
 
 

@@ -85,6 +85,11 @@ def check_padding(pad_mode: Any) -> None:
 class Geometric(Fusible):
     """A random transform of where pixels come from: a homography a sample."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if type(self).normalised is Geometric.normalised and type(self).place is Geometric.place:
+            raise UsageError(f"{type(self).__name__} must define `normalised(params, frame)`")
+
     def normalised(self, params: Params, frame: Array) -> Array:
         """Output to input in normalised coordinates, `float64[N, 3, 3]`; `frame` is `[N, 2]` heights and widths."""
         raise UsageError(f"{type(self).__name__} must define `normalised(params, frame)`")
@@ -111,6 +116,12 @@ class Pointwise(Fusible):
 
     leaves_range: ClassVar[bool] = False
     """Whether it takes colours out of 0..1, where each further step expects them."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("stage", "effect"):
+            if getattr(type(self), name) is getattr(Pointwise, name):
+                raise UsageError(f"{type(self).__name__} must define `{name}`")
 
     @property
     def stage(self) -> Stage:

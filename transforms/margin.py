@@ -37,6 +37,8 @@ def margin(transforms: Iterable[Any] | Fused, presize: int, aspect: float = 4 / 
     """
     if presize < 1:
         raise UsageError(f"presize must be at least 1 pixel, but got {presize}")
+    if not aspect > 0 or draws < 1:
+        raise UsageError(f"aspect must be above 0 and draws at least 1, but got {aspect} and {draws}")
     fused = transforms if isinstance(transforms, Fused) else fuse(transforms)
     plan = fused.plan(np.tile([presize, round(presize * aspect)], (draws, 1)), range(draws), split="train")
     h, w = output_size(plan)

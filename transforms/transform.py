@@ -8,6 +8,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from pathlib import PurePath
 from types import FunctionType
 from typing import Any, ClassVar, Literal, Self, cast, dataclass_transform
 
@@ -404,7 +405,7 @@ class RandTransform(Transform):
         return x if params is None else self.apply(x, params)
 
 
-Keys = Key | Iterable[Key] | NDArray[np.uint64] | None
+Keys = Key | PurePath | np.integer[Any] | Iterable[Key] | NDArray[np.uint64] | None
 
 
 def batch_length(x: Any) -> int:
@@ -438,6 +439,8 @@ def sample_keys(keys: Keys, n: int) -> NDArray[np.uint64]:
     """The hashes `uint64[n]` of the keys of `n` samples; no keys: the row numbers."""
     if keys is None:
         keys = range(n)
+    elif isinstance(keys, PurePath | np.integer):
+        keys = [str(keys)]
     elif isinstance(keys, str | bytes | int):
         keys = [keys]
     hashes = hash_keys(keys)

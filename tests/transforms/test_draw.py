@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from onewarp.errors import UsageError
 from onewarp.transforms.draw import draw, draws, hash_key, hash_keys, philox
 
 
@@ -79,3 +80,11 @@ def test_keys_hash_by_their_text():
     assert hash_key(12) == hash_key("12") == hash_key(b"12") != hash_key("13")
     hashes = hash_keys(["x", "y"])
     assert hash_keys(hashes) is hashes
+
+
+@pytest.mark.parametrize(("seed", "epoch"), [(0, 1.0), (1.5, 0), ("0", 0), (0, None)])
+def test_a_seed_or_epoch_that_is_no_whole_number_is_refused(seed, epoch):
+    draw(0, 1, ["a"], "Flip", 1)  # whose stream is kept, and must not be taken for that of 1.0
+    with pytest.raises(UsageError, match="seed and epoch must be whole numbers"):
+        draw(seed, epoch, ["a"], "Flip", 1)
+    assert draw(np.int64(0), np.int32(1), ["a"], "Flip", 1).values == draw(0, 1, ["a"], "Flip", 1).values

@@ -45,6 +45,7 @@ from onewarp.transforms import (
 )
 from onewarp.transforms.colour import Pointwise
 from onewarp.transforms.fusing import Geometric
+from onewarp.transforms.plan import Stage
 
 NAN, INF = math.nan, math.inf
 
@@ -257,3 +258,16 @@ class TestWhatIsNoTransform:
     def test_a_split_that_nobody_knows_is_refused(self):
         with pytest.raises(UsageError, match="split must be 'train', 'valid' or None, but got 'training'"):
             fuse([Rotate(p=1)])(torch.zeros(1, 4, 4, 3, dtype=torch.uint8), split="training")
+
+
+def test_a_class_without_its_one_method_is_refused_when_it_is_made():
+    class Nowhere(Geometric):
+        pass
+
+    class Uncoloured(Pointwise):
+        stage = Stage.RGB
+
+    with pytest.raises(UsageError, match="Nowhere must define `normalised"):
+        Nowhere()
+    with pytest.raises(UsageError, match="Uncoloured must define `effect`"):
+        Uncoloured()

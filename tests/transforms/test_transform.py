@@ -3,6 +3,7 @@
 import pickle
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -280,3 +281,8 @@ def test_the_verbs_take_a_key_where_something_is_left_to_chance():
     assert torch.equal(PHOTO.rotate(keys="a", epoch=2), Rotate(p=1)(PHOTO, keys="a", epoch=2))
     with pytest.raises(UsageError, match="draws at random"):
         PHOTO.rotate()
+
+
+def test_a_key_may_be_a_path_or_a_number_of_numpy():
+    assert torch.equal(Rotate(p=1)(PHOTO, keys=Path("a.jpg")), Rotate(p=1)(PHOTO, keys="a.jpg"))
+    assert torch.equal(Rotate(p=1)(PHOTO, keys=np.int64(7)), Rotate(p=1)(PHOTO, keys=7))

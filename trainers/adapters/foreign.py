@@ -104,7 +104,7 @@ class FastaiTransform(Foreign):
 def comes_from(value: Any, *packages: str) -> bool:
     """Whether everything that can be called in `value`, itself included, is code of these packages.
 
-    >>> comes_from([torch.nn.ReLU(), 3], "torch"), comes_from(torch.nn.Sequential(Foreign(len)), "torch")
+    >>> comes_from([torch.nn.ReLU(), 3], "torch"), comes_from([torch.nn.ReLU(), len], "torch")
     (True, False)
     """
     waiting, visited = [value], dict[int, Any]()
