@@ -21,20 +21,24 @@ from .caches import StoredCache
 from .cases import cases, sample
 from .children import LIMIT
 from .learners import Checkpoints, Exports
+from .neighbour import neighbours
 from .outcomes import Case, Outcome
 from .stress import stress
 from .subjects import Subject, build
 from .trials import Trials
 
-SUBJECTS = ("cache-raw", "cache-png", "checkpoint", "save", "export", "stress")
-SHORT, SHORT_COMMITS = 4, 6
+SUBJECTS = ("cache-raw", "cache-png", "checkpoint", "save", "export", "stress", "neighbour")
+BESIDE = ("stress", "neighbour")
+SHORT, SHORT_COMMITS, NEIGHBOURS = 4, 6, 3
 
 
 @click.command()
 @click.option("--seed", default=0, show_default=True, help="Of the bytes that are harmed, and of what is drawn.")
 @click.option("--each", default=4, show_default=True, help="Bits flipped in each class of bytes.")
 @click.option("--most", type=int, help="Cases of each kind and subject at most, drawn by --seed.  [default: all]")
-@click.option("--short", is_flag=True, help=f"--each 1 --most {SHORT}, and {SHORT_COMMITS} commits of --minutes.")
+@click.option(
+    "--short", is_flag=True, help=f"--each 1 --most {SHORT}, {SHORT_COMMITS} commits of --minutes, no neighbour."
+)
 @click.option("--of", "names", multiple=True, type=click.Choice(SUBJECTS), help="Only of these.  [default: all]")
 @click.option("--case", "pattern", help="Only the cases of this title; * stands for anything.")
 @click.option(
@@ -62,7 +66,7 @@ def main(
     settings = {"seed": seed, "each": each, "most": most, "minutes": minutes}
     pairs: list[tuple[Case, Outcome]] = []
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
-        for name in [name for name in names or SUBJECTS if name != "stress"]:
+        for name in [name for name in names or SUBJECTS if name not in BESIDE]:
             subject = subject_of(name, Path(folder))
             trials = Trials(subject, build(subject, Path(folder), limit), limit)
             selection = sample(list(cases(trials, each, seed)), most if pattern is None else None, seed)
@@ -72,6 +76,10 @@ def main(
         if minutes and "stress" in (names or SUBJECTS):
             for pair in stress(Path(folder), seed, minutes, SHORT_COMMITS if short else None, limit):
                 say(*pair, ["--of", "stress", "--minutes", str(minutes), "--seed", str(seed)])
+                pairs.append(pair)
+        if "neighbour" in (names or SUBJECTS) and not short and not pattern:
+            for pair in neighbours(Path(folder), seed, NEIGHBOURS, limit):
+                say(*pair, ["--of", "neighbour", "--seed", str(seed)])
                 pairs.append(pair)
     rows = outcomes.rows(outcomes.count(pairs))
     allowed = sum(outcome.state in outcomes.ALLOWED for _, outcome in pairs)

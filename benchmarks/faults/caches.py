@@ -71,16 +71,12 @@ class StoredCache:
         """`onewarp presize`, with the splits of the version."""
         self.presize(version, SHARES[version == "new"])
 
-    def presize(self, version: Version, share: float) -> None:
-        """`onewarp presize`, with one worker, so that its calls come in one order."""
+    def presize(self, version: Version, share: float = SHARES[0], scheduler: str = "threads", workers: int = 1) -> None:
+        """`onewarp presize`; with one worker its calls come in one order."""
         os.environ["XDG_CACHE_HOME"] = str(self.home / "memory")
         source = self._sources[version]
-        settings = [
-            f"--encoding={self._encoding}",
-            "--size=10",
-            "--workers=1",
-            f"--block={source / f'block-{share}.json'}",
-        ]
+        settings = [f"--encoding={self._encoding}", "--size=10", f"--block={source / f'block-{share}.json'}"]
+        settings += [f"--scheduler={scheduler}", f"--workers={workers}"]
         main.main(["presize", str(source / "images"), str(self.folder), *settings], "onewarp")
 
     def readings(self) -> dict[str, Callable[[], str]]:

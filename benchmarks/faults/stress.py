@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .caches import SHARES, StoredCache
-from .children import Child, run
+from .children import Child, preload, run
 from .damage import flip_pixels
 from .outcomes import Case, Outcome
 from .subjects import Reading, Version, read_here, restore
@@ -61,8 +61,8 @@ def _states() -> dict[str, tuple[Version, float]]:
 def _build(subject: StoredCache, version: Version, share: float, limit: float) -> dict[str, Reading]:
     """What each reading of a state gives."""
     restore(subject, None)
-    if run(partial(subject.presize, version, share), limit).status != 0:
-        raise RuntimeError(f"the cache for {version}, {share} could not be made")
+    preload(partial(subject.presize, version, share), limit)
+    preload(partial(read_here, subject, [*subject.readings()]), limit)
     end = run(partial(read_here, subject, [*subject.readings()]), limit)
     return {name: Reading(state, detail) for name, state, detail in map(json.loads, end.out.splitlines())}
 
