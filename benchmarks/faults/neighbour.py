@@ -20,11 +20,11 @@ from .subjects import Files, clear, files
 
 _MIB = 1 << 20
 _LIMITS = {"threads": 1024 * _MIB, "processes": 3072 * _MIB}
-"""Bytes that presizing and its neighbour have between them: presizing alone takes half of it, its trials of files too."""
+"""Bytes that presizing and its neighbour have between them: presizing takes half at most, when it tries files too."""
 _KILLS = 3
 """After so many the neighbour leaves, as neighbours do."""
 _RUNS = 8
-_PIECE = 16 * _MIB
+_PIECES = 32
 
 
 class Group:
@@ -140,6 +140,7 @@ def _take_all(shared: Group, kills: int) -> None:
     """Hold all memory until more processes than `kills` have been killed."""
     pieces: list[bytes] = []
     while shared.kills <= kills:
-        if (len(pieces) + 2) * _PIECE < shared.limit:
-            pieces.append(bytes([1]) * _PIECE)
-        time.sleep(0.001)
+        if len(pieces) < _PIECES - 1:
+            pieces.append(bytes([1]) * (shared.limit // _PIECES))
+        else:
+            time.sleep(0.001)
