@@ -14,15 +14,15 @@ from typing import Any
 import click
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ..pipeline.cache import Cache
 from ..pipeline.loader import Loader
+from ..pipeline.store.checksums import block_checksums
 from ..pipeline.store.encodings import Encoding
-from ..pipeline.store.footer import INDEX, MAPPED_INDEX
-from ..pipeline.store.recipe import FORMAT, canonical
-from ..pipeline.store.schema import FOOTER, index_schema, small_fields
+from ..pipeline.store.footer import COMMIT, footer_bytes
+from ..pipeline.store.recipe import FORMAT
+from ..pipeline.store.schema import index_schema, small_fields
 
 ROW_BYTES = 12  # 2 x 2 pixels
 
@@ -31,28 +31,35 @@ def write_tiny(folder: Path, rows: int, parts: int = 8) -> None:
     """A cache of `rows` rows of 2 x 2 pixels: real part sizes and a real index, no Parquet around the pixels."""
     folder.mkdir(parents=True)
     per_part = -(-rows // parts)
-    names = [f"part-{number:05}.parquet" for number in range(parts)]
+    names = [f"part-{number:05}-{number:016x}.parquet" for number in range(parts)]
     counts = [min(per_part, rows - number * per_part) for number in range(parts)]
     for name, count in zip(names, counts, strict=True):
         with (folder / name).open("wb") as file:
             file.truncate(count * ROW_BYTES)
     encoding: Encoding = "raw"
-    said = {
+    said: dict[str, Any] = {
         "format": FORMAT,
         "fingerprint": "tiny",
-        "pixels": {"encoding": encoding},
+        "pipeline_fingerprint": "tiny",
+        "pixels": {"encoding": encoding, "size": 2, "square": None, "enlarge": False},
         "targets": [{"name": "label", "kind": "category", "vocab": ["even", "odd"]}],
         "vocab": ["even", "odd"],
-        "splits": {},
+        "splits": None,
         "rows": rows,
+        "rejected": 0,
         "parts": names,
         "part_bytes": [count * ROW_BYTES for count in counts],
+        "rejections": {"name": f"_rejected-{0:016x}.parquet", "bytes": 1, "checksum": 0},
     }
-    schema = index_schema(small_fields([pa.field("label", pa.int64())])).with_metadata({FOOTER: canonical(said)})
-    pq.write_table(schema.empty_table(), folder / INDEX)
-    with pa.OSFile(str(folder / MAPPED_INDEX), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+    schema = index_schema(small_fields([pa.field("label", pa.int64())]))
+    index = folder / f"_index-{0:016x}.arrow"
+    with pa.OSFile(str(index), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         # One batch, as the commit writes it; put together column by column.
         writer.write_batch(pa.RecordBatch.from_arrays([_column(f, rows, per_part) for f in schema], schema=schema))
+    with pa.memory_map(str(index)) as file:
+        checksums = block_checksums(file.read_buffer())
+    said["index"] = {"name": index.name, "bytes": index.stat().st_size, "checksums": checksums}
+    (folder / COMMIT).write_bytes(footer_bytes(said))
 
 
 def _column(field: pa.Field, rows: int, per_part: int) -> pa.Array:

@@ -25,7 +25,7 @@ from . import results
 
 @dataclass(frozen=True)
 class Kill:
-    """One kill: how many parts were there, whether the index was, and whether the resumed cache has the same bytes."""
+    """One kill: how many parts were there, whether the footer was, and whether the resumed cache has the same bytes."""
 
     parts: int
     finished: bool
@@ -53,7 +53,7 @@ def study(source: Path, size: int, kills: int, seed: int = 0, **settings: Any) -
             os.kill(child, signal.SIGKILL)
             _wait(child)
             there = len(list(cache.glob("part-*"))) if cache.exists() else 0
-            finished = (cache / "_index.parquet").exists()
+            finished = (cache / "_cache.json").exists()
             if _wait(_start(source, cache, size, settings)) != 0:
                 raise RuntimeError(f"the run after kill {i} failed")
             done.append(Kill(there, finished, _files(cache) == expected))
@@ -96,7 +96,7 @@ def _await_instant(cache: Path, child: int, draws: random.Random, parts: int, se
         time.sleep(draws.uniform(0, seconds))
         return
     wanted = draws.randint(1, max(1, parts - 2))
-    while len(list(cache.glob("part-*"))) < wanted and not (cache / "_index.parquet").exists():
+    while len(list(cache.glob("part-*"))) < wanted and not (cache / "_cache.json").exists():
         time.sleep(0.0005)
     time.sleep(draws.uniform(0, 0.1 * seconds / parts))
 

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -15,11 +14,20 @@ from ..errors import CacheError, UsageError
 from ..transforms.decoding import Matrix, Pixels
 from ..transforms.draw import hash_key
 from .placing import PLACES
+from .store import format2
+from .store.checksums import checksum
 from .store.encodings import Encoding, decode_mask, decode_row
-from .store.footer import INDEX, MAPPED_INDEX, REJECTED_FILE, read_footer
-from .store.parts import checksum, row_bytes
-from .store.recipe import canonical, fingerprint
-from .store.schema import FOOTER
+from .store.files import ReadFiles
+from .store.footer import COMMIT, is_format2, parse_footer, read_commit
+from .store.index import Index, fitting, open_index
+from .store.mapping import MappedFiles, most_maps
+from .store.recipe import fingerprint
+from .store.regular import read_regular
+from .store.schema import REJECTED, index_schema, small_fields, told_fields
+from .store.validation import KINDS, tests_of
+from .store.verifying import list_damages, part_damages, rejections_bytes
+
+_MOST_BYTES = 1 << 46  # half of the addresses that a process has
 
 
 class Row(NamedTuple):
@@ -39,39 +47,52 @@ class Row(NamedTuple):
 class Cache:
     """A cache that `presize` has finished; `Cache.open(path)`.
 
-    `index` is a table of every column but the pixels, in the order of the rows (columns: `store/schema.py`); `parts`
-    the part files by number; `targets` by name what the columns of targets are, in the order of a batch: a mapping with
-    `kind` and `vocab`; `vocab` the names of the classes by number, None without labels; `splits` how many rows each
-    split has; `encoding` how the pixels are kept; `fingerprint` names the settings that decide the pixels.
+    `parts` are the part files by number, and `files` these files, held as they are. `small` are all columns but the
+    pixels (`store/schema.py`), read some rows at a time, and `index` is a table of them. `targets` says by name what
+    the columns of targets are, in the order of a batch: a mapping with `kind` and `vocab`. `vocab` are the names of the
+    classes by number, None without labels, `splits` how many rows each split has, `encoding` how the pixels are kept.
+    `fingerprint` names the settings that decide the pixels.
     """
 
-    def __init__(self, path: Path, index: pa.Table, said: dict[str, Any]) -> None:
-        self.path, self.index, self.said = path, index, said
-        self.parts = [path / name for name in said["parts"]]
-        self.targets: dict[str, dict[str, Any]] = {target["name"]: target for target in said["targets"]}
+    def __init__(self, path: Path, small: Index, said: dict[str, Any], files: MappedFiles | ReadFiles) -> None:
+        self.path, self.small, self.said, self.files = path, small, said, files
+        self.parts = files.states.paths
+        self.targets: dict[str, dict[str, Any]] = {one["name"]: one for one in said["targets"] if one["kind"] in KINDS}
         self.vocab: list[str | int] | None = said["vocab"]
         self.splits: dict[str, int] = said["splits"] or {}
         self.encoding: Encoding = said["pixels"]["encoding"]
         self.fingerprint: str = said["fingerprint"]
+        self._order: NDArray[np.int64] | None = None
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> "Cache":
-        """Open the cache in a folder. Raises `CacheError` where there is none, or not one that this version reads."""
+        """Open the cache in a folder. Raises `CacheError` where there is none, or not one that this version reads.
+
+        What is opened stays as it is, whatever is written to the folder later.
+        """
         folder = Path(path)
-        said = read_footer(folder)
-        cache = cls(folder, read_index(folder, said).replace_schema_metadata(None), said)
-        for part, size in zip(cache.parts, said["part_bytes"], strict=True):
-            found = part.stat().st_size if part.exists() else None
-            if found != size:
-                seen = "is missing" if found is None else f"has {found:,} bytes"
-                raise CacheError(
-                    f"{part} {seen}, and the index says {size:,}: run presize again, it makes anew what is not whole"
-                )
-        return cache
+        if is_format2(folder):
+            said, small = format2.read_cache(folder)
+            return cls(folder, small, said, _parts(folder, said))
+        while True:
+            footer = read_commit(folder)
+            try:
+                said = parse_footer(footer, folder / COMMIT)
+                schema = index_schema(small_fields(told_fields(said["targets"], said["splits"] is not None)))
+                index = folder / said["index"]["name"]
+                small = open_index(index, said["index"], said["rows"], schema, tests_of(said))
+                return cls(folder, small, said, _parts(folder, said))
+            except CacheError:
+                if read_commit(folder) == footer:
+                    raise  # and otherwise another cache has taken its place just now
+
+    @property
+    def index(self) -> pa.Table:
+        """The small columns as a table, in the order of the rows; `CacheError` where they are damaged."""
+        return self.small.table()
 
     def __len__(self) -> int:
-        count: int = self.index.num_rows
-        return count
+        return len(self.small)
 
     def __repr__(self) -> str:
         return f"Cache({str(self.path)!r}, {len(self)} rows, {self.encoding})"
@@ -83,14 +104,12 @@ class Cache:
         if split not in self.splits:
             known = ", ".join(self.splits) or "none, the cache was made with split none"
             raise UsageError(f"split must be one of the cache's ({known}), but got {split!r}")
-        found: NDArray[np.int64] = np.flatnonzero(pc.equal(self.index.column("split"), split).to_numpy())
-        return found
+        return self.small["split"].where(split)
 
     def __getitem__(self, key: str) -> Row:
         """The row of a key, decoded. Raises `UsageError` where there is none, `CacheError` where it is damaged."""
-        hashes = self.index.column("key_hash").to_numpy()
-        for number in np.flatnonzero(hashes == hash_key(key)).tolist():
-            if self.index.column("key")[number].as_py() == key:
+        for number in self.small["key_hash"].where(np.uint64(hash_key(key))).tolist():
+            if self.small["key"][np.array([number])][0] == key:
                 return self.row(number)
         raise UsageError(f"key must be one of the cache's, but {key!r} is not: keys are paths relative to the source")
 
@@ -98,7 +117,12 @@ class Cache:
         """The row of a number, decoded. Raises `CacheError` where it is damaged."""
         columns = self.columns(number)
         data = self.bytes_of(columns)
-        pixels = decode_row(data, self.encoding, columns["height"], columns["width"])
+        try:
+            pixels = decode_row(data, self.encoding, columns["height"], columns["width"])
+        except (ValueError, OSError) as error:
+            raise CacheError(
+                f"row {columns['key']!r} of {self.path} is damaged: it cannot be decoded ({error})"
+            ) from error
         matrix = np.array(columns["matrix"]).reshape(3, 3)
         label, places = self.names(columns.get("label")), self._places(columns)
         return Row(columns["key"], pixels, label, columns.get("split"), matrix, places)
@@ -115,12 +139,16 @@ class Cache:
 
     def columns(self, number: int) -> dict[str, Any]:
         """What the index says of a row."""
-        return {name: self.index.column(name)[number].as_py() for name in self.index.column_names}
+        return self.small.row(number)
 
     def bytes_of(self, columns: dict[str, Any], mask: str | None = None) -> bytes:
         """The bytes of a row's pixels, or of a mask, given its columns of the index; `CacheError` if damaged."""
-        part, prefix = self.parts[columns["part"]], "" if mask is None else f"{mask}_"
-        data = row_bytes(part, columns[f"{prefix}offset"], columns[f"{prefix}length"])
+        number, prefix = columns["part"], "" if mask is None else f"{mask}_"
+        part, offset, length = self.parts[number], columns[f"{prefix}offset"], columns[f"{prefix}length"]
+        if offset + length > self.files.sizes[number]:
+            raise CacheError(f"row {columns['key']!r} of {part} is damaged: the index places it outside of its part")
+        self.files.states.check([number])
+        data = self.files.get(number, offset, length).tobytes()
         if checksum(data) != columns[f"{prefix}checksum"]:
             what = "its checksum" if mask is None else f"the checksum of its {mask}"
             raise CacheError(f"row {columns['key']!r} of {part} is damaged: {what} is not that of the index")
@@ -139,9 +167,20 @@ class Cache:
             raise UsageError(f"none of the {len(keys)} keys is in {self!r}: give it a cache of its own")
         if len(order) == len(self) and (order == np.arange(len(self))).all():
             return self
-        other = Cache(self.path, self.index.take(pa.array(order)).combine_chunks(), self.said)
-        other.fingerprint = fingerprint([self.fingerprint, order.tolist()])
+        return self._ordered(order)
+
+    def _ordered(self, order: NDArray[np.int64]) -> "Cache":
+        small = self.small.take(order)
+        splits = {name: int(sum(some.sum() for some in small["split"].equal(name))) for name in self.splits} or None
+        other = Cache(self.path, small, self.said | {"splits": splits, "rows": len(order)}, self.files)
+        other.fingerprint, other._order = fingerprint([self.fingerprint, order.tolist()]), order
         return other
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _opened_again, (self.path, self._files(), self._order)
+
+    def _files(self) -> list[str]:
+        return [*self.said["parts"], self.said.get("index", {}).get("name", "")]
 
     def names(self, label: int | list[int] | None) -> str | int | list[str | int] | None:
         """A label, or several, by name."""
@@ -151,28 +190,46 @@ class Cache:
 
     def rejected(self) -> list[dict[str, Any]]:
         """The files that became no row: `key`, `reason`, `bytes`, `sha256`."""
-        found: list[dict[str, Any]] = pq.read_table(self.path / REJECTED_FILE, partitioning=None).to_pylist()
+        about = self.said.get("rejections", {"name": format2.REJECTIONS})
+        path = self.path / about["name"]
+        data = read_regular(path) if self.said["format"] == 2 else rejections_bytes(self.path, about)
+        try:
+            table = pq.read_table(pa.BufferReader(data))
+            found: list[dict[str, Any]] = fitting(table, self.said["rejected"], REJECTED, path).to_pylist()
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise CacheError(f"{path} cannot be read ({str(error).splitlines()[0]}): run presize again") from error
         return found
 
     def verify(self) -> Iterator[str]:
-        """Every row's bytes held against their checksums: a line for each row that is damaged."""
-        for number in range(len(self)):
-            columns = self.columns(number)
-            try:
-                for mask in (None, *self.masks):
-                    self.bytes_of(columns, mask)
-            except (CacheError, OSError) as error:
-                yield f"row {number}: {error}"
+        """Every byte held against its checksum: a line for each row, part and block of the index that is damaged."""
+        whole = True
+        if self.said["format"] > 2:
+            for line in list_damages(self.path, self.said):
+                whole = False
+                yield line
+        if whole:  # else nothing tells where the rows lie
+            for number, (part, size) in enumerate(zip(self.parts, self.said["part_bytes"], strict=True)):
+                yield from part_damages(part, number, size, self.small, self.said["format"] > 2)
 
 
-def read_index(folder: Path, said: dict[str, Any]) -> pa.Table:
-    """The index: mapped, so that opening takes the same time and memory at any length; decoded where that file is
-    missing, or was left by a commit that did not end.
-    """
-    try:
-        mapped = pa.ipc.open_file(pa.memory_map(str(folder / MAPPED_INDEX)))
-    except (OSError, pa.ArrowInvalid):
-        return pq.read_table(folder / INDEX, partitioning=None)
-    if (mapped.schema.metadata or {}).get(FOOTER) != canonical(said).encode():
-        return pq.read_table(folder / INDEX, partitioning=None)
-    return mapped.read_all()
+def _opened_again(path: Path, files: list[str], order: NDArray[np.int64] | None) -> Cache:
+    """A cache that was pickled; `CacheError` where another one has taken its place."""
+    cache = Cache.open(path)
+    if cache._files() != files:
+        raise CacheError(f"{path} is another cache by now than the one that was opened: open it again")
+    return cache if order is None else cache._ordered(order)
+
+
+def _parts(folder: Path, said: dict[str, Any]) -> MappedFiles | ReadFiles:
+    """The part files, held as they are."""
+    return files_of([folder / name for name in said["parts"]], "auto", said["part_bytes"])
+
+
+def files_of(parts: list[Path], reading: str, sizes: list[int] | None = None) -> MappedFiles | ReadFiles:
+    """The parts, mapped or to be read; `auto` maps them while they are few enough and fit into the addresses."""
+    if reading == "map":
+        return MappedFiles(parts, sizes)
+    files = ReadFiles(parts, sizes)
+    if reading == "pread" or len(parts) > most_maps() // 2 or int(files.sizes.sum()) > _MOST_BYTES:
+        return files
+    return MappedFiles(parts, sizes)

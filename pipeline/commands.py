@@ -159,17 +159,16 @@ def _word(value: Any) -> str:
 @click.command()
 @click.argument("cache")
 def verify(cache: str) -> None:
-    """Hold every row of CACHE against its checksum; name the damaged ones, and exit 1 if there are any."""
+    """Hold every byte of CACHE against its checksum; name the rows and files that are damaged, and exit 1 if any is."""
     opened = Cache.open(cache)
     damaged = 0
     for line in opened.verify():
         damaged += 1
         click.echo(line)
     if damaged:
-        raise CacheError(
-            f"{damaged} of {len(opened)} rows of {cache} are damaged: run presize again, it makes them anew"
-        )
-    click.echo(f"all {len(opened)} rows are whole", err=True)
+        found = "1 damage was" if damaged == 1 else f"{damaged} damages were"
+        raise CacheError(f"{found} found in {cache}: run presize again, it makes anew what is damaged")
+    click.echo(f"all {len(opened)} rows are whole, and so is every other byte", err=True)
 
 
 @click.command()

@@ -19,7 +19,7 @@ from .store.durable import disk_errors, sweep
 from .store.earlier import Earlier, earlier_parts
 from .store.encodings import Encoding
 from .store.finished import finished_parts
-from .store.footer import INDEX, refuse_newer
+from .store.footer import COMMIT, refuse_newer
 from .store.lock import writing
 from .store.parts import Rejected, read_part
 from .store.plan import Plan
@@ -87,6 +87,7 @@ def presize(
     workers: int | None = None,
     overwrite: bool = False,
     rehash: bool = False,
+    verify: bool = True,
     quiet: bool = True,
 ) -> Summary:
     """Decode and resize every image of `source` once, into the cache in the folder `cache`.
@@ -99,28 +100,29 @@ def presize(
     the run. `rehash` reads and hashes every file again, also those that seem to be the same by size, times and inode.
 
     The cache is complete when this returns. Stopped or killed before that, it goes on from the parts that are whole
-    when it is called again; called on a finished cache it does what is new or changed. The result depends on the
-    source and the settings alone. While another process writes the cache, it waits, and then does what is left.
-    Raises `UsageError` for a source or settings that cannot be used, `LabelError` for labels that cannot be found, and
+    when it is called again; called on a finished cache it does what is new or changed, and makes anew what is damaged:
+    all that it keeps is read and held against its checksums, unless `verify` is false. The result depends on the source
+    and the settings alone. While another process writes the cache, it waits, and then does what is left. Raises
+    `UsageError` for a source or settings that cannot be used, `LabelError` for labels that cannot be found, and
     `CacheError` where the folder was made with other settings, or cannot be written to.
     """
     begun = time.monotonic()
     sizing, decoding = Sizing(_size(size, block), square, enlarge), decoding or Decoding()
     catalogue = source if isinstance(source, Catalogue) else _catalogue(source, image, key, label, split, block)
-    wish = _Wish(_folder(cache), catalogue, sizing, decoding, encoding, jpeg_quality, budget, overwrite, rehash)
+    wish = _Wish(_folder(cache), catalogue, sizing, decoding, encoding, jpeg_quality, budget, overwrite, rehash, verify)
     crew = (scheduler, workers)
     with disk_errors(wish.folder), reporter(len(catalogue.items), "presizing", quiet) as report:
         for note in catalogue.notes:
             report.say(note)
         plan, decoded = wish.plan(report), 0
-        done = finished_parts(plan, *crew)
+        done = finished_parts(plan, *crew, whole=verify)
         if done is None:
             _ensure_folder(wish.folder)
             with writing(wish.folder, report.say):
                 sweep(wish.folder)
                 if plan.earlier.is_outdated():  # another process was faster
                     plan = wish.plan(report)
-                    done = finished_parts(plan, *crew)
+                    done = finished_parts(plan, *crew, whole=verify)
                 if done is None:
                     done = make_parts(plan, *crew, report, max_rejected)
                     decoded = sum(part.decoded for part in done)
@@ -144,12 +146,13 @@ class _Wish:
     budget: int
     overwrite: bool
     rehash: bool
+    verify: bool
 
     def plan(self, report: Reporter) -> Plan:
         """What is to be done, given what is there; `CacheError` where that was made with other settings."""
         if not self.overwrite:
             refuse_newer(self.folder)
-        earlier = Earlier() if self.overwrite else earlier_parts(self.folder)
+        earlier = Earlier() if self.overwrite else earlier_parts(self.folder, self.verify)
         recipe = Recipe(self.sizing, self.decoding, self._chosen(earlier, report), self.jpeg_quality)
         _refuse_other(self.folder, earlier, recipe)
         memory = seen(self.catalogue.source.where(), forget=self.rehash)
@@ -217,7 +220,7 @@ def _folder(cache: str | os.PathLike[str]) -> Path:
 
 def _refuse_strangers(folder: Path) -> None:
     """Refuse a folder of other things, before anything is written to it."""
-    if not folder.exists() or (folder / INDEX).exists():
+    if not folder.exists() or (folder / COMMIT).exists():
         return
     with disk_errors(folder):
         strangers = [entry.name for entry in folder.iterdir() if not entry.name.startswith(("part-", "_", "."))]

@@ -2,45 +2,43 @@
 
 import io
 import resource
-import zlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from hashlib import blake2b
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import simplejpeg
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ...errors import DamagedRowError, UsageError
+from ...errors import CacheError, DamagedRowError, UsageError
 from ...transforms.buffers import Buffers
 from ...transforms.draw import hash_key
 from ...transforms.types import Packed
 from ..cache import Cache
+from ..store.checksums import checksum
+from ..store.columns import distinct
+from ..store.files import ReadFiles
+from ..store.index import Index
+from ..store.mapping import MappedFiles
 from .cached_targets import CachedTargets
-from .columns import Column, distinct
-from .files import ReadFiles
-from .mapping import MappedFiles, most_maps
 from .rows import Pixels, RowNumbers, Rows, Targets, allocate, views
 from .selection import Selection
 
 Reading = Literal["auto", "map", "pread"]
 Checking = Literal["first", "always", "never"]
 
-_MOST_BYTES = 1 << 46  # half of the addresses that a process has
-_AT_ONCE = 1 << 20  # rows of the index that are looked through together
-
 
 class Stored(Protocol):
     """What rows need of a cache."""
 
-    index: pa.Table
+    small: Index
+    files: MappedFiles | ReadFiles
     targets: dict[str, dict[str, Any]]
     fingerprint: str
     parts: list[Path]
@@ -90,16 +88,20 @@ class CacheRows:
             raise UsageError(f"checking must be 'first', 'always' or 'never', but got {checking!r}")
         self._cache, self._checking = cache, checking
         names = ("part", "offset", "length", "height", "width", "key_hash", "matrix", "checksum")
-        self._columns = {name: Column(cache.index.column(name)) for name in names}
+        self._columns = {name: cache.small[name] for name in names}
         # A page of these comes with the first row in it that is read.
         self._checked = np.zeros(0 if checking == "never" else len(cache), bool)
-        self._files = files_of(cache.parts, reading)
+        self._files = _read_as(reading, cache)
         chosen = _chosen(cache.targets, targets)
-        self._targets = CachedTargets(cache.index, chosen, self._files, checking != "never", self._damaged)
+        self._targets = CachedTargets(cache.small, chosen, self._files, checking != "never", self._damaged)
+        self._settings: dict[str, Any] = {"reading": reading, "checking": checking, "targets": targets}
         self._cold = True  # until a batch came without a byte from the disk
 
     def __len__(self) -> int:
         return len(self._cache)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(CacheRows, **self._settings), (self._cache,)
 
     @property
     def fingerprint(self) -> str:
@@ -114,20 +116,22 @@ class CacheRows:
         if split not in self._cache.splits:
             known = ", ".join(self._cache.splits) or "none, the cache was made with split none"
             raise UsageError(f"split must be one of the cache's ({known}), but got {split!r}")
-        column = self._cache.index.column("split")
-        pieces = (column.slice(start, _AT_ONCE) for start in range(0, len(column), _AT_ONCE))
-        return Selection(pc.equal(piece, split).fill_null(False).to_numpy() for piece in pieces)
+        selection = Selection(self._cache.small["split"].equal(split))
+        said = self._cache.splits[split]
+        if len(selection) != said:
+            raise CacheError(f"split {split!r} of the cache has {len(selection)} rows, and its footer says {said}")
+        return selection
 
     def find(self, key: str) -> int:
         """The row number of a key."""
-        for row in self._columns["key_hash"].where(hash_key(key)).tolist():
+        for row in self._columns["key_hash"].where(np.uint64(hash_key(key))).tolist():
             if self.keys(np.array([row])) == [key]:
                 return int(row)
         raise UsageError(f"No row of the cache has the key {key!r}")
 
     def keys(self, rows: RowNumbers) -> list[str]:
         """The rows' keys."""
-        keys: list[str] = self._cache.index.column("key").take(pa.array(rows)).to_pylist()
+        keys: list[str] = self._cache.small["key"][rows].tolist()
         return keys
 
     def key_hashes(self, rows: RowNumbers) -> NDArray[np.uint64]:
@@ -210,7 +214,7 @@ class CacheRows:
         return int(places.part[i]), int(places.offset[i]), int(places.length[i])
 
     def _verify(self, row: int, data: NDArray[np.uint8]) -> None:
-        found, expected = zlib.crc32(data.data), int(self._columns["checksum"][np.array([row])][0])
+        found, expected = checksum(data), int(self._columns["checksum"][np.array([row])][0])
         if found != expected:
             raise self._damaged(row, f"its checksum is {found:08x}, but {expected:08x} was written")
         self._checked[row] = self._checking == "first"
@@ -219,21 +223,21 @@ class CacheRows:
         key = self.keys(np.array([row]))[0]
         part = self._cache.parts[int(self._columns["part"][np.array([row])][0])].name
         return DamagedRowError(
-            f"Row {key!r} (number {row} in {part}) is damaged: {reason}. Build the cache again, "
-            "or load it with damaged='replace'",
+            f"Row {key!r} (number {row} in {part}) is damaged: {reason}. Run presize again, "
+            "it makes the row anew, or load the cache with damaged='replace'",
             row,
             key,
         )
 
 
-def files_of(parts: list[Path], reading: Reading) -> MappedFiles | ReadFiles:
-    """The parts, mapped or to be read; `auto` maps them while they are few enough and fit into the addresses."""
+def _read_as(reading: Reading, cache: Stored) -> MappedFiles | ReadFiles:
+    """The parts of a cache, mapped or to be read; those that it holds are the ones that are read."""
+    held = cache.files
+    if reading == "auto" or (reading == "map" and isinstance(held, MappedFiles)):
+        return held
     if reading == "map":
-        return MappedFiles(parts)
-    files = ReadFiles(parts)
-    if reading == "pread" or len(parts) > most_maps() // 2 or int(files.sizes.sum()) > _MOST_BYTES:
-        return files
-    return MappedFiles(parts)
+        return MappedFiles(cache.parts, held.sizes.tolist())
+    return ReadFiles(cache.parts, held=held) if isinstance(held, MappedFiles) else held
 
 
 def rows_of(

@@ -12,7 +12,7 @@ from ..blocks import Block
 from ..spec import can_write
 from ..splits import TRAIN, Splitter
 from .parts import Rejected
-from .schema import place_fields
+from .schema import told_fields
 from .sources import Item, Listed, Source
 from .targets import Labeller, Labels, label_items, label_name, split_items
 
@@ -46,10 +46,7 @@ class Catalogue:
     @property
     def fields(self) -> list[pa.Field]:
         """The columns of labels and splits, then those of masks, points and boxes."""
-        columns = [pa.field(name, labels.type) for name, labels in self.labels.items()]
-        columns += [] if self.splits is None else [pa.field("split", pa.string())]
-        columns += [column for name, block in self.places.items() for column in place_fields(name, block.kind)]
-        return [*columns, pa.field("targets_sha256", pa.string(), nullable=False)] if self.places else columns
+        return told_fields(self.targets, self.splits is not None)
 
     @property
     def targets(self) -> list[dict[str, Any]]:

@@ -1,9 +1,10 @@
-"""How a cache becomes visible: every part under its name, then the lists beside it, then the index, last."""
+"""How a cache becomes visible: every part under its name, then the index and the list of rejected files, then, in one
+step, the footer that names them.
+"""
 
 import os
-import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import pyarrow.parquet as pq
 
 from ...errors import CacheError
 from ...transforms.draw import hash_keys
-from .durable import ATTEMPT, sweep, sync_folder, write_whole
-from .footer import INDEX, MAPPED_INDEX, REJECTED_FILE, SUMMARY
+from . import format2
+from .checksums import block_checksums, checksum, digest
+from .durable import ASIDE, ATTEMPT, sync_folder, write_whole
+from .footer import COMMIT, footer_bytes
 from .parts import Rejected
 from .recipe import canonical
-from .schema import FOOTER, REJECTED, index_schema
+from .schema import REJECTED, index_schema
 from .work import Done, part_name
 
 
@@ -37,41 +40,69 @@ def commit(
 ) -> None:
     """Make these parts, and no others, the cache in `folder`; `about` is what its plan says of it.
 
-    `set_aside` are the files that came into no part.
+    `set_aside` are the files that came into no part. All files that the footer names are there before it is, and those
+    of the cache before it stay until then: who opens the cache beside this sees the one or the other.
     """
-    said = about | rows_footer(done, set_aside)
+    said = about | rows_footer(done, set_aside) | parts_footer(folder, [_moved(folder, part) for part in done])
     if said["rows"] == 0:
         first = next(entry for part in done for entry in part.rejected)
         raise CacheError(f"none of {said['rejected']} files became a row; the first: {first.key} {first.reason}")
-    names = [_named(folder, part) for part in done]
-    sizes = [(folder / name).stat().st_size for name in names]
-    said = {**said, "parts": names, "part_bytes": sizes}
-    rejected = sorted([*set_aside, *(entry for part in done for entry in part.rejected)], key=lambda entry: entry.key)
-    write_whole(folder / REJECTED_FILE, _parquet(_rejected_table(rejected)))
-    write_whole(folder / SUMMARY, (canonical(said) + "\n").encode())
-    index = _index(done, small, said)
-    write_whole(folder / MAPPED_INDEX, _arrow(index))
-    write_whole(folder / INDEX, _parquet(index))
-    for path in set(folder.glob("part-*.parquet")) - {folder / name for name in names}:
-        path.unlink()
-    sweep(folder)
-    sweep(folder, ATTEMPT)
+    index, rejections = _arrow(_index(done, small)), rejections_bytes(done, set_aside)
+    checksums = block_checksums(index)
+    name = f"_index-{digest([canonical(checksums).encode()])}.arrow"
+    said["index"] = {"name": name, "bytes": len(index), "checksums": checksums}
+    said["rejections"] = rejections_footer(rejections)
+    write_whole(folder / name, index)
+    write_whole(folder / said["rejections"]["name"], rejections)
+    write_whole(folder / COMMIT, footer_bytes(said))
+    for path in strays(folder, said):
+        path.unlink(missing_ok=True)
     sync_folder(folder)
 
 
-def _named(folder: Path, part: Done) -> str:
+def rejections_bytes(done: Sequence[Done], set_aside: Sequence[Rejected]) -> bytes:
+    """The list of the files that became no row, by key."""
+    rejected = [*set_aside, *(entry for part in done for entry in part.rejected)]
+    return _parquet(_rejected_table(sorted(rejected, key=lambda entry: entry.key)))
+
+
+def rejections_footer(data: bytes) -> dict[str, Any]:
+    """What the footer says of the list of rejected files."""
+    return {"name": f"_rejected-{digest([data])}.parquet", "bytes": len(data), "checksum": checksum(data)}
+
+
+def parts_footer(folder: Path, names: Sequence[str]) -> dict[str, Any]:
+    """What the footer says of the parts."""
+    return {"parts": list(names), "part_bytes": [(folder / name).stat().st_size for name in names]}
+
+
+def strays(folder: Path, said: Mapping[str, Any]) -> list[Path]:
+    """The files of earlier caches and of runs that were killed, which the footer does not name."""
+    named = {*said["parts"], said["index"]["name"], said["rejections"]["name"]}
+    patterns = ("part-*.parquet", "_index-*.arrow", "_rejected-*.parquet", f"{ASIDE}*", f"{ATTEMPT}*", *format2.FILES)
+    return [path for pattern in patterns for path in folder.glob(pattern) if path.name not in named]
+
+
+def named(part: Done) -> str:
+    """The name of a part at its place among the others."""
+    return part_name(part.number, part.name.rsplit("-", 1)[1].removesuffix(".parquet"))
+
+
+def _moved(folder: Path, part: Done) -> str:
     """The name of a part at its place among the others, under which it is there as well from now on."""
-    name = part_name(part.number, part.name.rsplit("-", 1)[1].removesuffix(".parquet"))
-    if name != part.name and not (folder / name).exists():
+    name = named(part)
+    if name != part.name:
+        aside = folder / f"{ASIDE}{name}"
         try:
-            os.link(folder / part.name, folder / name)
+            os.link(folder / part.name, aside)
+            os.replace(aside, folder / name)
+            aside.unlink(missing_ok=True)  # to replace a file by another name of its own does nothing
         except OSError:  # a file system without links
-            shutil.copyfile(folder / part.name, folder / f".writing-{name}")
-            os.replace(folder / f".writing-{name}", folder / name)
+            write_whole(folder / name, (folder / part.name).read_bytes())
     return name
 
 
-def _index(done: Sequence[Done], small: list[pa.Field], said: dict[str, Any]) -> pa.Table:
+def _index(done: Sequence[Done], small: list[pa.Field]) -> pa.Table:
     schema = index_schema(small)
     tables = []
     for number, part in enumerate(done):
@@ -79,7 +110,7 @@ def _index(done: Sequence[Done], small: list[pa.Field], said: dict[str, Any]) ->
         rows = part.rows.append_column("key_hash", pa.array(hash_keys(keys), pa.uint64()))
         rows = rows.append_column("part", pa.array(np.full(len(keys), number, np.int32)))
         tables.append(rows.select(schema.names).cast(schema))
-    return pa.concat_tables(tables).replace_schema_metadata({FOOTER: canonical(said)})
+    return pa.concat_tables(tables)
 
 
 def _rejected_table(rejected: Sequence[Rejected]) -> pa.Table:

@@ -1,8 +1,11 @@
 """What earlier runs have left of a cache, and what of it can be taken over."""
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +71,7 @@ class Earlier:
             return None
         part = self.parts[first[0]]
         held = {*part.rows.column("key").to_pylist(), *(entry.key for entry in part.rejected)}
-        settled = all(entry.sha256 is not None for entry in part.rejected)
+        settled = not part.damaged and all(entry.sha256 is not None for entry in part.rejected)
         return part if settled and held == set(keys) and part.said["limits"] == limits else None
 
     def is_outdated(self) -> bool:
@@ -86,12 +89,19 @@ def listing_of(folder: Path) -> Listing:
     return frozenset(found)
 
 
-def earlier_parts(folder: Path) -> Earlier:
-    """The whole parts in a folder, whether the index lists them or not."""
+def earlier_parts(folder: Path, whole: bool) -> Earlier:
+    """The whole parts in a folder, whether the footer lists them or not; `whole`: with their pixels compared."""
     earlier = Earlier(folder=folder, listing=listing_of(folder))
-    for path in sorted(folder.glob("part-*.parquet")):
-        try:
-            earlier.add(read_part(path))
-        except CacheError:  # cut off or damaged behind our back: made anew
-            continue
+    paths = sorted(folder.glob("part-*.parquet"))
+    with ThreadPoolExecutor(os.cpu_count()) as readers:  # which mostly wait, or compute checksums
+        for part in readers.map(partial(_part, whole=whole), paths):
+            if part is not None:
+                earlier.add(part)
     return earlier
+
+
+def _part(path: Path, whole: bool) -> Part | None:
+    try:
+        return read_part(path, whole)
+    except CacheError:  # cut off or damaged behind our back: made anew
+        return None

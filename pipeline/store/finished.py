@@ -1,19 +1,24 @@
 """Whether a cache is already what is asked for, found out without a lock and without writing to its folder."""
 
+import json
 from collections.abc import Iterator, Sequence
 
 from ...errors import CacheError
+from .commit import named, parts_footer, rejections_bytes, rejections_footer, rows_footer, strays
 from .crew import crew
 from .footer import read_footer
 from .plan import Plan
+from .recipe import canonical
+from .regular import open_regular
+from .verifying import list_damages
 from .work import Done, Job, look_into
 
 
-def finished_parts(plan: Plan, scheduler: str, workers: int | None) -> list[Done] | None:
+def finished_parts(plan: Plan, scheduler: str, workers: int | None, whole: bool) -> list[Done] | None:
     """Every part of the plan, in order, where each is there as it is wanted and the cache says so; else None.
 
-    Files whose size or time have changed are
-    read and hashed, as are masks, points and boxes: nothing else tells whether they are still the same.
+    Files whose size or time have changed are read and hashed, as are masks, points and boxes: nothing else tells
+    whether they are still the same. `whole`: the index and the list of rejected files are held against their checksums.
     """
     jobs = list(plan.jobs())
     if any(job.kept is None for job in jobs):
@@ -22,7 +27,7 @@ def finished_parts(plan: Plan, scheduler: str, workers: int | None) -> list[Done
     if None in looked:
         return None
     done = sorted([*plan.found, *(part for part in looked if part is not None)], key=lambda part: part.number)
-    return done if _is_committed(plan, done) else None
+    return done if _is_committed(plan, done, whole) else None
 
 
 def _looked_into(plan: Plan, jobs: Sequence[Job], scheduler: str, workers: int | None) -> Iterator[Done | None]:
@@ -38,10 +43,21 @@ def _looked_into(plan: Plan, jobs: Sequence[Job], scheduler: str, workers: int |
             yield done
 
 
-def _is_committed(plan: Plan, done: Sequence[Done]) -> bool:
+def _is_committed(plan: Plan, done: Sequence[Done], whole: bool) -> bool:
+    """Whether the footer says all that it is to say, and the files that it names have their sizes.
+
+    `whole`: and their checksums, and no other files of a cache lie beside them.
+    """
+    folder = plan.folder
     try:
-        said = read_footer(plan.folder)
-    except CacheError:
+        said = read_footer(folder)
+        set_aside = plan.catalogue.set_aside
+        expected = plan.about | rows_footer(done, set_aside) | parts_footer(folder, [named(part) for part in done])
+        expected["rejections"] = rejections_footer(rejections_bytes(done, set_aside))
+        if not all(said.get(name) == value for name, value in json.loads(canonical(expected)).items()):
+            return False
+        for about in (said["index"], said["rejections"]):
+            open_regular(folder / about["name"], about["bytes"]).close()
+        return not whole or not (any(list_damages(folder, said)) or strays(folder, said))
+    except (CacheError, FileNotFoundError):
         return False
-    names = [part.name for part in done]
-    return said["parts"] == names and all(said.get(name) == value for name, value in plan.about.items())

@@ -15,8 +15,8 @@ import numpy as np
 from ...errors import LabelError
 from ..blocks import Block
 from ..placing import place
+from .checksums import checksum
 from .encodings import encode_mask
-from .parts import checksum
 from .recipe import canonical
 from .sources import read_file
 

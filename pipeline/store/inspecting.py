@@ -35,7 +35,7 @@ def describe(cache: Cache) -> dict[str, Any]:
 
 
 def _spread(cache: Cache, side: str) -> dict[str, float]:
-    column = cache.index.column(side)
+    column = cache.small[side].whole()
     ends = pc.min_max(column).as_py()
     return {"min": ends["min"], "mean": round(pc.mean(column).as_py(), 1), "max": ends["max"]}
 

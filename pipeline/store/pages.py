@@ -32,6 +32,8 @@ def value_offsets(file: Any, group: int, column: int, lengths: NDArray[np.int64]
     position, first, offsets = chunk.data_page_offset, 0, np.empty(len(lengths), np.int64)
     while first < len(lengths):
         count, values, position = _page(file, position, leaf.max_definition_level)
+        if not 0 < count <= len(lengths) - first:
+            raise CacheError(f"a page of column {chunk.path_in_schema} says that it has {count} values: it is damaged")
         sizes = lengths[first : first + count] + prefix
         offsets[first : first + count] = values + prefix + np.cumsum(sizes) - sizes
         if values + int(sizes.sum()) != position:
@@ -82,6 +84,8 @@ class _Compact:
         if kind == _LIST:
             head = self._byte()
             count = self._varint() if head >> 4 == 15 else head >> 4
+            if count > len(self._data):
+                raise CacheError("a list in a page header is longer than the header: the file is damaged")
             return [self._value(head & 15) for _ in range(count)]
         return self._zigzag()
 

@@ -16,7 +16,7 @@ from ...transforms.resizing import Sizing, bilinear
 from ..spec import register
 from .encodings import ENCODINGS, Encoding
 
-FORMAT = 2
+FORMAT = 3
 """The version of the cache's format: raised when an older reader would misread it."""
 
 

@@ -25,8 +25,11 @@ Part files `part-*.parquet`, one row per image, sorted by key:
 
 Masks, points and boxes are there where a DataBlock has them. A second label or mask is `label2`, `mask2`, and so on.
 
-The columns of pixels and of masks are uncompressed, PLAIN and without dictionary. `_index.parquet` holds every column
-but these, in the same order, and
+The columns of pixels and of masks are uncompressed, PLAIN and without dictionary. The footer of a part holds JSON under
+`onewarp`: the settings that its rows were made with, its targets, and the files of it that were rejected. The digest in
+a part's name is that of all its bytes but the pixels and masks, whose checksums are among them (`frames.py`).
+
+`_index-*.arrow` holds every column but the pixels and masks, in the order of the parts, and
 
 | column | type | what it holds |
 |---|---|---|
@@ -35,11 +38,27 @@ but these, in the same order, and
 | `offset` | int64 | where the row's bytes begin in the part |
 | `mask_offset` | int64 | where the mask's bytes begin in the part |
 
-`_index.arrow` is the same table in Arrow's IPC format, uncompressed, one record batch: it is mapped when the cache is
-opened, so that opening takes no longer and no more memory for more rows. A cache without it is read from
-`_index.parquet`.
+It is a file of Arrow's IPC format, uncompressed, of one record batch: it is mapped when the cache is opened, so that
+opening takes no longer and no more memory for more rows.
 
-`_rejected.parquet` holds `key`, `reason`, `bytes` (int64, null where unknown) and `sha256` (null where unread).
+`_rejected-*.parquet` holds `key`, `reason`, `bytes` (int64, null where unknown) and `sha256` (null where unread).
+
+`_cache.json` is the cache's footer, and the one file that is replaced: what it names is the cache, and nothing else is.
+It is JSON that begins with `checksum`, the digest of all bytes behind it, and says
+
+| key | what it holds |
+|---|---|
+| `format` | 3 |
+| `parts`, `part_bytes` | the names of the parts, in order, and their sizes |
+| `index` | `name`, `bytes`, and `checksums`, the CRC-32 of each 2**20 bytes |
+| `rejections` | `name`, `bytes` and `checksum` of the list of rejected files |
+| `rows`, `rejected` | how many there are |
+| `targets`, `vocab`, `splits` | the columns of targets, the names of the classes, and how many rows each split has |
+| `pixels`, `fingerprint` | what decides a row's pixels, and a name for it |
+| `limits`, `pipeline`, `pipeline_fingerprint` | what else the cache was made with |
+
+A reader leaves out columns, kinds of targets and keys that it does not know, so that what is added needs no new number
+of the format.
 """
 
 import json
@@ -48,6 +67,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ..placing import PLACES
 from .encodings import Encoding
 
 FOOTER = b"onewarp"
@@ -122,8 +142,17 @@ def part_schema(pixels: pa.Field, small: list[pa.Field], targets: Sequence[Mappi
     return pa.schema([key, *pictures, *others], metadata={"huggingface": said} if features else None)
 
 
-def index_schema(small: list[pa.Field]) -> pa.Schema:
-    """The schema of the index."""
+def told_fields(targets: Sequence[Mapping[str, Any]], splits: bool) -> list[pa.Field]:
+    """The columns of labels and splits, then those of masks, points and boxes; unknown kinds of targets have none."""
+    types = {"category": pa.int64(), "multicategory": pa.list_(pa.int64())}
+    columns = [pa.field(one["name"], types[one["kind"]]) for one in targets if one["kind"] in types]
+    columns += [pa.field("split", pa.string())] if splits else []
+    places = [field for one in targets if one["kind"] in PLACES for field in place_fields(one["name"], one["kind"])]
+    return [*columns, *places, *([_needed("targets_sha256", pa.string())] if places else [])]
+
+
+def index_schema(small: Sequence[pa.Field]) -> pa.Schema:
+    """The schema of the index, given the small columns of the parts."""
     places = [_needed("key_hash", pa.uint64()), _needed("part", pa.int32())]
     lengths = [field.name for field in small if field.name == "length" or field.name.endswith("_length")]
     return pa.schema([*small, *places, *(_needed(name.replace("length", "offset"), pa.int64()) for name in lengths)])

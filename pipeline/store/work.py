@@ -19,10 +19,11 @@ from ...errors import CacheError, DecodeError, LabelError
 from ...transforms.decoding import decode_pixels
 from ...transforms.resizing import resize
 from ..blocks import Block
+from .checksums import checksum
 from .durable import ATTEMPT, disk_errors, written_aside
 from .encodings import encode
 from .given import Given, placed, read_given
-from .parts import Part, PartWriter, Rejected, checksum, read_part, row_bytes
+from .parts import Part, PartWriter, Rejected, read_frame, read_part, row_bytes
 from .probing import Killer, find_killers
 from .recipe import Recipe
 from .sources import Source
@@ -115,9 +116,11 @@ def make_part(job: Job) -> Done:
         with _attempt(folder, job.number) as attempts, written_aside(folder) as (file, commit):
             with PartWriter(file, job.schema) as writer:
                 done = _write(job, writer, _killers(job, attempts) if job.deaths or attempts else {})
-            commit(done.name)
-    part = read_part(folder / done.name)
-    return replace(done, rows=part.rows)
+            file.flush()
+            part = read_frame(file, folder)
+            name = part_name(job.number, part.digest)
+            commit(name)
+    return replace(done, name=name, rows=part.rows)
 
 
 def look_into(job: Job) -> Done | None:
@@ -188,7 +191,7 @@ def _write(job: Job, writer: PartWriter, killers: Mapping[str, Killer]) -> Done:
             done.copied += made.copied
             done.decoded += not made.copied
     rejected = [vars(entry) for entry in done.rejected]
-    done.name = part_name(job.number, writer.finish({**job.said, "rejected": rejected}))
+    writer.finish({**job.said, "rejected": rejected})
     return done
 
 

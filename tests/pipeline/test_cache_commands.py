@@ -26,7 +26,7 @@ def test_the_way_of_a_cache(pictures, tmp_path):
     assert (said["rows"], said["classes"], said["vocab"], said["rejected"]) == (12, 2, ["cat", "dog"], 0)
     assert said["splits"] == {"train": 9, "valid": 3}
     assert set(said) >= {"rows", "classes", "vocab", "splits", "rejected", "encoding", "sizes", "bytes", "fingerprint"}
-    assert said["format"] == 2
+    assert said["format"] == 3
     assert "cat" in run("inspect", cache).stdout
     assert run("verify", cache).exit_code == 0
     assert run("export", cache, tmp_path / "out").exit_code == 0
@@ -44,7 +44,7 @@ def test_verify_names_the_row_and_its_part(pictures, tmp_path):
     assert told.exit_code == 1
     assert columns["key"] in told.stdout
     assert cache.parts[0].name in told.stdout
-    assert "1 of 12 rows" in told.stderr
+    assert "1 damage was found" in told.stderr
 
 
 def test_rejected_files_are_listed_with_their_reason(pictures, tmp_path):

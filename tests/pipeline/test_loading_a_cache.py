@@ -1,10 +1,8 @@
 """The loader over caches that presize made, from photos on a disk to augmented batches."""
 
 import itertools
-import shutil
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
@@ -15,7 +13,6 @@ from onewarp.pipeline.items import get_image_files
 from onewarp.pipeline.loader import Loader
 from onewarp.pipeline.loading.decoded_rows import rows_of_files
 from onewarp.pipeline.presizing import presize
-from onewarp.pipeline.store.footer import MAPPED_INDEX
 from onewarp.transforms.augment import aug_transforms
 from onewarp.transforms.geometry import Resize
 from onewarp.transforms.resizing import Sizing
@@ -142,18 +139,3 @@ def test_with_and_without_a_cache_the_same_pixels_come_out(cache, photos):
         assert one.keys == other.keys
         assert torch.equal(one[0], other[0])
         assert torch.equal(one.matrix, other.matrix)
-
-
-def test_the_index_is_mapped_and_parquet_takes_its_place(cache, tmp_path):
-    copy = tmp_path / "copy"
-    shutil.copytree(cache.path, copy)
-    mapped = Cache.open(copy)
-    assert mapped.index.equals(cache.index)
-    (copy / MAPPED_INDEX).unlink()
-    assert Cache.open(copy).index.equals(cache.index)
-    shutil.copytree(cache.path, tmp_path / "other")
-    table = pa.ipc.open_file(tmp_path / "other" / MAPPED_INDEX).read_all()
-    stale = table.slice(1).replace_schema_metadata({b"onewarp": b"{}"})  # of a commit that did not end
-    with pa.OSFile(str(copy / MAPPED_INDEX), "wb") as sink, pa.ipc.new_file(sink, stale.schema) as writer:
-        writer.write_table(stale)
-    assert Cache.open(copy).index.equals(cache.index)

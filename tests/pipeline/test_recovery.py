@@ -57,7 +57,7 @@ def test_a_run_that_fails_in_the_middle_leaves_whole_parts_that_the_next_takes_u
         presize(tmp_path / "many", tmp_path / "C", 8, workers=1)
     assert "\n" not in str(raised.value)
     assert not list((tmp_path / "C").glob(".writing-*"))
-    assert not (tmp_path / "C" / "_index.parquet").exists()
+    assert not (tmp_path / "C" / "_cache.json").exists()
     monkeypatch.undo()
     done = presize(tmp_path / "many", tmp_path / "C", 8)
     assert done.kept > 0

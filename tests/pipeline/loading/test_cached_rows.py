@@ -2,6 +2,7 @@ import io
 import os
 import zlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,13 @@ import simplejpeg
 from PIL import Image
 
 from onewarp.errors import CacheError, DamagedRowError, UsageError
+from onewarp.pipeline.cache import files_of
 from onewarp.pipeline.loader import Loader
-from onewarp.pipeline.loading.cached_rows import CacheRows, files_of
-from onewarp.pipeline.loading.files import ReadFiles
-from onewarp.pipeline.loading.mapping import MappedFiles
+from onewarp.pipeline.loading.cached_rows import CacheRows
 from onewarp.pipeline.loading.rows import MemoryRows
+from onewarp.pipeline.store.files import ReadFiles
+from onewarp.pipeline.store.index import Index
+from onewarp.pipeline.store.mapping import MappedFiles
 from onewarp.transforms.buffers import Buffers
 from onewarp.transforms.draw import hash_key
 from onewarp.transforms.types import Packed
@@ -33,6 +36,14 @@ class Store:
     def __len__(self):
         return len(self.index)
 
+    @cached_property
+    def small(self):
+        return Index(self.index)
+
+    @cached_property
+    def files(self):
+        return files_of(self.parts, "auto")
+
     @property
     def targets(self):
         if "label" not in self.index.column_names:
@@ -42,7 +53,7 @@ class Store:
 
     @property
     def splits(self):
-        return {"train": 8, "valid": 3}
+        return {"train": 9, "valid": 2}
 
 
 def encode(image, encoding):
@@ -233,21 +244,38 @@ def test_an_index_that_points_outside_is_noticed(tmp_path):
 
 
 @pytest.mark.parametrize("reading", ["map", "pread"])
-@pytest.mark.parametrize("change", ["remove", "truncate", "rebuild"])
+@pytest.mark.parametrize("change", ["truncate", "rebuild"])
 def test_a_cache_changed_while_it_is_read_is_an_error(tmp_path, reading, change):
     cache = store(tmp_path, pictures())
     loader = Loader(CacheRows(cache, reading=reading), batch_size=2, shuffle=False, threads=1, prefetch=1)
     iterator = iter(loader)
     next(iterator)
     part = cache.parts[-1]
-    if change == "remove":
-        part.unlink()
-    elif change == "truncate":
+    if change == "truncate":
         os.truncate(part, 3)
     else:
         part.write_bytes(part.read_bytes())
     with pytest.raises(CacheError, match=rf"{part.name} (is missing|was changed)"):
         list(iterator)
+
+
+@pytest.mark.parametrize("reading", ["map", "pread"])
+@pytest.mark.parametrize("warm", [True, False])
+@pytest.mark.parametrize("change", ["remove", "replace", "move"])
+def test_a_loader_reads_the_files_that_it_opened_wherever_their_names_lead(tmp_path, reading, warm, change):
+    cache = store(tmp_path, pictures())
+    expected = [x for x, _ in Loader(CacheRows(cache), batch_size=2)]
+    loader = Loader(CacheRows(cache, reading=reading), batch_size=2, threads=1, prefetch=1, warm=warm)
+    for part in cache.parts:
+        if change == "remove":
+            part.unlink()
+        elif change == "move":
+            part.rename(part.with_suffix(".old"))
+        else:
+            (tmp_path / "new").write_bytes(b"of another cache" * 99)
+            os.replace(tmp_path / "new", part)
+    for found, image in zip([x for x, _ in loader], expected, strict=True):
+        assert all(np.array_equal(one, other) for one, other in zip(found, image, strict=True))
 
 
 def test_a_missing_part_is_an_error(tmp_path):
@@ -260,7 +288,7 @@ def test_a_missing_part_is_an_error(tmp_path):
 def test_too_many_parts_are_read_and_not_mapped(tmp_path, monkeypatch):
     parts = store(tmp_path, pictures()).parts
     assert isinstance(files_of(parts, "auto"), MappedFiles)
-    monkeypatch.setattr("onewarp.pipeline.loading.cached_rows.most_maps", lambda: 6)
+    monkeypatch.setattr("onewarp.pipeline.cache.most_maps", lambda: 6)
     assert isinstance(files_of(parts, "auto"), ReadFiles)
     assert isinstance(files_of(parts, "map"), MappedFiles)
 

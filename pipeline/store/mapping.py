@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from ...errors import CacheError
 from ...transforms.buffers import copy_all
-from .files import FileStates
+from .files import FileStates, state_of
+from .regular import open_regular
 
 _PAGE = mmap.PAGESIZE
 _HUGE = 2 << 20  # a huge page can only be mapped where address and place in the file agree to this
@@ -31,10 +32,11 @@ _libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 class MappedFiles:
     """Read-only maps of files, one behind the other, in one array `data` `uint8[total]`.
 
-    File `i` begins at byte `starts[i]`. Nothing is read here, and no file stays open. The sizes must be those in the
-    cache's index, and are compared with the files before any byte is read, since reading a map beyond the end of its
-    file kills the process; `states.check` does so again later. Raises CacheError where a file is missing, has
-    another size, or where the system maps no more files.
+    File `i` begins at byte `starts[i]`. Nothing is read here, and no file stays open. A file that is removed or
+    replaced later is still the one that was mapped. The sizes must be those in the cache's footer, and are compared
+    with the files before any byte is read, since reading a map beyond the end of its file ends the process;
+    `states.check` does so again later. Raises CacheError where a file is missing, is no regular file, has another size,
+    or where the system maps no more files.
     """
 
     def __init__(self, paths: Sequence[Path], sizes: Sequence[int] | None = None) -> None:
@@ -44,8 +46,20 @@ class MappedFiles:
         ends = list(accumulate(lengths, initial=0))
         self.starts: NDArray[np.int64] = np.array(ends[:-1], np.int64)
         self.data = _reserve(max(ends[-1], _HUGE))
-        for path, size, start in zip(paths, self.sizes.tolist(), ends, strict=False):
-            _map(path, size, self.data.ctypes.data + start)
+        for number, start in enumerate(ends[:-1]):
+            self._map(number, self.data.ctypes.data + start)
+        self.states.held = True
+
+    def _map(self, number: int, address: int) -> None:
+        path, size = self.states.paths[number], int(self.sizes[number])
+        if size == 0:
+            return
+        with open_regular(path) as file:
+            self.states.refuse_another(number, state_of(os.fstat(file.fileno())))
+            found = _libc.mmap(address, size, mmap.PROT_READ, mmap.MAP_SHARED | _MAP_FIXED, file.fileno(), 0)
+        if found == _FAILED:
+            reason = os.strerror(ctypes.get_errno())
+            raise CacheError(f"{path} cannot be mapped ({reason}): use reading='pread', or raise vm.max_map_count")
 
     def get(self, file: int, offset: int, length: int) -> NDArray[np.uint8]:
         """These bytes where they lie, `uint8[length]`, not to be written to."""
@@ -96,16 +110,3 @@ def _reserve(length: int) -> NDArray[np.uint8]:
     weakref.finalize(owner, _libc.munmap, address, whole).atexit = False
     data: NDArray[np.uint8] = np.frombuffer(memoryview(owner), np.uint8)
     return data
-
-
-def _map(path: Path, size: int, address: int) -> None:
-    if size == 0:
-        return
-    file = os.open(path, os.O_RDONLY)
-    try:
-        found = _libc.mmap(address, size, mmap.PROT_READ, mmap.MAP_SHARED | _MAP_FIXED, file, 0)
-    finally:
-        os.close(file)
-    if found == _FAILED:
-        reason = os.strerror(ctypes.get_errno())
-        raise CacheError(f"{path} cannot be mapped ({reason}): use reading='pread', or raise vm.max_map_count")
