@@ -6,19 +6,25 @@ seconds of processor time, which do not depend on what else the machine does, an
 
 import json
 import os
-import resource
 import signal
 import struct
 import subprocess
 import sys
 from dataclasses import asdict, fields, replace
 from pathlib import Path
+from types import ModuleType
 from typing import IO
 
 import numpy as np
 
 from ..errors import DecodeError, ResourceError
 from .decoder import Buffer, Decoded, Decoding, decode_here
+
+resource: ModuleType | None
+try:
+    import resource
+except ImportError:  # not a POSIX system: the process can be ended, but its memory is not limited
+    resource = None
 
 _PATIENCE = 600.0  # seconds for a machine on which much else runs, beside ten times the processor's
 _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -127,7 +133,8 @@ def _answer(question: bytes, out: IO[bytes]) -> None:
 
 def _limit(seconds: float, memory: int) -> None:
     """So much more processor time and memory than the process has used until now, and no more."""
-    with open("/proc/self/statm") as file:
-        held = int(file.read().split()[5]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_DATA, (held + memory, held + memory))
+    used = Path("/proc/self/statm")  # of Linux; elsewhere memory is not limited
+    if resource is not None and used.exists():
+        held = int(used.read_text().split()[5]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_DATA, (held + memory, held + memory))
     signal.setitimer(signal.ITIMER_PROF, seconds)

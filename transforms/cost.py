@@ -5,17 +5,23 @@ holds them against the memory that decoding takes).
 """
 
 import contextlib
-import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 from PIL import Image
 
 from . import jpeg, png
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # not a POSIX system: large files may be decoded at the same time there
+    fcntl = None
 
 _MODES = {"1": 1, "L": 1, "P": 1, "LA": 4, "PA": 4, "La": 4, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 _SPEED = {"JPEG": 20e6, "MPO": 20e6, "AVIF": 4e6, "JPEG2000": 2e6, "WEBP": 10e6}  # pixels a second, slow machine
@@ -66,7 +72,7 @@ def turn(needed: int, share: int | None) -> Iterator[None]:
 
     So all workers together hold no more than their shares and one such file. Without a share nobody waits.
     """
-    if share is None or needed <= share:
+    if share is None or needed <= share or fcntl is None:
         yield
         return
     path = Path(tempfile.gettempdir()) / f"onewarp-{os.getuid()}.turn"

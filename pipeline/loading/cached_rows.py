@@ -1,12 +1,12 @@
 """Rows of a cache: pixels at the byte offsets of its index, memory-mapped or read."""
 
 import io
-import resource
 from collections.abc import Mapping, Sequence
 from functools import partial
 from hashlib import blake2b
 from os import PathLike
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -29,6 +29,12 @@ from ..store.mapping import MappedFiles
 from .cached_targets import CachedTargets
 from .rows import Pixels, RowNumbers, Rows, Targets, allocate, views
 from .selection import Selection
+
+resource: ModuleType | None
+try:
+    import resource
+except ImportError:  # not a POSIX system: whether a disk was read is not known there, and nothing is asked for ahead
+    resource = None
 
 Reading = Literal["auto", "map", "pread"]
 Checking = Literal["first", "always", "never"]
@@ -271,7 +277,10 @@ def _chosen(there: Mapping[str, Any], names: Sequence[str] | None) -> dict[str, 
 
 def _blocks_read() -> int:
     """How often this thread had to read from a disk so far."""
-    return resource.getrusage(getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)).ru_inblock
+    if resource is None:
+        return 0
+    usage = resource.getrusage(getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF))
+    return int(usage.ru_inblock)
 
 
 def _decode(data: NDArray[np.uint8], encoding: str, out: NDArray[np.uint8]) -> None:

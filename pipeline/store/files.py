@@ -70,6 +70,15 @@ class FileStates:
                     pass
 
 
+def _read_into(number: int, out: memoryview, offset: int) -> int:
+    """Read bytes of a file from `offset` on; how many came."""
+    if hasattr(os, "preadv"):
+        return os.preadv(number, [out], offset)
+    data = os.pread(number, len(out), offset)  # as on macOS: a copy more
+    out[: len(data)] = data
+    return len(data)
+
+
 def state_of(status: os.stat_result) -> tuple[int, int, int, int]:
     """The size, the time of change and the identity of a file."""
     return status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino
@@ -123,7 +132,7 @@ class ReadFiles:
         done, path = 0, self.states.paths[file]
         while done < len(out):  # one call reads 2 GB at most
             try:
-                count = os.preadv(number, [out[done:].data], offset + done)
+                count = _read_into(number, out[done:].data, offset + done)
             except OSError as error:
                 raise CacheError(f"{path} cannot be read at byte {offset + done} ({error.strerror})") from error
             if count == 0:

@@ -6,7 +6,6 @@ halving. The search goes on behind it: so a file is found at the cost of two pro
 """
 
 import os
-import resource
 import selectors
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib import import_module
+from types import ModuleType
 from typing import IO, Any, NamedTuple
 
 import cloudpickle  # type: ignore[import-untyped]
@@ -24,6 +24,12 @@ from ...transforms.decoding import decode_pixels
 from ...transforms.resizing import resize
 from .recipe import Recipe
 from .sources import Source
+
+resource: ModuleType | None
+try:
+    import resource
+except ImportError:  # not a POSIX system: memory is not limited there, and a file that eats it all is not told apart
+    resource = None
 
 _START_SECONDS = 600.0  # to import torch on a busy machine, or one whose processes are stopped meanwhile
 _DONE, _NO_MEMORY = b".", b"m"
@@ -156,7 +162,7 @@ def _decode_all() -> None:
     out = os.dup(1)
     os.dup2(2, 1)  # what libraries print does not count
     source, recipe, places, limit = cloudpickle.load(sys.stdin.buffer)
-    if limit is not None:
+    if limit is not None and resource is not None:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     os.write(out, _DONE)
     for place in places:

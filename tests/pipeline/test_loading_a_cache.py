@@ -1,14 +1,17 @@
 """The loader over caches that presize made, from photos on a disk to augmented batches."""
 
+import copy
 import itertools
+import pickle
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from onewarp.errors import UsageError
+from onewarp.errors import CacheError, UsageError
 from onewarp.pipeline.cache import Cache
+from onewarp.pipeline.dataloaders import DataLoaders
 from onewarp.pipeline.items import get_image_files
 from onewarp.pipeline.loader import Loader
 from onewarp.pipeline.loading.decoded_rows import rows_of_files
@@ -139,3 +142,26 @@ def test_with_and_without_a_cache_the_same_pixels_come_out(cache, photos):
         assert one.keys == other.keys
         assert torch.equal(one[0], other[0])
         assert torch.equal(one.matrix, other.matrix)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
+def test_loaders_of_a_cache_are_copied_without_its_rows_and_stand_where_they_stood(cache, copied):
+    dls = DataLoaders.of_cache(cache, [Resize(32), *aug_transforms()], bs=3, threads=1)
+    loop = iter(dls.train)
+    next(loop)
+    again = copied(dls)
+    assert again.train.rows is again.valid.rows
+    assert again.train.state_dict() == dls.train.state_dict()
+    again.train.load_state_dict(again.train.state_dict())
+    for mine, theirs in zip(loop, again.train, strict=True):
+        assert mine.keys == theirs.keys
+        assert torch.equal(mine[0], theirs[0])
+    assert len(pickle.dumps(dls)) < 20_000
+
+
+def test_a_copy_of_a_loader_whose_cache_was_made_anew_is_refused(photos, tmp_path):
+    presize(photos, tmp_path / "C", 16)
+    kept = pickle.dumps(Loader(tmp_path / "C"))
+    presize(photos, tmp_path / "C", 24, overwrite=True)
+    with pytest.raises(CacheError):
+        pickle.loads(kept)
