@@ -22,7 +22,7 @@ from .loading.device import lane_to
 from .loading.making import Damaged, Job, Made, Maker, mixed
 from .loading.progressive import SizeOfEpoch, augmentations
 from .loading.rows import RowNumbers, Rows
-from .loading.share import Share, Tail
+from .loading.share import Share, Tail, from_environment
 from .loading.state import Place, integer, place_of
 from .order import Picks, Stream, as_order, inside, name_of
 
@@ -96,8 +96,8 @@ class Loader:
         self.split, self.shuffle, self.tail = split, shuffle, tail
         self.seed = integer("seed", seed)
         self.batch_size = integer("batch_size", batch_size, 1)
-        self.rank = _from_environment("RANK", 0) if rank is None else rank
-        self.world_size = _from_environment("WORLD_SIZE", 1) if world_size is None else world_size
+        self.rank = from_environment("RANK", 0) if rank is None else rank
+        self.world_size = from_environment("WORLD_SIZE", 1) if world_size is None else world_size
         self.threads = _cores() if threads is None else integer("threads", threads, 1)
         self.prefetch = integer("prefetch", prefetch, 1)
         self._others = {
@@ -351,13 +351,3 @@ def _named(split: str | None) -> str:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _from_environment(name: str, default: int) -> int:
-    text = os.environ.get(name)
-    if text is None:
-        return default
-    try:
-        return int(text)
-    except ValueError:
-        raise UsageError(f"The environment's {name} must be an integer, but got {text!r}") from None

@@ -1,5 +1,6 @@
 """Which positions of the global order one rank takes, batch by batch, and what happens to the rest."""
 
+import os
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -73,3 +74,17 @@ class Share:
     def delivered(self, batches: int) -> int:
         """The global position after `batches` steps of every rank."""
         return min(self.start + batches * self.stride, self.total)
+
+
+def from_environment(name: str, default: int) -> int:
+    """The integer that a launcher of processes has put into the environment (RANK, WORLD_SIZE), or `default`.
+
+    Raises UsageError where it is none.
+    """
+    text = os.environ.get(name)
+    if text is None:
+        return default
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"the environment's {name} must be an integer, but got {text!r}") from None

@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ...errors import UsageError
 from ...pipeline import DataLoaders, Loader
+from .epochs import SharedEpoch
 
 Position = tuple[int, int]
 """Epoch, and position in its order."""
@@ -34,25 +35,15 @@ def shared(dls: DataLoaders, rank: int, world_size: int, **settings: Any) -> Dat
     return DataLoaders.of(dls.rows, dls.samples, dls.transforms, sizing=dls.sizing, **new)
 
 
-class Positions(Dataset[Position]):
+class Positions(SharedEpoch, Dataset[Position]):
     """The positions of a loader's epochs: item `i` stands for the `i`-th sample of the epoch that `set_epoch` says.
 
-    The epoch lies in memory that worker processes share, so that it reaches those that live on from epoch to epoch.
     An index that has its epoch with it, `(epoch, position)`, stands for itself.
     """
 
     def __init__(self, loader: Loader) -> None:
+        super().__init__(loader.epoch)
         self.loader = loader
-        self._epoch: Tensor = torch.tensor(loader.epoch).share_memory_()  # type: ignore[no-untyped-call]
-
-    @property
-    def epoch(self) -> int:
-        """The epoch of the positions."""
-        return int(self._epoch)
-
-    def set_epoch(self, epoch: int) -> None:
-        """From now on, positions of this epoch."""
-        self._epoch.fill_(epoch)
 
     def __len__(self) -> int:
         return self.loader.total
@@ -62,18 +53,22 @@ class Positions(Dataset[Position]):
 
 
 class Epochs(Sampler[Position]):
-    """The positions of an epoch, each with its epoch, in the loader's order; every pass is over the next one."""
+    """The positions of an epoch, each with its epoch, in the loader's order; every pass is over the next one.
+
+    The next pass leaves out the first `start` of them.
+    """
 
     def __init__(self, positions: Positions) -> None:
-        self.positions = positions
+        self.positions, self.start = positions, 0
 
     def __len__(self) -> int:
         return len(self.positions)
 
     def __iter__(self) -> Iterator[Position]:
-        epoch = self.positions.epoch
+        epoch, start = self.positions.epoch, self.start
         self.positions.set_epoch(epoch + 1)
-        return ((epoch, position) for position in range(len(self.positions)))
+        self.start = 0
+        return ((epoch, position) for position in range(start, len(self.positions)))
 
 
 class Collate:
@@ -90,16 +85,75 @@ class Collate:
         return self.form(self.loader.batch_at([position for _, position in positions], epochs.pop()))
 
 
+class OrderedDataLoader(DataLoader[Any]):
+    """A `DataLoader` of positions that can stop and go on, also in the middle of an epoch, with any number of workers.
+
+    Its states are those of the `Loader` that it stands for, and fit that as well.
+    """
+
+    dataset: Positions
+    sampler: Epochs
+    _state: dict[str, Any] | None = None  # of the last loop, where that was left early
+
+    def __iter__(self) -> Any:
+        begun, total = self._next(), self.dataset.loader.total
+        self._state = begun
+        for count, batch in enumerate(super().__iter__(), 1):
+            self._state = begun | {"delivered": min(begun["delivered"] + count * (self.batch_size or 1), total)}
+            yield batch
+        self._state = None
+
+    def _next(self) -> dict[str, Any]:
+        """Where the next loop begins."""
+        return self.dataset.loader.state_dict() | {"epoch": self.dataset.epoch, "delivered": self.sampler.start}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the last loop has delivered, not what its workers have read ahead."""
+        following = self._next()
+        left = self._state is not None and (self._state["epoch"] + 1, 0) == (following["epoch"], following["delivered"])
+        return self._state if left and self._state is not None else following
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Let the next loop go on where `state` was taken. Raises `UsageError` for the state of another loader."""
+        self.dataset.loader.load_state_dict(state)
+        self.dataset.set_epoch(state["epoch"])
+        self.sampler.start, self._state = state["delivered"], None
+
+
 def as_dataloader(loader: Loader, form: Callable[[Any], Any] = tuple, **settings: Any) -> DataLoader[Any]:
     """A `torch.utils.data.DataLoader` of the same batches in the same order, by any number of workers.
 
-    Every loop is over the next epoch, as with the loader itself; `dataset.set_epoch` picks one. `settings` are those
-    of `DataLoader`. Raises UsageError for `shuffle=True`: the order is the loader's.
+    Every loop is over the next epoch, as with the loader itself; `dataset.set_epoch` picks one, and `state_dict` and
+    `load_state_dict` stop and go on. `settings` are those of `DataLoader`; with a sampler of the caller's own there are
+    no states. Raises UsageError for `shuffle=True`: the order is the loader's.
     """
     if settings.pop("shuffle", False):
         raise UsageError("shuffle must be left out, but got True: the order of the batches is the loader's")
-    positions = Positions(loader)
-    own: dict[str, Any] = (
-        {} if "batch_sampler" in settings else {"batch_size": loader.batch_size, "sampler": Epochs(positions)}
-    )
-    return DataLoader(positions, collate_fn=Collate(loader, form), **(own | settings))
+    positions, collate = Positions(loader), Collate(loader, form)
+    if "batch_sampler" in settings:
+        return DataLoader(positions, collate_fn=collate, **settings)
+    settings = {"batch_size": loader.batch_size} | settings
+    if "sampler" in settings:
+        return DataLoader(positions, collate_fn=collate, **settings)
+    return OrderedDataLoader(positions, sampler=Epochs(positions), collate_fn=collate, **settings)
+
+
+def as_numpy(loader: Loader) -> Iterator[Any]:
+    """The batches of an epoch as numpy arrays in the memory of our tensors, for JAX, Keras and whoever takes arrays.
+
+    Raises `UsageError` for a type that numpy has not (bfloat16); `jax.dlpack.from_dlpack(x)` takes such a tensor as it
+    is.
+    """
+    return (tuple(_array(part) for part in batch) for batch in loader)
+
+
+def _array(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _array(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_array(part) for part in value]
+    if not isinstance(value, Tensor):
+        return value
+    if value.dtype == torch.bfloat16:
+        raise UsageError("numpy has no bfloat16: make batches of float32, or hand the tensor on by DLPack")
+    return value.cpu().numpy()

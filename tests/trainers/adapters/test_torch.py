@@ -8,8 +8,8 @@ from torch.utils.data import DataLoader
 from onewarp.errors import UsageError
 from onewarp.pipeline import Loader
 from onewarp.pipeline.loading.rows import MemoryRows
-from onewarp.trainers.adapters import Positions, as_dataloader, shared
-from onewarp.transforms import Flip, Resize, Rotate
+from onewarp.trainers.adapters import Positions, as_dataloader, as_numpy, shared
+from onewarp.transforms import Flip, Resize, Rotate, fuse
 
 
 def test_a_dataloader_of_positions_gives_the_same_batches_in_the_same_order(dls):
@@ -85,3 +85,42 @@ def test_an_endless_order_has_no_positions(make_loaders):
         dls.train.batch_at([0], 0)
     with pytest.raises(TypeError, match="endless"):
         len(Positions(dls.train))
+
+
+def two_epochs(loader):
+    return itertools.chain.from_iterable(itertools.repeat(loader, 3))
+
+
+@pytest.mark.parametrize(("workers", "stops"), [(0, range(8)), (2, [3, 6])])
+def test_a_dataloader_with_workers_goes_on_in_the_middle_of_an_epoch_by_states_of_the_loader(workers, stops):
+    whole = list(itertools.islice(two_epochs(small_loader()), 8))
+    for done in stops:
+        first = as_dataloader(small_loader(), num_workers=workers)
+        begun = list(itertools.islice(two_epochs(first), done))
+        state = first.state_dict()
+        for again in (as_dataloader(small_loader(), num_workers=workers), small_loader()):
+            again.load_state_dict(state)
+            rest = itertools.islice(two_epochs(again), 8 - done)
+            for (x, y), (whole_x, whole_y) in zip([*begun, *rest], whole, strict=True):
+                assert torch.equal(x, whole_x)
+                assert torch.equal(y, whole_y)
+
+
+def test_a_state_of_another_loader_is_refused_by_a_dataloader_too():
+    state = as_dataloader(small_loader()).state_dict()
+    with pytest.raises(UsageError, match="its seed is"):
+        as_dataloader(small_loader()).load_state_dict(state | {"seed": 5})
+
+
+def test_batches_as_arrays_share_the_tensors_memory_and_travel_by_dlpack():
+    jax = pytest.importorskip("jax", reason="jax comes with the group adapters")
+    loader = small_loader()
+    for (x, y), (array, labels) in zip(list(loader), as_numpy(small_loader()), strict=True):
+        assert isinstance(array, np.ndarray)
+        assert (array == x.numpy()).all()
+        assert (labels == y.numpy()).all()
+        assert (np.asarray(jax.dlpack.from_dlpack(x)) == array).all()
+    half = Loader(loader.rows, batch_size=4, batch_tfms=fuse([Resize(8)], dtype=torch.bfloat16), threads=1)
+    assert jax.dlpack.from_dlpack(next(iter(half))[0]).dtype == "bfloat16"
+    with pytest.raises(UsageError, match="numpy has no bfloat16"):
+        next(as_numpy(half))
