@@ -1,6 +1,5 @@
 """What a sample consists of: an image, and a class, several classes, a mask, points or boxes."""
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,16 +7,16 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from ..errors import LabelError, UsageError
+from ..errors import DecodeError, LabelError, UsageError
 from ..transforms.category import Categorize, MultiCategorize
-from ..transforms.decoding import FORMATS, decode
+from ..transforms.decoding import decode
 from ..transforms.to_tensor import ToTensor
 from ..transforms.transform import Transform
 from ..transforms.types import TensorBBox, TensorImage, TensorMask, TensorMultiCategory, TensorPoint
 from .compose import Pipeline
-from .mask_files import mask_numbers
+from .mask_files import mask_numbers, numbers_in
 from .spec import register
 from .store.sources import read_file
 
@@ -73,18 +72,11 @@ class OpenMask(Transform):
 
     def encode(self, x: str | Path | bytes) -> TensorMask:
         """The numbers in a file. `LabelError` where it cannot be read, or holds no labels."""
-        Image.init()  # else Pillow knows five formats only
-        known_formats = [name for name in FORMATS if name in Image.OPEN]
-        where = "" if isinstance(x, bytes) else f"{x}: "
         try:
-            with Image.open(io.BytesIO(x if isinstance(x, bytes) else read_file(x)), formats=known_formats) as image:
-                return TensorMask(torch.from_numpy(mask_numbers(image)))
-        except LabelError as error:
-            raise LabelError(f"{where}{error}") from None
-        except (OSError, SyntaxError, ValueError) as error:
-            known = not isinstance(error, UnidentifiedImageError)  # whose message holds the address of an object
-            strerror = error.strerror if isinstance(error, OSError) else None
-            raise LabelError(f"{where}{strerror or error if known else 'is no picture that Pillow knows'}") from None
+            return TensorMask(torch.from_numpy(numbers_in(x if isinstance(x, bytes) else read_file(x))))
+        except (OSError, DecodeError, LabelError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+            raise LabelError(f"{reason}" if isinstance(x, bytes) else f"{x}: {reason}") from None
 
     def encode(self, x: Image.Image) -> TensorMask:  # type: ignore[no-redef]  # noqa: F811
         """The numbers in an image of Pillow's."""

@@ -1,6 +1,9 @@
 """The commands of presizing and of caches: they parse, call and print."""
 
+import importlib
 import json
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -39,12 +42,15 @@ TRANSFORMS = click.option(
 @click.argument("source")
 @click.argument("cache")
 @click.option("--size", type=int, help="Pixels on the short side, at most.  [default: the block's Resize, or 460]")
-@click.option("--label", help="none, parent, regex:PATTERN or column:NAME.  [default: none]")
+@click.option("--label", help="none, parent, regex:PATTERN, column:NAME or column:NAME:DELIM.  [default: none]")
 @click.option("--split", help="none, random:FRACTION:SEED, hash:FRACTION, folders or column:NAME.  [default: none]")
 @click.option(
     "--block",
     type=click.Path(path_type=Path),
     help="A DataBlock's JSON file: its labels, split, masks, points and boxes, in place of --label and --split.",
+)
+@click.option(
+    "--import", "modules", multiple=True, metavar="MODULE", help="Import a module first, whose functions --block names."
 )
 @click.option(
     "--encoding",
@@ -70,10 +76,18 @@ TRANSFORMS = click.option(
 @click.option("--max-rejected", type=int, help="Fail when more files than this are rejected.")
 @click.option("--scheduler", default="threads", show_default=True, help="threads, processes or tcp://HOST:PORT.")
 @click.option("--workers", type=int, help="Threads or processes; all cores if not given.")
+@click.option("--rehash", is_flag=True, help="Read every file again, also where size, times and inode are the same.")
 @click.option("--overwrite", is_flag=True, help="Replace a cache that was made with other settings.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def presize(
-    source: str, cache: str, block: Path | None, background: str, budget: float, as_json: bool, **options: Any
+    source: str,
+    cache: str,
+    block: Path | None,
+    modules: tuple[str, ...],
+    background: str,
+    budget: float,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Decode and resize the images of SOURCE once, into the Parquet cache CACHE.
 
@@ -84,6 +98,7 @@ def presize(
         background=_colour(background),
         **{name: options.pop(name) for name in ("quality", "truncated", "max_pixels", "max_bytes", "max_seconds")},
     )
+    import_modules(modules)
     options["block"] = None if block is None else read_block(block)
     summary = make_cache(source, cache, decoding=decoding, budget=int(budget * 2**30), quiet=False, **options)
     for entry in summary.rejected:
@@ -182,6 +197,18 @@ def export(cache: str, folder: str, encoding: Any, quality: int) -> None:
     with reporter(len(opened), "exporting") as report:
         count = write_files(opened, folder, encoding, quality, report.advance)
     click.echo(f"{count} files in {folder}", err=True)
+
+
+def import_modules(names: Sequence[str]) -> None:
+    """Import modules of the user's own, of which those in the working folder come last."""
+    here = os.getcwd()
+    if names and here not in sys.path:
+        sys.path.append(here)
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # whatever a module of the user's own stumbles over
+            raise UsageError(f"--import must name a module that can be imported, but {name} cannot: {error}") from error
 
 
 def _colour(text: str) -> tuple[int, int, int]:

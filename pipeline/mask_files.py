@@ -14,9 +14,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import LabelError
+from ..transforms.decoder import Decoding, open_whole, reasons
 
 _LOSSY = ("JPEG", "MPO", "JPEG2000", "WEBP", "AVIF")
 _CURE = "save the number of each pixel's class as one channel, or as an index into a palette, in a PNG"
+
+
+def numbers_in(data: bytes) -> NDArray[np.uint8 | np.int32]:
+    """The numbers `[h, w]` of a file. `DecodeError` where it is damaged, `LabelError` where it holds no labels."""
+    decoding = Decoding()
+    image = open_whole(data, decoding)
+    with reasons(decoding):
+        return mask_numbers(image)
 
 
 def mask_numbers(image: Image.Image) -> NDArray[np.uint8 | np.int32]:
@@ -33,7 +42,8 @@ def mask_numbers(image: Image.Image) -> NDArray[np.uint8 | np.int32]:
     if image.mode in ("1", "P", "L", "I") or image.mode.startswith("I;16"):
         numbers = numbers.astype(np.uint8 if image.mode in ("1", "P", "L") else np.int32)
     elif image.mode in ("RGB", "RGBA", "LA", "RGBX"):
-        numbers = _one_channel(numbers, image.mode, raw_mode)
+        deep = "16" in raw_mode or (levels is not None and levels[0] > 255)
+        numbers = _one_channel(numbers, image.mode, deep)
     elif image.mode == "F" and np.isfinite(numbers).all() and (numbers == numbers.astype(np.int32)).all():
         numbers = numbers.astype(np.int32)
     else:
@@ -41,11 +51,11 @@ def mask_numbers(image: Image.Image) -> NDArray[np.uint8 | np.int32]:
     return numbers if levels is None else np.round(numbers * (levels[0] / levels[1])).astype(numbers.dtype)
 
 
-def _one_channel(pixels: NDArray[np.uint8], mode: str, raw_mode: str) -> NDArray[np.uint8]:
+def _one_channel(pixels: NDArray[np.uint8], mode: str, deep: bool) -> NDArray[np.uint8]:
     """The level of a coloured picture that is a grey one."""
     colours = pixels[..., :1] if mode == "LA" else pixels[..., :3]
     alpha = pixels[..., -1] if mode in ("LA", "RGBA") else np.uint8(255)
-    if "16" in raw_mode:
+    if deep:
         raise LabelError(f"has several channels of 16 bits, of which 8 can be read: {_CURE}")
     if (colours != colours[..., :1]).any() or (alpha != 255).any():
         raise LabelError(f"has colours, which are no labels: {_CURE}")

@@ -124,8 +124,9 @@ def find(name: Any, things: Mapping[str, Any], where: str) -> Any:
     """What a name stands for among `things`. Raises `SpecError` with the names that are near an unknown one."""
     if isinstance(name, str) and name in things:
         return things[name]
-    near = difflib.get_close_matches(str(name), things, n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(near)}?" if near else "import the module that defines it first"
+    others = ":" in str(name)  # of a module that is not ours
+    near = [] if others else difflib.get_close_matches(str(name), things, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}?" if near else "import the module that defines it first (--import MODULE)"
     raise SpecError(f"unknown name {name!r} in {where}: {hint}")
 
 

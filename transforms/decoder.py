@@ -164,7 +164,7 @@ def open_header(data: Buffer, decoding: Decoding) -> ImageFile.ImageFile:
     reasons = []
     for name in FORMATS:
         factory, accept = Image.OPEN.get(name, (None, None))
-        if factory is None or (accept is not None and accept(prefix) is not True):
+        if factory is None or (accept is not None and accept(prefix.ljust(16, b"\0")) is not True):
             continue
         try:
             image: ImageFile.ImageFile = factory(_header(name, data, decoding), "")
@@ -251,6 +251,24 @@ def _decode_png(data: Buffer, decoding: Decoding) -> Decoded:
     image = Image.OPEN["PNG"][0](stream, "")
     picture = _load(image, decoding, checked.palette if checked.header.colours == 3 else 0)
     return replace(picture, lacks=f"cut off: {checked.missing:.0%} of its stream is missing" if checked.missing else "")
+
+
+def open_whole(data: Buffer, decoding: Decoding) -> ImageFile.ImageFile:
+    """Pillow's plugin for a file that was read through, of which no pixel is decoded, for who wants its own numbers.
+
+    Raises `DecodeError` for what is not whole, as `decode` does, as far as can be told without decoding.
+    """
+    with reasons(decoding):
+        image = open_header(data, decoding)
+        within_limits(image, data, decoding)
+        if image.format == "PNG":
+            stream = _Deadline(b"", decoding.max_seconds)
+            png.check(data, False, stream.tick, stream)
+            whole: ImageFile.ImageFile = Image.OPEN["PNG"][0](stream, "")
+            return whole
+        if image.format == "TIFF":
+            _check_tiff(image, data, decoding)
+        return open_header(_checked(image.format or "", data, decoding)[0], decoding)
 
 
 def _load(image: ImageFile.ImageFile, decoding: Decoding, colours: int = 0) -> Decoded:

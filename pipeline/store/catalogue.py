@@ -132,4 +132,6 @@ def _some(texts: Sequence[str], most: int = 3) -> str:
 
 def _written(function: Any) -> Any:
     """A labeller or splitter as it stands in a cache's footer: in full, or by its name where it is not registered."""
-    return function if can_write(function) else f"{getattr(function, '__qualname__', repr(function))} (not registered)"
+    if can_write(function):
+        return function
+    return f"{getattr(function, '__qualname__', type(function).__qualname__)} (not registered)"

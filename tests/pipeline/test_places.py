@@ -212,7 +212,7 @@ def test_workers_of_their_own_make_the_same_cache(annotated, tmp_path):
     ("spoil", "reason"),
     [
         (lambda root, stem: (root / f"trimaps/{stem}.png").unlink(), "mask: {stem}.png cannot be read: No such file"),
-        (lambda root, stem: (root / f"trimaps/{stem}.png").write_bytes(b"?"), "mask: is no picture that Pillow knows"),
+        (lambda root, stem: (root / f"trimaps/{stem}.png").write_bytes(b"?"), "mask: is of no known image format"),
         (
             lambda root, stem: Image.new("L", (30, 20)).save(root / f"trimaps/{stem}.png"),
             "mask: must have the size of its photo's file, {size}, but has 30 x 20",
