@@ -48,7 +48,7 @@ $(VENV)/.dev: $(VENV)/.onewarp
 	@touch $@
 
 clean:  ## remove the environment and everything made
-	rm -rf $(VENV) .typing build dist demo *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(SIMD) $(LOWEST) .typing build dist demo *.egg-info .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -prune -exec rm -rf {} + -o -name '_cpu*.so' -delete
 
 # ---- pillow-simd owns the folder PIL, as Pillow does: the two never share an environment ------------------------------
@@ -72,4 +72,18 @@ $(SIMD)/.tried: pyproject.toml constraints.txt
 	    --override $(SIMD)/without-pillow.txt --group dev --editable .
 	@if $(SIMD)/bin/uv pip install --quiet --python $(SIMD)/bin/python --no-binary pillow-simd pillow-simd; \
 	    then touch $(SIMD)/.built; fi
+	@touch $@
+
+# ---- the lowest versions that pyproject.toml names hold --------------------------------------------------------------
+LOWEST := .venv-lowest
+
+.PHONY: lowest
+lowest: $(LOWEST)/.made  ## all tests with the lowest versions that pyproject.toml names, in an environment of its own
+	@echo "==> the tests with the lowest versions"
+	$(LOWEST)/bin/python -m pytest -q -rs
+
+$(LOWEST)/.made: $(VENV)/.uv pyproject.toml
+	@echo "==> making an environment in $(LOWEST) of the lowest versions"
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --group dev --editable '.[train]'
 	@touch $@
