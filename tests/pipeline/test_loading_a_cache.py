@@ -165,3 +165,10 @@ def test_a_copy_of_a_loader_whose_cache_was_made_anew_is_refused(photos, tmp_pat
     presize(photos, tmp_path / "C", 24, overwrite=True)
     with pytest.raises(CacheError):
         pickle.loads(kept)
+
+
+def test_a_loader_of_files_is_copied_with_their_names_alone(photos):
+    loader = Loader(rows_of_files(sorted(photos.rglob("*.png")), photos, Sizing(24)), batch_size=4, threads=1)
+    again = pickle.loads(pickle.dumps(loader))
+    assert [batch.keys for batch in again] == [batch.keys for batch in loader]
+    assert len(pickle.dumps(loader)) < 20_000
