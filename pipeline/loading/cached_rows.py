@@ -36,6 +36,8 @@ try:
 except ImportError:  # not a POSIX system: whether a disk was read is not known there, and nothing is asked for ahead
     resource = None
 
+_MOST_PIXELS = 1 << 31  # bytes of a row's pixels
+
 Reading = Literal["auto", "map", "pread"]
 Checking = Literal["first", "always", "never"]
 
@@ -167,7 +169,11 @@ class CacheRows:
         if in_place and self._cache.encoding == "raw" and isinstance(self._files, MappedFiles):
             pixels: Tensor | Packed = self._in_place(rows, places, self._files)
         else:
-            pixels = allocate(places.size, buffers)
+            try:
+                pixels = allocate(places.size, buffers)
+            except MemoryError:
+                most = int(places.size.prod(1).argmax())
+                raise self._damaged(int(rows[most]), "there is no memory for so large a picture") from None
             fill = self._copy if self._cache.encoding == "raw" else self._decode
             fill(rows, places, views(pixels))
         self._cold = _blocks_read() > before
@@ -178,8 +184,8 @@ class CacheRows:
         size = np.stack([c["height"][rows], c["width"][rows]], -1).astype(np.int32)
         places = Places(c["part"][rows].astype(np.int64), c["offset"][rows], c["length"][rows], size)
         outside = (places.offset < 0) | (places.offset + places.length > self._files.sizes[places.part])
-        if self._cache.encoding == "raw":
-            outside |= places.length != size.astype(np.int64).prod(1) * 3
+        lengths = size.astype(np.int64).prod(1) * 3
+        outside |= (places.length != lengths) if self._cache.encoding == "raw" else (lengths > _MOST_PIXELS)
         if outside.any():
             bad = int(rows[outside][0])
             raise self._damaged(bad, "the index places it outside of its part, or gives it another size")

@@ -95,7 +95,8 @@ class Blocks:
 
     def need_ends(self) -> None:
         """The beginning and the end of the file will be read: they say where all else lies."""
-        self._need(np.array([0, len(self._checksums) - 1]))
+        for block in {0, len(self._checksums) - 1}:
+            self._compare(block)  # and not known to be good: its values are still to be tested
 
     def damages(self) -> Iterator[str]:
         """What is wrong with each block, if anything."""
@@ -110,6 +111,15 @@ class Blocks:
             self._check(block)
 
     def _check(self, block: int) -> None:
+        self._compare(block)
+        with self._lock:
+            if not self._good[block]:
+                for region in self._regions:
+                    self._test(region, block)
+                self._good[block] = True
+                self._left -= 1
+
+    def _compare(self, block: int) -> None:
         if checksum(self._data[block << _SHIFT : (block + 1) << _SHIFT]) != self._checksums[block]:
             names = dict.fromkeys(region.name for region in self._regions if _overlaps(region, block))
             where = f" ({', '.join(names)})" if names else ""
@@ -117,12 +127,6 @@ class Blocks:
                 f"{self.path} is damaged: the checksum of block {block}{where} is not that of the cache: run "
                 "presize again, it makes it anew"
             )
-        with self._lock:
-            if not self._good[block]:
-                for region in self._regions:
-                    self._test(region, block)
-                self._good[block] = True
-                self._left -= 1
 
     def _test(self, region: Region, block: int) -> None:
         """Test the values that end in a block, and those that begin in it if they end in one that is known."""

@@ -31,8 +31,8 @@ def read_cache(folder: Path) -> tuple[dict[str, Any], Index]:
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
         raise CacheError(f"{path} cannot be read ({str(error).splitlines()[0]}): run presize again") from error
-    if said is None:
-        raise CacheError(f"{path} must be the index of a cache, but was not written by onewarp")
+    if not isinstance(said, dict) or said.get("format") != 2:
+        raise CacheError(f"{path} must be the index of a cache of format 2, but is not: run presize again")
     refuse_footer(said, path)
     schema = index_schema(small_fields(told_fields(said["targets"], said["splits"] is not None)))
     return said, Index(fitting(table.combine_chunks(), said["rows"], schema, path), tests_of(said))

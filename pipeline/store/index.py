@@ -82,10 +82,10 @@ def open_index(path: Path, about: Mapping[str, Any], rows: int, schema: pa.Schem
     blocks.need_ends()
     try:
         with pa.ipc.open_file(pa.BufferReader(pa.py_buffer(data))) as reader:
-            table = reader.read_all()
+            table = fitting(reader.read_all(), rows, schema, path)
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
         raise CacheError(f"{path} is no index of a cache: {str(error).splitlines()[0]}") from error
-    return Index(fitting(table, rows, schema, path), tests, blocks)
+    return Index(table, tests, blocks)
 
 
 def fitting(table: pa.Table, rows: int, schema: pa.Schema, path: Path) -> pa.Table:

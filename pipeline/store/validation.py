@@ -30,7 +30,9 @@ def refuse_footer(said: Any, path: Path) -> None:
     footer.number("rows", 1)
     footer.number("rejected", 0)
     _refuse_pixels(footer.mapping("pixels"))
-    _refuse_files(footer)
+    _refuse_parts(footer)
+    if said.get("format") != 2:
+        _refuse_lists(footer)
     _refuse_targets(footer)
 
 
@@ -41,12 +43,15 @@ def _refuse_pixels(pixels: "_Mapping") -> None:
     pixels.choice("enlarge", (False, True))
 
 
-def _refuse_files(footer: "_Mapping") -> None:
+def _refuse_parts(footer: "_Mapping") -> None:
     parts, sizes = footer.entries("parts"), footer.entries("part_bytes")
     if not all(isinstance(name, str) and PART_NAME.fullmatch(name) for name in parts) or len({*parts}) < len(parts):
         raise footer.wrong("parts", "names of part files, no two alike")
     if len(sizes) != len(parts) or not all(_is_number(size, 0, _MOST) for size in sizes):
         raise footer.wrong("part_bytes", "the size of each part")
+
+
+def _refuse_lists(footer: "_Mapping") -> None:
     index, rejections = footer.mapping("index"), footer.mapping("rejections")
     index.name("name", _INDEX_NAME)
     index.number("bytes", 1)
