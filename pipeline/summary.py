@@ -1,6 +1,7 @@
 """How a data set is made, told step by step for its first sample and its first batch."""
 
 from dataclasses import replace
+from os import PathLike
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from .compose import Pipeline
 
 def summarise(block: Any, source: Any, bs: int = 4) -> None:
     """Print each step, and end in the batch, or raise the reason why there is none."""
-    print(f"Setting up the data of {source}")
+    print(f"Setting up the data of {source if isinstance(source, str | PathLike) else type(source).__name__}")
     datasets = block.datasets(source)
     samples = datasets.samples
     print(f"Found {len(samples)} items")

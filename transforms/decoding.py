@@ -6,6 +6,7 @@ whole within the limits is a `DecodeError` whose message is the reason.
 """
 
 import os
+import stat
 
 import numpy as np
 import torch
@@ -101,7 +102,10 @@ def upright_size(source: str | os.PathLike[str] | Buffer, decoding: Decoding | N
 def _bytes_of(source: str | os.PathLike[str] | Buffer, decoding: Decoding) -> Buffer:
     if isinstance(source, (str, os.PathLike)):
         try:
-            _refuse_bytes(os.stat(source).st_size, decoding)
+            found = os.stat(source)
+            if not stat.S_ISREG(found.st_mode):  # a pipe waits, a device never ends
+                raise UsageError(f"image file {os.fspath(source)} must be a regular file, but is none")
+            _refuse_bytes(found.st_size, decoding)
             with open(source, "rb") as file:
                 data: Buffer = file.read(decoding.max_bytes + 1)  # a file may be longer than it says
         except OSError as error:

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...errors import SourceError
-from ..items import Walk
+from ..items import OTHER_EXTENSIONS, Walk
 from .class_names import class_names
 from .csv_columns import column_names, read_csv
 from .memory_table import MemorySource, rows_in_memory
@@ -35,13 +35,22 @@ def open_source(source: Any, image: str | None = None, key: str | None = None) -
     if not path.exists():
         raise SourceError(f"source must be a folder of images or a table, but {path} does not exist")
     if path.is_dir():
-        tables = sorted(map(str, Walk(path, frozenset([".parquet"])).files()))
+        walk = Walk(path, frozenset([".parquet"]))
+        tables = sorted(map(str, walk.files()))
         if not tables or (image is None and FolderSource(str(path)).peek()):
             return FolderSource(str(path))
+        _refuse_lost(path, walk.listing.set_aside)
         return TableSource(str(path), tuple(tables), image, key)
     if path.suffix.lower() not in (".csv", ".parquet") or not path.is_file():
         raise SourceError(f"source must be a folder, a .csv or a .parquet file, but got {path}")
     return TableSource(str(path.parent), (str(path),), image, key)
+
+
+def _refuse_lost(folder: Path, set_aside: Mapping[str, str]) -> None:
+    """Raise `SourceError` where a table, or what may be one, cannot be read: all its rows would be missing."""
+    for key, reason in sorted(set_aside.items()):
+        if Path(key).suffix.lower() not in OTHER_EXTENSIONS:
+            raise SourceError(f"source {folder} must hold tables that can be read, but {key} {reason}: remove it")
 
 
 @dataclass(frozen=True)

@@ -128,6 +128,21 @@ def test_masks_named_in_a_table_lie_beside_it_without_a_cache_too(pictures, tabl
             assert mask.unique().tolist() == [3]
 
 
+def test_what_is_no_regular_file_is_not_waited_for_without_a_cache(pictures, table):
+    os.mkfifo(pictures / "pipe.png")
+    table.assign(image=["cat/0.png", "dog/1.png", "pipe.png", "dog/3.png"]).to_csv(pictures / "p.csv", index=False)
+    with pytest.raises(UsageError, match=r"pipe\.png must be a regular file, but is none"):
+        next(iter(TABLE.dataloaders(pictures / "p.csv", bs=2).valid))
+
+
+def test_the_summary_of_a_table_in_memory_is_short(pictures, table, monkeypatch, capsys):
+    monkeypatch.chdir(pictures)
+    TABLE.summary(table)
+    told = capsys.readouterr().out
+    assert "Setting up the data of DataFrame\nFound 4 items" in told
+    assert "A batch of 2 images of size 3x16x16" in told
+
+
 def test_a_folder_and_a_list_need_no_get_items(pictures):
     block = replace(TABLE, get_y=parent_label, splitter=RandomSplitter(seed=42))
     listed = batches(replace(block, get_items=get_image_files).dataloaders(pictures, bs=4))

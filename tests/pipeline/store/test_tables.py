@@ -272,6 +272,15 @@ def test_a_table_that_was_written_anew_is_read_anew(photos, tmp_path):
             assert np.array_equal(cache[name].pixels, resize(decode_pixels(photos[key], 16), Sizing(16))[0])
 
 
+def test_a_table_that_is_lost_is_named(photos, tmp_path):
+    """As in a download of which parts were removed: the rows would be missing without a word."""
+    (tmp_path / "data").mkdir()
+    pq.write_table(pa.table({"image": list(photos.values())}), tmp_path / "data" / "a.parquet")
+    (tmp_path / "data" / "b.parquet").symlink_to("blobs/0123")
+    with pytest.raises(SourceError, match=r"tables that can be read, but b\.parquet is a link that leads nowhere"):
+        open_source(tmp_path / "data")
+
+
 def test_a_path_to_what_is_no_regular_file_is_set_aside_and_not_waited_for(pictures, tmp_path):
     os.mkfifo(pictures / "pipe.jpg")
     names = ["cat/0.png", "pipe.jpg", "/dev/zero", "cat", "no\tfile"]
