@@ -248,6 +248,7 @@ class Loader:
 
         `repeat` tells apart the copies of a row that an epoch holds several times, 0 being the first.
         """
+        epoch, repeat = integer("epoch", epoch, 0), integer("repeat", repeat, 0)
         rows = np.array([self.rows.find(key)], np.int64)
         job = self._job(rows, np.array([repeat]), np.ones(1, bool), epoch)
         x, y = self._lane.receive(*self._maker.make(job))[:2]
@@ -260,6 +261,7 @@ class Loader:
         """
         if isinstance(self._order, Stream):
             raise UsageError(f"batch_at must have an order with positions, but got {self._order}: iterate over it")
+        epoch = integer("epoch", epoch, 0)
         picks = self._order.at(np.asarray(positions, np.int64), self.seed, epoch)
         job = self._job(self._numbers(picks.rows), picks.repeats, np.ones(len(picks.rows), bool), epoch)
         return self._lane.receive(*self._maker.make(job))

@@ -231,8 +231,16 @@ def test_what_is_no_state_is_refused(state):
 
 @pytest.mark.parametrize("epoch", [-1, 1.5, True, "1", None])
 def test_an_epoch_is_a_number_from_0_on(epoch):
-    with pytest.raises(UsageError, match="epoch must be an integer of at least 0"):
-        Loader(dense_rows(10)).set_epoch(epoch)
+    loader = Loader(dense_rows(10))
+    for ask in (
+        loader.set_epoch,
+        lambda epoch: loader.replay("001.jpg", epoch),
+        lambda epoch: loader.batch_at([0], epoch),
+    ):
+        with pytest.raises(UsageError, match="epoch must be an integer of at least 0"):
+            ask(epoch)
+    with pytest.raises(UsageError, match="repeat must be an integer of at least 0"):
+        loader.replay("001.jpg", 0, repeat=-1)
 
 
 def test_an_iterable_that_ends_before_the_place_of_a_state_is_refused():
