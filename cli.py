@@ -146,7 +146,7 @@ def in_options(message: str, command: click.Command) -> str:
         return message
     names = "|".join(map(re.escape, spoken))
     message = re.sub(
-        rf"(?<![\w.(])({names})=('[^']*'|\"[^\"]*\"|[\w./:-]*\w)",
+        rf"(?<![\w.])(?<!\w\()({names})=('[^']*'|\"[^\"]*\"|[\w./:-]*\w)",
         lambda found: _as_option(spoken[found[1]], found[2].strip("'\"")),
         message,
     )

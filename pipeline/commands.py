@@ -237,8 +237,20 @@ def preview(cache: Path, out: Path, transforms: str, photos: int, draws: int, se
 @click.command()
 @click.argument("spec", default=DEFAULT)
 @click.option("--presize", default=460, show_default=True, help="The short side, in pixels, at which photos are kept.")
-@click.option("--aspect", default=4 / 3, show_default="4/3", help="Of the photos: the long side over the short one.")
-@click.option("--bound", default=0.01, show_default=True, help="The largest share of enlarged pixels that is welcome.")
+@click.option(
+    "--aspect",
+    type=click.FloatRange(1),
+    default=4 / 3,
+    show_default="4/3",
+    help="Of the photos: the long side over the short one.",
+)
+@click.option(
+    "--bound",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    help="The largest share of enlarged pixels that is welcome.",
+)
 @click.option("--json", "as_json", is_flag=True, help="For a program.")
 def explain(spec: str, presize: int, aspect: float, bound: float, as_json: bool) -> None:
     """How transforms are done: what fuses, how many resamplings, how large photos should be kept.
@@ -261,7 +273,7 @@ def explain(spec: str, presize: int, aspect: float, bound: float, as_json: bool)
 @click.command()
 @click.argument("cache", type=click.Path(path_type=Path))
 @click.argument("key")
-@click.option("--epoch", default=0, show_default=True)
+@click.option("--epoch", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--out", "-o", type=click.Path(path_type=Path), default=Path("replay.png"), show_default=True)
 @TRANSFORMS

@@ -1,6 +1,7 @@
 """The commands of training: they parse, call and print."""
 
 import json
+import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +27,7 @@ def _say(line: str) -> None:
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path), help="A folder of photos; drawn ones if not given.")
 @click.option("--out", "-o", type=click.Path(path_type=Path), default=Path("demo"), show_default=True)
-@click.option("--epochs", default=14, show_default=True)
+@click.option("--epochs", type=click.IntRange(1), default=14, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 def demo(data: Path | None, out: Path, epochs: int, seed: int) -> None:
     """The main job, end to end: photos, a cache, one warp, a short training, and a report to look at."""
@@ -36,12 +37,12 @@ def demo(data: Path | None, out: Path, epochs: int, seed: int) -> None:
 @click.command()
 @click.argument("cache", type=click.Path(path_type=Path))
 @click.option("--model", default="resnet34", show_default=True, help="A timm model, or small_resnet.")
-@click.option("--epochs", default=5, show_default=True)
+@click.option("--epochs", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--lr", default="auto", show_default=True, help="A rate, or auto: the finder's valley.")
 @click.option("--pretrained/--no-pretrained", default=True, show_default=True)
 @click.option("--weights", type=click.Path(path_type=Path), help="A file of weights for the model's body.")
 @click.option("--precision", type=click.Choice(["no", "bf16", "fp16"]), default="no", show_default=True)
-@click.option("--bs", default=64, show_default=True, help="Images in a batch.")
+@click.option("--bs", type=click.IntRange(1), default=64, show_default=True, help="Images in a batch.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--transforms", "-t", default=DEFAULT, show_default=True, help="A text like this, or a JSON file.")
 @click.option("--out", "-o", type=click.Path(path_type=Path), default=Path("run"), show_default=True)
@@ -128,6 +129,9 @@ def _rate(text: str) -> float | None:
     if text == "auto":
         return None
     try:
-        return float(text)
+        rate = float(text)
     except ValueError:
-        raise UsageError(f"lr must be a number or auto, but got {text!r}") from None
+        rate = math.nan
+    if not 0 < rate < math.inf:
+        raise UsageError(f"lr must be a positive number or auto, but got {text!r}")
+    return rate

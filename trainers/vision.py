@@ -122,9 +122,7 @@ def named_model(name: str, outputs: int, pretrained: bool) -> nn.Module:
     """
     if name == "small_resnet":
         if pretrained:
-            raise TrainingError(
-                "small_resnet has no pretrained weights: train it from nothing (pretrained=False, --no-pretrained)"
-            )
+            raise TrainingError("small_resnet has no pretrained weights: train it from nothing (pretrained=False)")
         return small_resnet(outputs)
     try:
         import timm
@@ -149,7 +147,7 @@ def named_model(name: str, outputs: int, pretrained: bool) -> nn.Module:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TrainingError(
             f"weights of {name!r} cannot be had ({type(error).__name__}: {reason}): "
-            "train from nothing (pretrained=False, --no-pretrained), or read them from a file (weights=PATH, --weights)"
+            "train from nothing (pretrained=False), or read them from a file (weights=PATH)"
         ) from error
 
 
