@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ..errors import UsageError
 from .transform import Transform
 from .types import TensorImage
 
@@ -25,7 +26,12 @@ class ToTensor(Transform):
         return image_tensor(np.array(x.convert("RGB")))
 
     def encode(self, x: np.ndarray) -> TensorImage:  # type: ignore[no-redef]  # noqa: F811
-        """The pixels, with the channels in front."""
+        """The pixels, with the channels in front; `UsageError` for an array that is no such picture."""
+        if x.dtype != np.uint8 or x.ndim != 3 or x.shape[2] != 3 or not x.size:
+            raise UsageError(
+                f"a picture as an array must be uint8[h, w, 3], but got {x.dtype}{list(x.shape)}: convert it, or give "
+                f"Pillow's Image.fromarray of it"
+            )
         return image_tensor(x)
 
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torchvision import tv_tensors
 
-from onewarp.errors import DispatchError
-from onewarp.transforms import Flip, Resize, Transform, fuse
+from onewarp.errors import DispatchError, UsageError
+from onewarp.transforms import Flip, Resize, ToTensor, Transform, fuse
 from onewarp.transforms.types import (
     Packed,
     TensorBBox,
@@ -137,3 +137,13 @@ def test_tv_tensors_that_nothing_is_done_to_stay_what_they_are():
     done = OnImages()((image, box, "cat"))
     assert done[1] is box
     assert type(done[0]) is tv_tensors.Image
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.zeros((4, 4, 3)), np.zeros((4, 4), np.uint8), np.zeros((3, 4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8)],
+    ids=lambda a: f"{a.dtype}{a.shape}",
+)
+def test_an_array_that_is_no_picture_is_refused(array):
+    with pytest.raises(UsageError, match=r"must be uint8\[h, w, 3\], but got"):
+        ToTensor()(array)
