@@ -13,7 +13,7 @@ import click
 
 from ..errors import CacheError, UsageError
 from ..transforms.augment import explain as explained
-from ..transforms.decoding import Decoding
+from ..transforms.decoding import LIMITS, Decoding
 from ..transforms.margin import margin, smallest_presize
 from ..transforms.types import TensorImage
 from .cache import Cache
@@ -72,7 +72,23 @@ TRANSFORMS = click.option(
 @click.option("--truncated", type=click.Choice(["refuse", "accept"]), default="refuse", show_default=True)
 @click.option("--max-pixels", default=Decoding.max_pixels, show_default=True, help="Refuse larger images.")
 @click.option("--max-bytes", default=Decoding.max_bytes, show_default=True, help="Refuse larger files.")
-@click.option("--max-seconds", default=Decoding.max_seconds, show_default=True, help="Refuse files that take longer.")
+@click.option(
+    "--max-memory",
+    default=Decoding.max_memory,
+    show_default=True,
+    help="Refuse files that need more bytes of memory while they are decoded.",
+)
+@click.option(
+    "--max-seconds",
+    default=Decoding.max_seconds,
+    show_default=True,
+    help="Refuse files that take a processor longer.",
+)
+@click.option(
+    "--memory",
+    type=click.FloatRange(0, min_open=True),
+    help="GiB of pictures that all workers of a machine hold at once.  [default: half of what it has]",
+)
 @click.option("--max-rejected", type=int, help="Fail when more files than this are rejected.")
 @click.option("--scheduler", default="threads", show_default=True, help="threads, processes or tcp://HOST:PORT.")
 @click.option("--workers", type=int, help="Threads or processes; all cores if not given.")
@@ -86,6 +102,7 @@ def presize(
     modules: tuple[str, ...],
     background: str,
     budget: float,
+    memory: float | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -96,16 +113,21 @@ def presize(
     """
     decoding = Decoding(
         background=_colour(background),
-        **{name: options.pop(name) for name in ("quality", "truncated", "max_pixels", "max_bytes", "max_seconds")},
+        **{name: options.pop(name) for name in ("quality", "truncated", *LIMITS)},
     )
     import_modules(modules)
+    options["memory"] = None if memory is None else int(memory * 2**30)
     options["block"] = None if block is None else read_block(block)
     summary = make_cache(source, cache, decoding=decoding, budget=int(budget * 2**30), quiet=False, **options)
     for entry in summary.rejected:
         click.echo(f"rejected {entry.key}: {entry.reason}", err=True)
+    for key, lacks in summary.lacks.items():
+        click.echo(f"accepted {key}: {lacks}", err=True)
     counts = {name: getattr(summary, name) for name in ("rows", "decoded", "copied", "kept", "encoding", "seconds")}
     if as_json:
-        click.echo(json.dumps({**counts, "rejected": [vars(entry) for entry in summary.rejected]}))
+        click.echo(
+            json.dumps({**counts, "rejected": [vars(entry) for entry in summary.rejected], "lacks": summary.lacks})
+        )
         return
     made = f"{summary.decoded} decoded, {summary.copied} copied, {summary.kept} kept, {len(summary.rejected)} rejected"
     click.echo(f"{summary.rows} rows in {cache} ({made}) in {summary.seconds:.1f} s", err=True)

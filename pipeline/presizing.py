@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -49,6 +49,7 @@ class Summary:
 
     `decoded` rows were made of their files, `copied` taken over from an earlier run into a part that had to be written
     anew, `kept` left where they were. `notes` are what there is to know of the source and its labels, a line each.
+    `lacks` says by key what is missing of files that were accepted in this run although they are not whole.
     """
 
     cache: Path
@@ -59,6 +60,7 @@ class Summary:
     copied: int
     seconds: float
     notes: tuple[str, ...] = ()
+    lacks: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def kept(self) -> int:
@@ -82,6 +84,7 @@ def presize(
     decoding: Decoding | None = None,
     jpeg_quality: int = 95,
     budget: int = 16 << 30,
+    memory: int | None = None,
     max_rejected: int | None = None,
     scheduler: str = "threads",
     workers: int | None = None,
@@ -96,8 +99,10 @@ def presize(
     items. `label` and `split` are labellers and splitters, or their names on the command line; a `block` (a
     `DataBlock`) says both in their place. Without `square` the aspect is kept and the short side is at most `size`:
     460, or what the block's `Resize` says. `encoding="auto"` keeps pixels raw where they are expected to fit into
-    `budget` bytes, and as JPEG otherwise. Files that cannot be used are set aside; more than `max_rejected` of them end
-    the run. `rehash` reads and hashes every file again, also those that seem to be the same by size, times and inode.
+    `budget` bytes, and as JPEG otherwise. All workers of a machine together hold no more than `memory` bytes of
+    pictures that they decode, half of what it has if not given: a file that needs more than a worker's share waits for
+    its turn. Files that cannot be used are set aside; more than `max_rejected` of them end the run. `rehash` reads and
+    hashes every file again, also those that seem to be the same by size, times and inode.
 
     The cache is complete when this returns. Stopped or killed before that, it goes on from the parts that are whole
     when it is called again; called on a finished cache it does what is new or changed, and makes anew what is damaged:
@@ -109,12 +114,15 @@ def presize(
     begun = time.monotonic()
     sizing, decoding = Sizing(_size(size, block), square, enlarge), decoding or Decoding()
     catalogue = source if isinstance(source, Catalogue) else _catalogue(source, image, key, label, split, block)
-    wish = _Wish(_folder(cache), catalogue, sizing, decoding, encoding, jpeg_quality, budget, overwrite, rehash, verify)
+    bounds = (budget, memory, workers)
+    wish = _Wish(
+        _folder(cache), catalogue, sizing, decoding, encoding, jpeg_quality, *bounds, overwrite, rehash, verify
+    )
     crew = (scheduler, workers)
     with disk_errors(wish.folder), reporter(len(catalogue.items), "presizing", quiet) as report:
         for note in catalogue.notes:
             report.say(note)
-        plan, decoded = wish.plan(report), 0
+        plan, decoded, lacks = wish.plan(report), 0, dict[str, str]()
         done = finished_parts(plan, *crew, whole=verify)
         if done is None:
             _ensure_folder(wish.folder)
@@ -126,11 +134,13 @@ def presize(
                 if done is None:
                     done = make_parts(plan, *crew, report, max_rejected)
                     decoded = sum(part.decoded for part in done)
+                    lacks = {key: lack for part in done for key, lack in part.lacks.items()}
                     if (narrower := wish.naming_rows(plan, done)) is not None:
                         plan, done = narrower, make_parts(narrower, *crew, Silent(), max_rejected)
                     commit(wish.folder, done, plan.small, plan.about, catalogue.set_aside)
         refuse_too_many([*catalogue.set_aside, *(entry for part in done for entry in part.rejected)], max_rejected)
-    return _summary(wish.folder, done, decoded, catalogue, plan.recipe.encoding, begun)
+    summary = _summary(wish.folder, done, decoded, catalogue, plan.recipe.encoding, begun)
+    return replace(summary, lacks=lacks)
 
 
 @dataclass(frozen=True)
@@ -144,6 +154,8 @@ class _Wish:
     encoding: Encoding | Literal["auto"]
     jpeg_quality: int
     budget: int
+    memory: int | None
+    workers: int | None
     overwrite: bool
     rehash: bool
     verify: bool
@@ -153,7 +165,8 @@ class _Wish:
         if not self.overwrite:
             refuse_newer(self.folder)
         earlier = Earlier() if self.overwrite else earlier_parts(self.folder, self.verify)
-        recipe = Recipe(self.sizing, self.decoding, self._chosen(earlier, report), self.jpeg_quality)
+        chosen = self._chosen(earlier, report)
+        recipe = Recipe(self.sizing, self.decoding, chosen, self.jpeg_quality, self.memory, self.workers)
         _refuse_other(self.folder, earlier, recipe)
         memory = seen(self.catalogue.source.where(), forget=self.rehash)
         return Plan(self.catalogue.naming(earlier.refused()), self.folder, recipe, earlier, memory)
@@ -179,7 +192,7 @@ class _Wish:
             there: Encoding = earlier.parts[0].said["pixels"]["encoding"]
             return there
         items = self.catalogue.items
-        chosen, expected = choose_encoding(items, self.catalogue.source, self.sizing, self.budget)
+        chosen, expected = choose_encoding(items, self.catalogue.source, self.sizing, self.decoding, self.budget)
         sizes = f"about {expected / 2**30:.2f} GiB (budget {self.budget / 2**30:.1f} GiB)"
         report.say(f"encoding: {chosen}, {len(items)} images, {sizes}")
         return chosen

@@ -18,7 +18,7 @@ from typing import IO
 import numpy as np
 
 from ..errors import DecodeError, ResourceError
-from .decoder import Buffer, Decoded, Decoding, decode_here
+from .decoder import Buffer, Decoded, Decoding, decode_here, opened, reasons
 
 resource: ModuleType | None
 try:
@@ -118,11 +118,10 @@ def _answer(question: bytes, out: IO[bytes]) -> None:
     target, settings = json.loads(question[4 : 4 + length])
     decoding = Decoding(**{**settings, "background": tuple(settings["background"])})
     _limit(decoding.max_seconds, decoding.max_memory)
+    data, timeless = memoryview(question)[4 + length :], replace(decoding, max_seconds=1e9)
     try:
-        parts = [
-            _OK,
-            *_packed(decode_here(memoryview(question)[4 + length :], target, replace(decoding, max_seconds=1e9))),
-        ]
+        with reasons(decoding):
+            parts = [_OK, *_packed(decode_here(opened(data, timeless), target, timeless))]
     except MemoryError:
         parts = [_NO_MEMORY]
     except DecodeError as error:

@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -40,7 +41,9 @@ def cost(image: Image.Image, data: bytes | bytearray | memoryview) -> Cost:
     """What it costs to decode the picture in `data`, whose header Pillow has read."""
     width, height = image.size
     pixels = width * height
-    scans = jpeg.scans(data) if image.format in ("JPEG", "MPO") else 1
+    is_jpeg = image.format in ("JPEG", "MPO")
+    progressive, channels = bool(image.info.get("progressive")), len(image.getbands())
+    scans = jpeg.scans(data, progressive, channels) if is_jpeg else 1
     speed = _SPEED.get(image.format or "", _OTHER_SPEED)
     return Cost(len(data) + int(pixels * _bytes_a_pixel(image, data, scans)), max(1, scans) * pixels / speed)
 
@@ -55,7 +58,7 @@ def _bytes_a_pixel(image: Image.Image, data: bytes | bytearray | memoryview, sca
     result = 3
     if image.format in ("JPEG", "MPO"):
         channels = len(image.getbands())
-        coefficients = 2 * channels if scans > channels or image.info.get("progressive") else 0
+        coefficients = 2 * channels if scans > 1 else 0
         return coefficients + result + (2 * channels if channels == 4 else channels)
     if image.format == "PNG":
         header = png.header_of(data)
@@ -85,6 +88,17 @@ def turn(needed: int, share: int | None) -> Iterator[None]:
         os.close(descriptor)
 
 
+def worker_share(memory: int | None, workers: int | None, max_memory: int) -> int:
+    """The bytes that a worker may hold without waiting for its turn.
+
+    `memory` is what all `workers` of a machine may hold together: half of what it has, and its processors, where they
+    are not given. One file of `max_memory` fits beside the shares, but where that is more than half.
+    """
+    together = machine_memory() // 2 if memory is None else memory
+    return max(together - max_memory, together // 2) // (workers or os.cpu_count() or 1)
+
+
+@cache
 def machine_memory() -> int:
     """The bytes of memory that this machine has, or its container."""
     held = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -118,16 +118,25 @@ def reasons(decoding: Decoding) -> Iterator[None]:
         raise DecodeError(f"cannot be decoded: {_reason(error)}") from error
 
 
-def within_limits(image: ImageFile.ImageFile, data: Buffer, decoding: Decoding) -> Cost:
-    """What a file will cost, where that is within the limits."""
-    width, height = image.size
-    _refuse_pixels(width, height, decoding)
+@dataclass(frozen=True)
+class Opened:
+    """A file whose header was read and is within the limits: Pillow's plugin, its bytes, and what it will cost."""
+
+    image: ImageFile.ImageFile
+    data: Buffer
+    cost: Cost
+
+
+def opened(data: Buffer, decoding: Decoding) -> Opened:
+    """Read a file's header. Raises whatever Pillow's plugins do, and `DecodeError` where a limit forbids the file."""
+    image = _open_header(data, decoding)
+    _refuse_pixels(*image.size, decoding)
     expected = cost(image, data)
     if expected.memory > decoding.max_memory:
         raise DecodeError(
             f"takes up to {expected.memory:,} bytes of memory to decode, and max_memory is {decoding.max_memory:,}"
         )
-    return expected
+    return Opened(image, data, expected)
 
 
 def _refuse_pixels(width: int, height: int, decoding: Decoding) -> None:
@@ -137,21 +146,22 @@ def _refuse_pixels(width: int, height: int, decoding: Decoding) -> None:
         )
 
 
-def decode_here(data: Buffer, target: int | None, decoding: Decoding) -> Decoded:
-    """`decode_pixels` in this thread, whatever it takes. Raises whatever Pillow's plugins do as well."""
-    with reasons(decoding):
-        image = open_header(data, decoding)
-        if image.format in ("JPEG", "MPO"):
-            return _decode_jpeg(data, image, target, decoding)
-        if image.format == "PNG":
-            return _decode_png(data, decoding)
-        if image.format == "TIFF":
-            _check_tiff(image, data, decoding)
-        data, colours, lacks = _checked(image.format or "", data, decoding)
-        return replace(_load(open_header(data, decoding), decoding, colours), lacks=lacks)
+def decode_here(file: Opened, target: int | None, decoding: Decoding) -> Decoded:
+    """The pixels, in this thread, whatever it takes. Raises whatever Pillow's plugins do."""
+    image, data = file.image, file.data
+    if image.format in ("JPEG", "MPO"):
+        return _decode_jpeg(data, image, target, decoding)
+    if image.format == "PNG":
+        return _decode_png(data, decoding)
+    if image.format == "TIFF":
+        _check_tiff(image, data, decoding)
+    whole, colours, lacks = _checked(image.format or "", data, decoding)
+    if whole is not data:
+        image = _open_header(whole, decoding)
+    return replace(_load(image, decoding, colours), lacks=lacks)
 
 
-def open_header(data: Buffer, decoding: Decoding) -> ImageFile.ImageFile:
+def _open_header(data: Buffer, decoding: Decoding) -> ImageFile.ImageFile:
     """Pillow's plugin for the content, which has read the header and no pixel.
 
     `Image.open` does the same, and then checks the size against a global that belongs to all users of Pillow in the

@@ -7,6 +7,7 @@ whole within the limits is a `DecodeError` whose message is the reason.
 
 import os
 import stat
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -24,10 +25,9 @@ from .decoder import (
     Matrix,
     Pixels,
     decode_here,
-    open_header,
+    opened,
     orientation_of,
     reasons,
-    within_limits,
 )
 from .orientation import swaps_axes
 from .types import TensorImage
@@ -41,7 +41,6 @@ __all__ = [
     "Pixels",
     "decode",
     "decode_pixels",
-    "memory_needed",
     "upright_size",
 ]
 
@@ -58,31 +57,30 @@ def decode(source: str | os.PathLike[str] | Buffer, target: int | None = None) -
 
 
 def decode_pixels(
-    source: str | os.PathLike[str] | Buffer, target: int | None = None, decoding: Decoding | None = None
+    source: str | os.PathLike[str] | Buffer,
+    target: int | None = None,
+    decoding: Decoding | None = None,
+    admit: Callable[[int], object] = lambda needed: None,
 ) -> Decoded:
     """The pixels of a file, or of its bytes, with what it takes to find a pixel of the file again.
 
-    `target` is the short side that the caller needs, in pixels. A file whose header says that it may take long is
-    decoded in a process that can be ended. Raises as `decode`, and `ResourceError` where the machine, and not the file,
-    is the reason.
+    `target` is the short side that the caller needs, in pixels. `admit` is called with the bytes of memory that it may
+    take, before any is taken, and may wait. A file whose header says that it may take long is decoded in a process that
+    can be ended. Raises as `decode`, and `ResourceError` where the machine, and not the file, is the reason.
     """
     decoding = decoding or Decoding()
     if target is not None and target < 1:
         raise UsageError(f"target must be a number of pixels from 1 up, but got {target}")
     data = _bytes_of(source, decoding)
     with reasons(decoding):
-        if may_take_long(within_limits(open_header(data, decoding), data, decoding), decoding.max_seconds):
+        file = opened(data, decoding)
+        admit(file.cost.memory)
+        if may_take_long(file.cost, decoding.max_seconds):
             return decode_apart(data, target, decoding)
         try:
-            return decode_here(data, target, decoding)
+            return decode_here(file, target, decoding)
         except MemoryError:  # of the file, or of the machine? There the file has all that it may have.
             return decode_apart(data, target, decoding)
-
-
-def memory_needed(data: Buffer, decoding: Decoding) -> int:
-    """An upper bound of the bytes that it takes to decode a file, from its header. Raises `DecodeError` as `decode`."""
-    with reasons(decoding):
-        return within_limits(open_header(data, decoding), data, decoding).memory
 
 
 def upright_size(source: str | os.PathLike[str] | Buffer, decoding: Decoding | None = None) -> tuple[int, int]:
@@ -93,8 +91,7 @@ def upright_size(source: str | os.PathLike[str] | Buffer, decoding: Decoding | N
     decoding = decoding or Decoding()
     data = _bytes_of(source, decoding)
     with reasons(decoding):
-        image = open_header(data, decoding)
-        within_limits(image, data, decoding)
+        image = opened(data, decoding).image
         turned = swaps_axes(orientation_of(image)) and image.format != "TIFF"  # of which Pillow tells the upright size
         return image.size if turned else image.size[::-1]
 

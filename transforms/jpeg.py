@@ -47,8 +47,23 @@ def decode(data: Bytes, colours: str, least: tuple[int, int], accept_cut: bool) 
     return Jpeg(pixels, lacks)
 
 
-def scans(data: Bytes) -> int:
-    """How many scans a file has at most."""
+def scans(data: Bytes, progressive: bool, channels: int) -> int:
+    """How many times the decoder goes over the picture, at most.
+
+    A file that is not progressive, and has all its channels in the first scan, has no other.
+    """
+    place = 2
+    while data[place : place + 1] == b"\xff" and place + 4 < len(data):
+        mark = data[place + 1]
+        if mark == 0xDA and not progressive and data[place + 4] >= channels:
+            return 1
+        if mark == 0xDA:
+            break
+        place += 1 if mark == 0xFF else 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return _scans(data)
+
+
+def _scans(data: Bytes) -> int:
     return bytes(data).count(b"\xff\xda")
 
 
@@ -73,7 +88,7 @@ def _what_lacks(data: Bytes, colours: str, least: tuple[int, int], pixels: NDArr
     rows = np.flatnonzero((other != pixels).any((1, 2)))
     there = int(rows[0]) if len(rows) else len(pixels)
     share = 1 - there / len(pixels)
-    if (scan := scans(data)) > 1:
+    if (scan := _scans(data)) > 1:
         return f"cut off in its scan {scan}: {share:.0%} of its rows lack the details of it, all those of later scans"
     if not there:
         raise DecodeError("is cut off before its first row")

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from ..errors import UsageError
+from ..errors import ResourceError, UsageError
 from .decoding import Decoded, Matrix, Pixels
 from .orientation import flips, swaps_axes, turn, upright_to_file
 
@@ -112,7 +112,11 @@ def _resample(picture: Decoded, region: tuple[int, int, float, float], size: tup
     # Rows without gaps and a batch's axis in front: only so torch takes pixels as they are, and gives them back so.
     channels_last = torch.from_numpy(np.ascontiguousarray(part)).unsqueeze(0).permute(0, 3, 1, 2)
     # The operator behind `interpolate(antialias=True)`; it takes the scales where the region ends inside a pixel.
-    resized = torch.ops.aten._upsample_bilinear2d_aa(channels_last, size, False, size[0] / tall, size[1] / wide)
+    scales = size[0] / tall, size[1] / wide
+    try:
+        resized = torch.ops.aten._upsample_bilinear2d_aa(channels_last, size, False, *scales)
+    except RuntimeError as error:  # so torch says that there is no memory
+        raise ResourceError(f"a picture of {size[0]} x {size[1]} pixels cannot be made: {error}") from error
     result: Pixels = resized[0].permute(1, 2, 0).numpy()
     return result
 

@@ -93,6 +93,7 @@ def _client(scheduler: str, workers: int) -> Iterator[Any]:
         "distributed.scheduler.allowed-failures": 0,  # a job that dies with its worker is looked into at once
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.target": False,
+        "distributed.worker.memory.terminate": False,  # one large file is no reason: `worker_share` sees to it
         "distributed.worker.memory.pause": False,  # a paused worker has nothing to wait for: rows are on the disk
         "distributed.deploy.lost-worker-timeout": "10 minutes",  # to start again; else the cluster gives it up
         # Workers that decode all the time: what dask would watch them with costs them a twentieth of it.

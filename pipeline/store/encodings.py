@@ -8,7 +8,7 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...errors import LabelError, UsageError
+from ...errors import DecodeError, LabelError, UsageError
 from ...transforms.decoding import Pixels
 
 Encoding = Literal["raw", "jpeg", "png", "webp"]
@@ -18,8 +18,20 @@ ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
 _DENSITY = {"raw": 3.0, "jpeg": 0.27, "png": 1.35, "webp": 1.0}
 
 
+_LONGEST = {"jpeg": 65_500, "webp": 16_383}  # pixels on a side, of libjpeg and of the format
+
+
 def encode(pixels: Pixels, encoding: Encoding, quality: int = 95) -> bytes | memoryview:
-    """The bytes of `pixels` `uint8[h, w, 3]`; `png` and `webp` lose nothing, `jpeg` is 4:2:0 at `quality`."""
+    """The bytes of `pixels` `uint8[h, w, 3]`; `png` and `webp` lose nothing, `jpeg` is 4:2:0 at `quality`.
+
+    Raises `DecodeError` where a side is longer than the encoding can be.
+    """
+    longest = max(pixels.shape[:2])
+    if longest > _LONGEST.get(encoding, longest):
+        raise DecodeError(
+            f"becomes {pixels.shape[0]} x {pixels.shape[1]} pixels, and {encoding} holds {_LONGEST[encoding]:,} on a "
+            "side: keep it as png or raw, make it smaller, or make it square"
+        )
     if encoding == "raw":
         return np.ascontiguousarray(pixels).data.cast("B")
     if encoding == "jpeg":

@@ -22,18 +22,25 @@ FORMAT = 3
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a file becomes a row: decode, presize, encode."""
+    """How a file becomes a row: decode, presize, encode.
+
+    `memory` is what all `workers` of a machine may hold together, in bytes: half of what it has where it is not given.
+    """
 
     sizing: Sizing = field(default_factory=Sizing)
     decoding: Decoding = field(default_factory=Decoding)
     encoding: Encoding = "raw"
     jpeg_quality: int = 95
+    memory: int | None = None
+    workers: int | None = None
 
     def __post_init__(self) -> None:
         if self.encoding not in ENCODINGS:
             raise UsageError(f"encoding must be one of {', '.join(ENCODINGS)}, but got {self.encoding!r}")
         if not 1 <= self.jpeg_quality <= 100:
             raise UsageError(f"jpeg_quality must be from 1 to 100, but got {self.jpeg_quality}")
+        if self.memory is not None and self.memory <= 0:
+            raise UsageError(f"memory must be positive, but got {self.memory}")
 
     @property
     def column(self) -> str:

@@ -4,8 +4,9 @@ Nothing is sent to the worker but names and numbers, and nothing comes back but 
 """
 
 import ctypes
+import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 from PIL import Image
 
 from ...errors import CacheError, DecodeError, LabelError
+from ...transforms.cost import turn, worker_share
 from ...transforms.decoding import decode_pixels
 from ...transforms.resizing import resize
 from ..blocks import Block
@@ -87,13 +89,16 @@ class Job:
 
 @dataclass
 class Done:
-    """What has become of a job: the part's name, its rows and rejected files, and how many rows were made anew."""
+    """What has become of a job: the part's name, its rows and rejected files, what files lack that are not whole and
+    were accepted, and how many rows were made anew.
+    """
 
     number: int
     name: str
     rows: pa.Table
     rejected: list[Rejected]
     hashes: dict[str, str] = field(default_factory=dict)
+    lacks: dict[str, str] = field(default_factory=dict)
     decoded: int = 0
     copied: int = 0
 
@@ -103,6 +108,7 @@ class _Row:
     columns: Mapping[str, Any]
     pictures: Mapping[str, bytes | memoryview]
     copied: bool
+    lacks: str = ""
 
 
 def make_part(job: Job) -> Done:
@@ -115,7 +121,7 @@ def make_part(job: Job) -> Done:
             return found
         with _attempt(folder, job.number) as attempts, written_aside(folder) as (file, commit):
             with PartWriter(file, job.schema) as writer:
-                done = _write(job, writer, _killers(job, attempts) if job.deaths or attempts else {})
+                done = _write(job, writer, _killers(job) if job.deaths or attempts else {})
             file.flush()
             part = read_frame(file, folder)
             name = part_name(job.number, part.digest)
@@ -137,8 +143,11 @@ def found_part(number: int, part: Part) -> Done:
 
 
 def prepare_worker() -> None:
-    """One thread per worker, and memory that is kept: to fetch its pages anew costs a fifth of the time."""
+    """One thread per worker, no warnings that name no file, and memory that is kept: to fetch its pages anew costs a
+    fifth of the time.
+    """
     torch.set_num_threads(1)
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # of what is read past on purpose
     Image.core.set_blocks_max(256)  # type: ignore[attr-defined]
     with suppress(OSError, AttributeError):  # glibc's, from a system without which it is not asked
         tune = ctypes.CDLL(None).mallopt
@@ -188,6 +197,8 @@ def _write(job: Job, writer: PartWriter, killers: Mapping[str, Killer]) -> Done:
         else:
             writer.add(made.columns, made.pictures)
             done.hashes[wanted.key] = made.columns["sha256"]
+            if made.lacks:
+                done.lacks[wanted.key] = made.lacks
             done.copied += made.copied
             done.decoded += not made.copied
     rejected = [vars(entry) for entry in done.rejected]
@@ -195,13 +206,10 @@ def _write(job: Job, writer: PartWriter, killers: Mapping[str, Killer]) -> Done:
     return done
 
 
-def _killers(job: Job, attempts: int) -> dict[str, Killer]:
-    """The files of a job that kill their worker, and how; those that are taken over are not decoded.
-
-    Where the process was killed again although each file had been tried, too many large ones came together.
-    """
+def _killers(job: Job) -> dict[str, Killer]:
+    """The files of a job that kill their worker, and how; those that are taken over are not decoded."""
     files = [(wanted.key, wanted.place) for wanted in job.wanted if not wanted.unchanged]
-    return find_killers(job.source, job.recipe, files, crowded=attempts > 1)
+    return find_killers(job.source, job.recipe, files)
 
 
 def _make(job: Job, wanted: Wanted) -> _Row | Rejected:
@@ -225,8 +233,8 @@ def _make(job: Job, wanted: Wanted) -> _Row | Rejected:
             return taken
     try:
         given.refuse_missing()
-        columns, encoded = _decode(job.recipe, wanted, data, digest)
-        return _row(job, columns, encoded, given, copied=False)
+        columns, encoded, lacks = _decode(job.recipe, wanted, data, digest)
+        return replace(_row(job, columns, encoded, given, copied=False), lacks=lacks)
     except DecodeError as error:
         return Rejected(wanted.key, str(error), len(data), digest)
     except LabelError as error:
@@ -259,11 +267,16 @@ def _row(job: Job, columns: Mapping[str, Any], data: bytes | memoryview, given: 
     return _Row({**columns, **more}, {job.recipe.column: data, **masks}, copied)
 
 
-def _decode(recipe: Recipe, wanted: Wanted, data: bytes, digest: str) -> tuple[dict[str, Any], bytes | memoryview]:
-    """The columns of a picture, and its bytes."""
+def _decode(recipe: Recipe, wanted: Wanted, data: bytes, digest: str) -> tuple[dict[str, Any], bytes | memoryview, str]:
+    """The columns of a picture, its bytes, and what is missing of it."""
     sizing = recipe.sizing
-    picture = decode_pixels(data, sizing.size, recipe.decoding)
-    pixels, matrix = resize(picture, sizing)
+    share = worker_share(recipe.memory, recipe.workers, recipe.decoding.max_memory)
+    with ExitStack() as stack:
+        picture = decode_pixels(
+            data, sizing.size, recipe.decoding, lambda needed: stack.enter_context(turn(needed, share))
+        )
+        pixels, matrix = resize(picture, sizing)
+        picture = replace(picture, raw=pixels)  # the others are let go before the next one's turn
     encoded = encode(pixels, recipe.encoding, recipe.jpeg_quality)
     columns = {
         "key": wanted.key,
@@ -279,7 +292,7 @@ def _decode(recipe: Recipe, wanted: Wanted, data: bytes, digest: str) -> tuple[d
         "sha256": digest,
         "matrix": matrix.ravel().tolist(),
     }
-    return columns, encoded
+    return columns, encoded, picture.lacks
 
 
 def _digest(data: bytes) -> str:

@@ -12,9 +12,8 @@ from pathlib import Path
 import dask
 import pytest
 from distributed import Client, LocalCluster
-from PIL import Image
 
-from onewarp.errors import CacheError, UsageError
+from onewarp.errors import CacheError, ResourceError, UsageError
 from onewarp.pipeline.cache import Cache
 from onewarp.pipeline.presizing import presize
 from onewarp.pipeline.store import probing
@@ -40,6 +39,13 @@ class Poisoned(FolderSource):
         if "hang" in name:
             alone = b"probing" in open("/proc/self/cmdline", "rb").read()
             time.sleep(3600) if alone else os.kill(os.getpid(), signal.SIGKILL)
+        mark = place + ".killed"
+        times = os.path.getsize(mark) if os.path.exists(mark) else 0
+        alone = b"probing" in open("/proc/self/cmdline", "rb").read()
+        if "killed" in name or ("once" in name and not times) or ("twice" in name and times < 2 and not alone):
+            with open(mark, "ab") as file:
+                file.write(b".")
+            os.kill(os.getpid(), signal.SIGKILL)
         return super().read(place)
 '''
 
@@ -82,20 +88,16 @@ def test_a_file_that_kills_its_worker_is_found_and_the_job_goes_on(many, poisone
     assert _files(tmp_path / "C") == _files(tmp_path / "threads")
 
 
-def test_what_kills_hangs_or_eats_all_memory_is_told_apart(poisoned, draw, tmp_path, monkeypatch):
+def test_what_kills_and_what_hangs_is_told_apart(poisoned, draw, tmp_path):
     for name in ("0.png", "1-segfault.png", "2-hang.png", "3.png"):
         draw(tmp_path / "src" / name)
-    Image.new("L", (13000, 13000)).save(tmp_path / "src" / "4-huge.png", compress_level=1)  # 676 MB in Pillow's RGB
     source = poisoned(str(tmp_path / "src"))
-    monkeypatch.setattr(probing, "_memory_limit", lambda crowded: 900_000_000)
     files = [(item.key, item.place) for item in source.items()]
-    found = probing.find_killers(source, Recipe(decoding=Decoding(max_seconds=2)), files)
+    found = probing.find_killers(source, Recipe(decoding=Decoding(max_seconds=1)), files)
     assert {key: killer.reason for key, killer in found.items()} == {
         "1-segfault.png": "kills the process that decodes it (signal 11)",
         "2-hang.png": "takes longer to decode than max_seconds allows",
-        "4-huge.png": "needs more memory to decode than a worker has",
     }
-    assert found["4-huge.png"].sha256 is not None
 
 
 def test_a_worker_killed_in_the_middle_of_a_cluster_changes_nothing(many, tmp_path):
@@ -146,15 +148,34 @@ def test_a_file_that_breaks_the_process_for_a_later_one_is_the_one_that_is_found
     assert {key: killer.sha256 for key, killer in found.items()} == {**expected, "5-segfault.png": None}
 
 
-def test_threads_share_the_memory_of_their_worker(monkeypatch):
-    with (
-        LocalCluster(
-            n_workers=1, threads_per_worker=2, processes=False, memory_limit="1GB", dashboard_address=":0"
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        limits = [client.submit(probing._memory_limit, crowded, pure=False).result() for crowded in (False, True)]
-    assert limits == [1_000_000_000, 500_000_000]
+def test_files_whose_processes_are_killed_from_outside_are_not_refused(poisoned, draw, tmp_path, monkeypatch):
+    """A neighbour eats memory: the system kills the process that looks into a file, once, and then always."""
+    for name in ("0.png", "1-once.png", "2.png"):
+        draw(tmp_path / "src" / name)
+    source = poisoned(str(tmp_path / "src"))
+    files = [(item.key, item.place) for item in source.items()]
+    monkeypatch.setattr(probing, "_PAUSE", 0.0)
+    assert probing.find_killers(source, Recipe(), files) == {}
+    assert (tmp_path / "src" / "1-once.png.killed").exists()
+    draw(tmp_path / "src" / "3-killed.png")
+    files = [(item.key, item.place) for item in source.items()]
+    with pytest.raises(ResourceError, match="no file was refused for it"):
+        probing.find_killers(source, Recipe(), files)
+
+
+def test_killed_twice_in_one_part_gives_the_same_rows(many, poisoned, draw, tmp_path):
+    """Whatever killed the process before, each file is judged by itself, on one thread as on many."""
+    draw(many / "200-twice.png", size=(1200, 1600))
+    program = f"""
+from poisoned_source import Poisoned
+from onewarp.pipeline.presizing import presize
+print(presize(Poisoned({str(many)!r}), {str(tmp_path / "C")!r}, 8, encoding="raw", workers=8, memory=1 << 20).rejected)
+"""
+    runs = [subprocess.run([sys.executable, "-c", program], capture_output=True, text=True) for _ in range(3)]
+    assert [run.returncode for run in runs] == [-signal.SIGKILL, -signal.SIGKILL, 0], runs[-1].stderr
+    assert runs[2].stdout.strip() == "[]"
+    presize(many, tmp_path / "expected", 8, encoding="raw", workers=1)
+    assert _files(tmp_path / "C") == _files(tmp_path / "expected")
 
 
 def test_an_address_where_nobody_answers(many, tmp_path):
