@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import IO
 
 import numpy as np
+from PIL import Image
 
 from ..errors import DecodeError, ResourceError
 from .decoder import Buffer, Decoded, Decoding, decode_here, opened, reasons
@@ -117,6 +118,7 @@ def _answer(question: bytes, out: IO[bytes]) -> None:
     (length,) = struct.unpack_from("<I", question)
     target, settings = json.loads(question[4 : 4 + length])
     decoding = Decoding(**{**settings, "background": tuple(settings["background"])})
+    Image.init()  # whose plugins are no part of what the file costs
     _limit(decoding.max_seconds, decoding.max_memory)
     data, timeless = memoryview(question)[4 + length :], replace(decoding, max_seconds=1e9)
     try:

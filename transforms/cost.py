@@ -1,7 +1,6 @@
 """What a file costs to decode, told from its header: bytes of memory, and seconds at the most.
 
-Both are upper bounds for the decoders as they are used here, measured for each format (`tests/transforms/test_cost.py`
-holds them against the memory that decoding takes).
+Both are upper bounds for the decoders as they are used here, and for the resizing behind them.
 """
 
 import contextlib
@@ -27,6 +26,7 @@ except ImportError:  # not a POSIX system: large files may be decoded at the sam
 _MODES = {"1": 1, "L": 1, "P": 1, "LA": 4, "PA": 4, "La": 4, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 _SPEED = {"JPEG": 20e6, "MPO": 20e6, "AVIF": 4e6, "JPEG2000": 2e6, "WEBP": 10e6}  # pixels a second, slow machine
 _OTHER_SPEED = 10e6
+_ALWAYS = 32 << 20  # bytes: strips whose colours are converted, tables, what decoders hold whatever the size
 _LONG = 1 / 4  # of max_seconds: what may take longer is decoded where it can be ended
 
 
@@ -45,7 +45,7 @@ def cost(image: Image.Image, data: bytes | bytearray | memoryview) -> Cost:
     progressive, channels = bool(image.info.get("progressive")), len(image.getbands())
     scans = jpeg.scans(data, progressive, channels) if is_jpeg else 1
     speed = _SPEED.get(image.format or "", _OTHER_SPEED)
-    return Cost(len(data) + int(pixels * _bytes_a_pixel(image, data, scans)), max(1, scans) * pixels / speed)
+    return Cost(_ALWAYS + len(data) + int(pixels * _bytes_a_pixel(image, data, scans)), max(1, scans) * pixels / speed)
 
 
 def may_take_long(cost: Cost, max_seconds: float) -> bool:
@@ -55,7 +55,7 @@ def may_take_long(cost: Cost, max_seconds: float) -> bool:
 
 def _bytes_a_pixel(image: Image.Image, data: bytes | bytearray | memoryview, scans: int) -> float:
     loaded = _MODES.get(image.mode, 4)  # in Pillow, where RGB takes four bytes as well
-    result = 3
+    result = 3 + 5  # and what resizing adds to it
     if image.format in ("JPEG", "MPO"):
         channels = len(image.getbands())
         coefficients = 2 * channels if scans > 1 else 0

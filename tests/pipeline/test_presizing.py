@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -312,3 +313,44 @@ def test_dataloaders_over_a_finished_cache_write_nothing(pictures, tmp_path):
     before = snapshot(tmp_path / "C")
     assert len(block.dataloaders(pictures, cache=tmp_path / "C", bs=4).one_batch()[0]) == 4
     assert snapshot(tmp_path / "C") == before
+
+
+def test_refused_files_do_not_choose_the_encoding(tmp_path, draw):
+    """A header of a huge, or of a negative, width promises nothing."""
+    for i in range(3):
+        draw(tmp_path / "src" / f"{i}.png", i)
+    draw(tmp_path / "src" / "negative.bmp")
+    data = bytearray((tmp_path / "src" / "negative.bmp").read_bytes())
+    data[18:22] = (-4).to_bytes(4, "little", signed=True)
+    (tmp_path / "src" / "negative.bmp").write_bytes(data)
+    done = presize(tmp_path / "src", tmp_path / "C", 16)
+    assert (done.rows, done.encoding, [entry.key for entry in done.rejected]) == (3, "raw", ["negative.bmp"])
+
+
+@pytest.mark.parametrize(("encoding", "longest"), [("jpeg", 65_500), ("webp", 16_383)])
+def test_what_an_encoding_cannot_hold_is_set_aside_with_the_cure(tmp_path, draw, encoding, longest):
+    draw(tmp_path / "src" / "a.png")
+    draw(tmp_path / "src" / "long.png", size=(1, longest + 1))
+    done = presize(tmp_path / "src", tmp_path / "C", 16, encoding=encoding)
+    assert done.rows == 1
+    assert [entry.key for entry in done.rejected] == ["long.png"]
+    assert f"{encoding} holds {longest:,} on a side: keep it as png or raw" in done.rejected[0].reason
+
+
+def test_a_file_that_is_accepted_though_it_is_cut_off_is_named_with_what_it_lacks(tmp_path, draw):
+    draw(tmp_path / "src" / "a.jpg", size=(300, 400), quality=95)
+    whole = (tmp_path / "src" / "a.jpg").read_bytes()
+    (tmp_path / "src" / "b.jpg").write_bytes(whole[: len(whole) // 2])
+    done = presize(tmp_path / "src", tmp_path / "C", 16, decoding=Decoding(truncated="accept"))
+    assert done.rows == 2
+    assert list(done.lacks) == ["b.jpg"]
+    assert re.fullmatch(r"cut off: \d+% of its rows are missing", done.lacks["b.jpg"])
+
+
+def test_the_rows_are_the_same_whatever_memory_and_workers_there_are(tmp_path, pictures):
+    """A file that needs more than a worker's share waits, and is not refused."""
+    expected = presize(pictures, tmp_path / "one", 16, workers=1)
+    crowded = presize(pictures, tmp_path / "many", 16, workers=8, memory=1 << 16)
+    assert (crowded.rows, crowded.rejected) == (expected.rows, [])
+    names = [{path.name for path in (tmp_path / cache).glob("part-*")} for cache in ("one", "many")]
+    assert names[0] == names[1]
