@@ -269,8 +269,7 @@ def open_whole(data: Buffer, decoding: Decoding) -> ImageFile.ImageFile:
     Raises `DecodeError` for what is not whole, as `decode` does, as far as can be told without decoding.
     """
     with reasons(decoding):
-        image = open_header(data, decoding)
-        within_limits(image, data, decoding)
+        image = opened(data, decoding).image
         if image.format == "PNG":
             stream = _Deadline(b"", decoding.max_seconds)
             png.check(data, False, stream.tick, stream)
@@ -278,7 +277,7 @@ def open_whole(data: Buffer, decoding: Decoding) -> ImageFile.ImageFile:
             return whole
         if image.format == "TIFF":
             _check_tiff(image, data, decoding)
-        return open_header(_checked(image.format or "", data, decoding)[0], decoding)
+        return _open_header(_checked(image.format or "", data, decoding)[0], decoding)
 
 
 def _load(image: ImageFile.ImageFile, decoding: Decoding, colours: int = 0) -> Decoded:
