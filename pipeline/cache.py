@@ -149,6 +149,8 @@ class Cache:
             raise CacheError(f"row {columns['key']!r} of {part} is damaged: the index places it outside of its part")
         self.files.states.check([number])
         data = self.files.get(number, offset, length).tobytes()
+        self.files.confirm()
+        self.small.confirm()
         if checksum(data) != columns[f"{prefix}checksum"]:
             what = "its checksum" if mask is None else f"the checksum of its {mask}"
             raise CacheError(f"row {columns['key']!r} of {part} is damaged: {what} is not that of the index")

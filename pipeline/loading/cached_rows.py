@@ -179,6 +179,11 @@ class CacheRows:
         self._cold = _blocks_read() > before
         return Pixels(pixels, matrix)
 
+    def confirm(self) -> None:
+        """Raise CacheError where bytes were read that are no longer there."""
+        self._files.confirm()
+        self._cache.small.confirm()
+
     def _places(self, rows: RowNumbers) -> Places:
         c = self._columns
         size = np.stack([c["height"][rows], c["width"][rows]], -1).astype(np.int32)

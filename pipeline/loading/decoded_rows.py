@@ -103,6 +103,9 @@ class DecodedRows:
     def expect(self, rows: RowNumbers) -> None:
         """Nothing is known of where the bytes lie."""
 
+    def confirm(self) -> None:
+        """Decoded pixels stay."""
+
     def read(self, rows: RowNumbers, buffers: Buffers, *, in_place: bool) -> Pixels:
         """The items' pixels, decoded one after the other in this thread."""
         loaded = [self._loaded(row) for row in rows.tolist()]

@@ -104,11 +104,16 @@ class Maker:
             self.rows.expect(following.rows)
         while True:
             try:
-                return Made(self._made(self._without_set_aside(job)), self.lane.ready())
+                made = Made(self._made(self._without_set_aside(job)), self.lane.ready())
+                self.rows.confirm()
+                return made
             except DamagedRowError as error:
                 if self.damaged == "raise" or error.row in self.set_aside:
                     raise
                 self.set_aside[error.row] = error
+            except Exception:
+                self.rows.confirm()  # what fails on bytes that are no longer there is told as that
+                raise
 
     def _made(self, job: Job) -> Batch:
         augmentation = self.augmentation(job.epoch)

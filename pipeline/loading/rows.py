@@ -71,6 +71,9 @@ class Rows(Protocol):
     def read(self, rows: RowNumbers, buffers: Buffers, *, in_place: bool) -> Pixels:
         """The rows' pixels in memory of `buffers`, or where they lie if `in_place` is allowed and possible."""
 
+    def confirm(self) -> None:
+        """All that was read so far was there while it was used; raises what else there is to say."""
+
 
 class MemoryRows:
     """Rows held in memory: images `uint8[h, w, 3]` of any sizes, their keys, and a class number for each.
@@ -138,6 +141,9 @@ class MemoryRows:
 
     def expect(self, rows: RowNumbers) -> None:
         """All rows are at hand already."""
+
+    def confirm(self) -> None:
+        """Memory stays."""
 
     def read(self, rows: RowNumbers, buffers: Buffers, *, in_place: bool) -> Pixels:
         """A copy of the images."""

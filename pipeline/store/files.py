@@ -112,6 +112,9 @@ class ReadFiles:
         self.states = FileStates(paths, sizes) if held is None else held.states
         self.sizes, self._held = self.states.sizes, held
 
+    def confirm(self) -> None:
+        """What was read was there."""
+
     def get(self, file: int, offset: int, length: int) -> NDArray[np.uint8]:
         """These bytes, `uint8[length]`."""
         out = np.empty(length, np.uint8)

@@ -21,7 +21,14 @@ class Index:
     read here, and what is read later is held against its checksum first. Raises `CacheError` for what cannot be.
     """
 
-    def __init__(self, table: pa.Table, tests: Mapping[str, Test] | None = None, blocks: Blocks | None = None) -> None:
+    def __init__(
+        self,
+        table: pa.Table,
+        tests: Mapping[str, Test] | None = None,
+        blocks: Blocks | None = None,
+        files: MappedFiles | None = None,
+    ) -> None:
+        self._files = files
         self._table, self._blocks, self._whole = table, blocks, blocks is None
         tests = tests or {}
         self._columns = {
@@ -67,6 +74,11 @@ class Index:
         """The rows in another order, in memory."""
         return Index(self.table().take(pa.array(order)).combine_chunks())
 
+    def confirm(self) -> None:
+        """Raise CacheError where bytes were read that are no longer there."""
+        if self._files is not None:
+            self._files.confirm()
+
     def damages(self) -> Iterator[str]:
         """What is wrong with each block of its file, if anything."""
         return iter(()) if self._blocks is None else self._blocks.damages()
@@ -77,7 +89,8 @@ def open_index(path: Path, about: Mapping[str, Any], rows: int, schema: pa.Schem
 
     `about` is what the footer says of the file. Of the file only what tells where the columns lie is read.
     """
-    data = MappedFiles([path], [about["bytes"]]).data[: about["bytes"]]
+    files = MappedFiles([path], [about["bytes"]])
+    data = files.data[: about["bytes"]]
     blocks = Blocks(path, data, about["checksums"])
     blocks.need_ends()
     try:
@@ -85,7 +98,7 @@ def open_index(path: Path, about: Mapping[str, Any], rows: int, schema: pa.Schem
             table = fitting(reader.read_all(), rows, schema, path)
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
         raise CacheError(f"{path} is no index of a cache: {str(error).splitlines()[0]}") from error
-    return Index(table, tests, blocks)
+    return Index(table, tests, blocks, files)
 
 
 def fitting(table: pa.Table, rows: int, schema: pa.Schema, path: Path) -> pa.Table:

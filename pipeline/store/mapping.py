@@ -5,8 +5,10 @@ import mmap
 import os
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,12 @@ from ...errors import CacheError
 from ...transforms.buffers import copy_all
 from .files import FileStates, state_of
 from .regular import open_regular
+
+_native: Any = None
+with suppress(ImportError):  # not compiled, or before this was: a file that is cut while it is read ends the process
+    from ...transforms.warp import _cpu  # type: ignore[attr-defined]
+
+    _native = _cpu if hasattr(_cpu, "guard_map") else None
 
 _PAGE = mmap.PAGESIZE
 _HUGE = 2 << 20  # a huge page can only be mapped where address and place in the file agree to this
@@ -45,7 +53,7 @@ class MappedFiles:
         lengths = [-(-size // _HUGE) * _HUGE for size in self.sizes.tolist()]
         ends = list(accumulate(lengths, initial=0))
         self.starts: NDArray[np.int64] = np.array(ends[:-1], np.int64)
-        self.data = _reserve(max(ends[-1], _HUGE))
+        self.data, self._guard = _reserve(max(ends[-1], _HUGE))
         for number, start in enumerate(ends[:-1]):
             self._map(number, self.data.ctypes.data + start)
         self.states.held = True
@@ -60,6 +68,12 @@ class MappedFiles:
         if found == _FAILED:
             reason = os.strerror(ctypes.get_errno())
             raise CacheError(f"{path} cannot be mapped ({reason}): use reading='pread', or raise vm.max_map_count")
+
+    def confirm(self) -> None:
+        """Raise CacheError where bytes were read that are no longer there: zeros stood in their place."""
+        if self._guard >= 0 and _native is not None and _native.lost_pages(self._guard):
+            where = self.states.paths[0].parent
+            raise CacheError(f"a file in {where} was cut, or its disk fails, while it was read: open the cache again")
 
     def get(self, file: int, offset: int, length: int) -> NDArray[np.uint8]:
         """These bytes where they lie, `uint8[length]`, not to be written to."""
@@ -100,13 +114,22 @@ def most_maps() -> int:
         return 1 << 30
 
 
-def _reserve(length: int) -> NDArray[np.uint8]:
-    """Addresses without memory, from a multiple of a huge page on, given back when their last view is gone."""
+def _reserve(length: int) -> tuple[NDArray[np.uint8], int]:
+    """Addresses without memory, from a multiple of a huge page on, given back when their last view is gone; and the
+    number of the guard of pages that are lost, -1 without one.
+    """
     whole = length + _HUGE
     address = _libc.mmap(None, whole, mmap.PROT_READ, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
     if address == _FAILED:
         raise CacheError(f"The system has no {whole} bytes of addresses left to map the cache: use reading='pread'")
     owner = (ctypes.c_uint8 * length).from_address(-(-address // _HUGE) * _HUGE)
-    weakref.finalize(owner, _libc.munmap, address, whole).atexit = False
+    guard = -1 if _native is None else _native.guard_map(address, whole)
+    weakref.finalize(owner, _release, address, whole, guard).atexit = False
     data: NDArray[np.uint8] = np.frombuffer(memoryview(owner), np.uint8)
-    return data
+    return data, guard
+
+
+def _release(address: int, length: int, guard: int) -> None:
+    if guard >= 0 and _native is not None:
+        _native.release_map(guard)
+    _libc.munmap(address, length)

@@ -2,6 +2,8 @@
 
 import random
 import shutil
+import subprocess
+import sys
 from itertools import product
 from pathlib import Path
 
@@ -155,3 +157,38 @@ def test_verify_names_row_column_and_block(sources, tmp_path):
     assert "its columns sha256 are not those that were written" in told(part, sha256)
     assert "its headers or its footer" in told(part, before[part.name].index(b"parquet-cpp"))
     assert "the checksum of block 0 is not" in told(index, before[index.name].index(columns["key"].encode()))
+
+
+@pytest.mark.parametrize("what", ["part-*", "_index-*"])
+@pytest.mark.parametrize("tfms", ["None", "[Resize(8)]"])
+def test_a_file_that_is_cut_while_it_is_mapped_ends_no_process(sources, tmp_path, what, tfms):
+    """Where the system would send a signal; in a process of its own, and right behind the look at the file's size."""
+    program = f"""
+import os
+from pathlib import Path
+from onewarp.errors import CacheError
+from onewarp.pipeline import Loader, presize
+from onewarp.transforms import Resize
+folder = Path({str(tmp_path / "C")!r})
+presize({str(sources / "pictures")!r}, folder, 8, encoding="raw")
+for epochs in range(3):
+    presize({str(sources / "pictures")!r}, folder, 8, encoding="raw")
+    loader = Loader(folder, batch_size=2, threads=2, batch_tfms={tfms}, reading="map", checking="never")
+    for _ in range(epochs):
+        list(loader)
+    batches = iter(loader)
+    next(batches)
+    path, = folder.glob({what!r})
+    whole = path.read_bytes()
+    os.truncate(path, 0)
+    try:
+        for _ in range(9):
+            list(batches)
+            batches = iter(loader)
+        print("not found")
+    except CacheError:
+        print("refused")
+    path.write_bytes(whole)
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (0, "refused\n" * 3), run.stderr

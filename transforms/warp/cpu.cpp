@@ -7,6 +7,7 @@
 #include <Python.h>
 
 #include "cpu_copy.h"
+#include "cpu_mapped.h"
 #include "cpu_draws.h"
 #include "cpu_masks.h"
 #include "cpu_philox.h"
@@ -181,6 +182,33 @@ PyObject* instruction_sets(PyObject*, PyObject*) {
     return names;
 }
 
+PyObject* guard_map(PyObject*, PyObject* args) {
+    unsigned long long address, length;
+    if (!PyArg_ParseTuple(args, "KK:guard_map", &address, &length)) return nullptr;
+    return PyLong_FromLong(onewarp::guard_range(static_cast<uintptr_t>(address), static_cast<uintptr_t>(address + length)));
+}
+
+// The number of a guarded map among the arguments; -1 where there is none.
+int guarded(PyObject* args) {
+    int number;
+    if (!PyArg_ParseTuple(args, "i", &number)) return -1;
+    if (number >= 0 && number < onewarp::kMappedRanges) return number;
+    PyErr_SetString(PyExc_ValueError, "not the number of a guarded map");
+    return -1;
+}
+
+PyObject* lost_pages(PyObject*, PyObject* args) {
+    const int number = guarded(args);
+    return number < 0 ? nullptr : PyLong_FromUnsignedLongLong(onewarp::mapped_ranges[number].lost.load());
+}
+
+PyObject* release_map(PyObject*, PyObject* args) {
+    const int number = guarded(args);
+    if (number < 0) return nullptr;
+    onewarp::release_range(number);
+    Py_RETURN_NONE;
+}
+
 PyMethodDef methods[] = {
     {"warp", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(warp)), METH_VARARGS | METH_KEYWORDS,
      "Warp a batch given by addresses; ValueError says why it cannot be done."},
@@ -189,6 +217,9 @@ PyMethodDef methods[] = {
     {"draw", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(draw)), METH_VARARGS | METH_KEYWORDS,
      "Draw and compose the parameters of a batch by a table."},
     {"copy", copy, METH_VARARGS, "copy(target, source): bytes copied past the caches."},
+    {"guard_map", guard_map, METH_VARARGS, "guard_map(address, length): a number; pages that are lost read as zeros."},
+    {"lost_pages", lost_pages, METH_VARARGS, "lost_pages(number): how many pages of a guarded map were lost."},
+    {"release_map", release_map, METH_VARARGS, "release_map(number): the addresses are no longer guarded."},
     {"philox", philox, METH_VARARGS, "philox(counters, key word, key word, out): Philox4x32-10."},
     {"instruction_sets", instruction_sets, METH_NOARGS, "The instruction sets that this machine has, best first."},
     {nullptr, nullptr, 0, nullptr}};
