@@ -61,7 +61,7 @@ def _hot(lists: NDArray[Any], classes: int) -> Tensor:
     """Lists of numbers as zeros and ones, float32 `[N, classes]`."""
     hot = torch.zeros(len(lists), classes)
     for i, numbers in enumerate(lists):
-        hot[i, numbers] = 1
+        hot[i, list(numbers)] = 1
     return hot
 
 
