@@ -16,6 +16,7 @@ from rich.table import Table
 
 from ..pipeline.store.progress import reporter
 from . import augment, photos, plot, quality, results
+from .photos import photo_files
 
 PHOTOS = click.option(
     "--photos",
@@ -57,6 +58,7 @@ def bench_augment(
     """Images a second from photos in memory to augmented batches; exit 1 where the gate stops one."""
     if device == "cuda":
         raise SystemExit(on_gpu(out))
+    photo_files(photos)  # refused here, before processes are started
     found = augment.measure(photos, threads or all_threads(), rounds, seconds, batch, processes)
     tell(found, out, as_json, speeds(found), "images/s, one core", logarithmic=True)
     if any(row["status"] == "wrong" for row in found["rows"]):
@@ -187,6 +189,7 @@ def bench_load(
     workers: tuple[int, ...],
 ) -> None:
     """Reading rows, and from rows to augmented batches."""
+    photo_files(photos)
     with kept(out, "load") as path, tempfile.TemporaryDirectory() as folder:
         arguments = ["run", str(photos), str(work or folder), "--rows", str(rows), "--rounds", str(rounds)]
         for several in workers:

@@ -18,14 +18,20 @@ PHONE = PETS.parents[1] / "phone"
 """The same for photos of a phone."""
 
 
+def photo_files(folder: Path) -> list[Path]:
+    """The photos of a folder. Raises `UsageError` where there are none."""
+    files = get_image_files(folder) if folder.is_dir() else []
+    if not files:
+        raise UsageError(f"photos must lie in a folder, but {folder} has none; name one that has with --photos")
+    return files
+
+
 def squares(folder: Path, count: int, side: int) -> NDArray[np.uint8]:
     """`uint8[count, side, side, 3]`: the middle of photos of `folder`, evenly chosen; fewer photos come again.
 
     Raises `UsageError` where there are none.
     """
-    files = get_image_files(folder) if folder.is_dir() else []
-    if not files:
-        raise UsageError(f"photos must lie in a folder, but {folder} has none; name one that has with --photos")
+    files = photo_files(folder)
     chosen = files[:: max(1, len(files) // count)][:count]
     sizing = Sizing(side, "crop", enlarge=True)
     rows = np.stack([np.asarray(resize(decode_pixels(path, side), sizing)[0]) for path in chosen])
