@@ -245,5 +245,5 @@ def test_a_checkpoint_of_other_data_is_refused(dls, make_loaders, linear, tmp_pa
             learn.fit(1, cbs=resumable(loaders, tmp_path / "run"))
 
     fit(dls)
-    with pytest.raises(TrainingError, match="must be a fastai checkpoint of pipeline"):
+    with pytest.raises(TrainingError, match="must come from the same data pipeline"):
         fit(make_loaders([Resize(6)]))
