@@ -95,7 +95,12 @@ def test_a_folder_that_may_not_be_written_to(pictures, tmp_path):
 
 
 def test_a_file_system_that_refuses_is_one_line(tmp_path):
-    for number, said in ((13, "must be a folder that may be written to"), (30, "Read-only"), (28, "no space is left")):
+    for number, said in (
+        (13, "must be a folder that may be written to"),
+        (30, "Read-only"),
+        (28, "no space is left"),
+        (5, "its disk fails"),
+    ):
         with pytest.raises(CacheError, match=said), disk_errors(tmp_path):
             raise OSError(number, os.strerror(number))
 
