@@ -130,7 +130,7 @@ def presize(
                 sweep(wish.folder)
                 if plan.earlier.is_outdated():  # another process was faster
                     plan = wish.plan(report)
-                    done = finished_parts(plan, *crew, whole=verify)
+                    done = finished_parts(plan, *crew, whole=False)  # the lock is ours, and lies there too
                 if done is None:
                     done = make_parts(plan, *crew, report, max_rejected)
                     decoded = sum(part.decoded for part in done)

@@ -76,7 +76,7 @@ def disk_errors(folder: Path) -> Iterator[None]:
             raise CacheError(f"{folder} must be a folder that may be written to, but {error.strerror}") from error
         if error.errno == errno.EIO:
             raise CacheError(
-                f"{folder} cannot be written to ({error.strerror}): its disk fails; what is finished stays, and the same "
-                "command goes on from there"
+                f"{folder} cannot be written to ({error.strerror}): its disk fails; what is finished stays, and the "
+                "same command goes on from there"
             ) from error
         raise

@@ -7,6 +7,7 @@ from ...errors import CacheError
 from .commit import named, parts_footer, rejections_bytes, rejections_footer, rows_footer, strays
 from .crew import crew
 from .footer import read_footer
+from .lock import LOCK
 from .plan import Plan
 from .recipe import canonical
 from .regular import open_regular
@@ -58,6 +59,7 @@ def _is_committed(plan: Plan, done: Sequence[Done], whole: bool) -> bool:
             return False
         for about in (said["index"], said["rejections"]):
             open_regular(folder / about["name"], about["bytes"]).close()
-        return not whole or not (any(list_damages(folder, said)) or strays(folder, said))
+        left = (folder / LOCK).exists() or strays(folder, said)  # by a run that was killed, or of one that goes on
+        return not whole or not (left or any(list_damages(folder, said)))
     except (CacheError, FileNotFoundError):
         return False

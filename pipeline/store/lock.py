@@ -23,7 +23,7 @@ try:
 except ImportError:  # not a POSIX system: the count alone tells
     fcntl = None
 
-_NAME = ".lock"
+LOCK = ".lock"
 _BEAT, _POLL, _AGAIN = 5.0, 0.25, 60.0  # seconds between counts, between looks, and between lines while waiting
 _SILENCE = 60.0  # seconds without a count after which a holder that cannot be asked is dead: some servers cache for 30
 
@@ -60,7 +60,7 @@ def writing(folder: Path, say: Callable[[str], None], silence: float = _SILENCE)
 
     A holder that this process cannot ask, as on another machine, is dead after `silence` seconds without a sign of it.
     """
-    path, me, done = folder / _NAME, Holder.here(), Event()
+    path, me, done = folder / LOCK, Holder.here(), Event()
     descriptor = _acquire(path, me, say, silence)
     beat = Thread(target=_keep_counting, args=(descriptor, me, done), name="onewarp-lock", daemon=True)
     try:
