@@ -79,4 +79,9 @@ def disk_errors(folder: Path) -> Iterator[None]:
                 f"{folder} cannot be written to ({error.strerror}): its disk fails; what is finished stays, and the "
                 "same command goes on from there"
             ) from error
-        raise
+        if error.errno is None or isinstance(error, ConnectionError):  # of another process, not of the disk
+            raise
+        raise CacheError(
+            f"{error.filename or folder} cannot be read or written ({os.strerror(error.errno)}): what is finished "
+            "stays, and the same command goes on from there"
+        ) from error

@@ -154,10 +154,13 @@ class ReadFiles:
             yield None
             return
         try:
-            moved = self._held is not None and state_of(os.fstat(number))[2:] != self.states.identity(file)
-            yield None if moved else number
-        finally:
-            os.close(number)
+            try:
+                moved = self._held is not None and state_of(os.fstat(number))[2:] != self.states.identity(file)
+                yield None if moved else number
+            finally:
+                os.close(number)
+        except OSError as error:
+            raise CacheError(f"{path} cannot be read ({error.strerror})") from None
 
     def warm_up(self) -> None:
         """Read all files once."""
@@ -169,4 +172,5 @@ class ReadFiles:
             with self._opened(file) as number:
                 if number is not None and hasattr(os, "posix_fadvise"):
                     for i in np.flatnonzero(files == file).tolist():
-                        os.posix_fadvise(number, int(offsets[i]), int(lengths[i]), os.POSIX_FADV_WILLNEED)
+                        with suppress(OSError):  # advice alone: whether they can be read will be seen
+                            os.posix_fadvise(number, int(offsets[i]), int(lengths[i]), os.POSIX_FADV_WILLNEED)

@@ -58,7 +58,8 @@ def _is_committed(plan: Plan, done: Sequence[Done], whole: bool) -> bool:
         if not all(said.get(name) == value for name, value in json.loads(canonical(expected)).items()):
             return False
         for about in (said["index"], said["rejections"]):
-            open_regular(folder / about["name"], about["bytes"]).close()
+            with open_regular(folder / about["name"], about["bytes"]):
+                pass
         left = (folder / LOCK).exists() or strays(folder, said)  # by a run that was killed, or of one that goes on
         return not whole or not (left or any(list_damages(folder, said)))
     except (CacheError, FileNotFoundError):

@@ -1,6 +1,7 @@
 """What a cache says of itself: one small file, that is there whole and names all others."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,12 @@ def read_footer(folder: Path) -> dict[str, Any]:
 def read_commit(folder: Path) -> bytes:
     """The bytes of the footer; `CacheError` where there is no finished cache of a format since 3."""
     path = folder / COMMIT
-    if not path.exists():
-        raise CacheError(f"{folder} {_absence(folder)}")
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise CacheError(f"{folder} {_absence(folder)}") from None
+    except OSError as error:
+        raise CacheError(f"{path} cannot be read ({error.strerror})") from None
     return read_regular(path, most=_MOST_BYTES)
 
 
@@ -57,7 +62,7 @@ def refuse_newer(folder: Path) -> None:
 def is_format2(folder: Path) -> bool:
     """Whether a folder holds a finished cache of format 2."""
     try:
-        return (folder / format2.INDEX).exists() and not read_commit(folder).startswith(_BEGIN)
+        return os.path.exists(folder / format2.INDEX) and not read_commit(folder).startswith(_BEGIN)
     except CacheError:
         return True
 

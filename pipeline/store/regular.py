@@ -2,25 +2,27 @@
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from ...errors import CacheError
 
 
-def open_regular(path: Path, size: int | None = None) -> BinaryIO:
-    """A regular file, opened; `CacheError` where it is missing, is no regular file, or has not `size` bytes."""
+@contextmanager
+def open_regular(path: Path, size: int | None = None) -> Iterator[BinaryIO]:
+    """A regular file, open; `CacheError` where it is missing, is no regular file, or has not `size` bytes.
+
+    Whatever the system fails at while it is open is a `CacheError` too, which names it.
+    """
     try:
         _refuse(path, os.stat(path), size)  # first, since to open a device may do something
-        file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 (handed on)
+        with open(path, "rb", opener=_open_at_once) as file:
+            _refuse(path, os.fstat(file.fileno()), size)
+            yield file
     except OSError as error:
         raise CacheError(f"{path} {_reason(error)}: run presize again, it makes anew what is not whole") from None
-    try:
-        _refuse(path, os.fstat(file.fileno()), size)
-    except CacheError:
-        file.close()
-        raise
-    return file
 
 
 def read_regular(path: Path, size: int | None = None, most: int | None = None) -> bytes:

@@ -1,5 +1,6 @@
 """Presizing that is killed, crowded out, or finds no room: nothing is lost, and it goes on."""
 
+import errno
 import json
 import os
 import subprocess
@@ -103,6 +104,11 @@ def test_a_file_system_that_refuses_is_one_line(tmp_path):
     ):
         with pytest.raises(CacheError, match=said), disk_errors(tmp_path):
             raise OSError(number, os.strerror(number))
+    for number in (errno.EINTR, errno.EMFILE, errno.ENODEV):
+        with pytest.raises(CacheError, match=f"{tmp_path}.* cannot be read or written"), disk_errors(tmp_path):
+            raise OSError(number, os.strerror(number))
+    with pytest.raises(BrokenPipeError), disk_errors(tmp_path):  # of whoever reads what is printed
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
 
 def test_readers_need_no_lock_and_keep_what_they_have_opened(pictures, tmp_path, draw):
