@@ -92,11 +92,8 @@ def clear(folder: Path) -> None:
 
 
 def files(folder: Path) -> Files:
-    """The bytes of all files of a folder by name; what is no file is there with no bytes.
-
-    The lock of a run that was killed is left out: nobody holds it, and who only reads does not remove it.
-    """
-    paths = [path for path in sorted(folder.rglob("*")) if path.name != ".lock"] if folder.is_dir() else []
+    """The bytes of all files of a folder by name; what is no file is there with no bytes."""
+    paths = sorted(folder.rglob("*")) if folder.is_dir() else []
     return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b"" for path in paths}
 
 
