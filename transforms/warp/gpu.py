@@ -19,6 +19,8 @@ CHUNK, SHORT_CHUNK = (1024, 1024) if INTERPRETED.value else (256, 128)
 """Pixels that a program does at a time: two for each of its threads, one where offsets take 64 bits."""
 PATCH = 16
 """Columns of the patch of pixels that 32 threads do together."""
+IN_HOST_MEMORY = INTERPRETED.value
+"""Whether launches take images in host memory, as those of an interpreter do."""
 WARPS = 4
 REGISTERS, PLAIN_REGISTERS, MORE_REGISTERS = 128, 80, 200
 """What a thread may use at most, without a filter, and with the rarer stages: as few as go without spilling."""
@@ -35,7 +37,7 @@ def detail() -> str:
     """With what it runs here; `ImportError` says why it cannot."""
     import triton
 
-    if INTERPRETED.value:
+    if IN_HOST_MEMORY:
         return f"triton {triton.__version__}, interpreted"
     if not torch.cuda.is_available():
         raise ImportError(f"triton {triton.__version__} needs a GPU, and torch sees none")
@@ -59,7 +61,7 @@ def warp(
     `tiles` is what `tile_words` finds, where it is known already.
     """
     device = homography.device
-    if device.type != "cuda" and not INTERPRETED.value:
+    if device.type != "cuda" and not IN_HOST_MEMORY:
         raise WarpError(
             f"backend 'gpu' needs its images on a GPU, but they are on {device}; move them with .to('cuda')"
         )

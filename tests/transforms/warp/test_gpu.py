@@ -1,4 +1,4 @@
-"""The Triton back end without a GPU: interpreted, and compiled ahead for three generations of GPUs."""
+"""The Triton back end without a GPU: interpreted as source and as PTX, and compiled ahead for three generations."""
 
 import os
 import re
@@ -14,6 +14,7 @@ triton = pytest.importorskip("triton")
 from triton.backends.compiler import GPUTarget  # noqa: E402
 from triton.compiler import ASTSource  # noqa: E402
 
+from onewarp.benchmarks.ptx.__main__ import tested  # noqa: E402
 from onewarp.errors import WarpError  # noqa: E402
 from onewarp.transforms.warp import OutSpec, backends, gpu, warp  # noqa: E402
 from onewarp.transforms.warp.gpu_draws import draw_kernel  # noqa: E402
@@ -42,13 +43,21 @@ def test_interpreted(file):
     """Triton reads `TRITON_INTERPRET` when it is imported, so these tests have a process of their own."""
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(file)],
-        env={**os.environ, "TRITON_INTERPRET": "1"},
+        env={**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
         check=False,
     )
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]
     assert "passed" in run.stdout
+
+
+@pytest.mark.parametrize("target", ["sm_90", "sm_100"])
+def test_as_compiled_for(target):
+    """The same tests once more, on the PTX that the compiler makes for a GPU."""
+    run = tested(target, moved=0)
+    assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]
+    assert " tests without a fault" in run.stdout
 
 
 def resources(kernel, constants, capability, warps, folder, data="*u8", **options):

@@ -1,7 +1,6 @@
 """The Triton kernel held to the reference."""
 
 import math
-import os
 
 import pytest
 import torch
@@ -13,7 +12,7 @@ from onewarp.transforms.warp import OutSpec, gpu, warp
 from onewarp.transforms.warp.footprint import TILE, moves_whole_pixels, subpixels
 from onewarp.transforms.warp.gpu_tiles import EDGE
 
-DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SAME = torch.eye(3, 4)[None]
 PADDINGS = ("reflection", "border", "zeros", (0.2, 0.4, 0.6))
 # The largest and the mean difference, in the images' units; the interpreter cuts a float32 to bfloat16.
@@ -303,7 +302,7 @@ def test_images_in_host_memory_are_refused():
         gpu.warp(noise(1, 4, 4, 3), torch.eye(3)[None], None, SAME, OutSpec((4, 4)))
 
 
-@pytest.mark.skipif(DEVICE == "cpu", reason="needs a GPU: there are no graphs in the interpreter")
+@pytest.mark.skipif(DEVICE == "cpu", reason="needs a GPU: interpreters have no graphs")
 def test_a_captured_graph_repeats_the_warp():
     images, homography = noise(4, 60, 80, 3).to(DEVICE), homographies(4, (60, 80), (50, 50), 1).to(DEVICE)
     arguments = (images, homography, None, SAME.repeat(4, 1, 1).to(DEVICE), OutSpec((50, 50), torch.bfloat16))

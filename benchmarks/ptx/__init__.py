@@ -1,0 +1,26 @@
+"""What a GPU would do with the compiled kernels, found without one: PTX interpreted, machine code counted.
+
+Triton's own interpreter runs the Python of a kernel. This package runs what the compiler makes of it: the PTX for a
+named GPU, specialised for the very arguments of the launch.
+
+    with Interpreter("sm_90") as interpreter:    # from here on a launch takes tensors in host memory
+        y = gpu.warp(...)
+    print(interpreter.summary())
+
+- `parse.py`: what a text in PTX says
+- `opcodes.py`: what an instruction computes, a line of numpy for each; `arithmetic.py` has the longer ones
+- `memory.py`: where an address leads, and who was there before
+- `threads.py`: in which order threads go through the code
+- `launch.py`: how a launch of Triton's is compiled, specialised and run
+- `coverage.py`: which code was reached
+- `mutations.py`, `cases.py`: whether wrong code would be noticed
+- `sass.py`, `model.py`: what `ptxas` makes of a kernel, and how fast it can be at best
+
+What `ptxas` makes of the PTX is counted and not run; caches and time are not modelled.
+"""
+
+from .launch import Interpreter
+from .memory import Fault
+from .parse import Unknown
+
+__all__ = ["Fault", "Interpreter", "Unknown"]

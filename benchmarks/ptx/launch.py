@@ -1,0 +1,137 @@
+"""How a launch of Triton's is compiled for a named GPU, specialised as Triton does it, and run on PTX."""
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, Self
+
+import numpy as np
+import torch
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.runtime.jit import JITFunction
+
+from .arithmetic import FLOATS, Array
+from .memory import Memory, address_of
+from .parse import Kernel, parsed
+from .threads import Grid, Threads
+
+MOST_LANES = 16384
+"""Threads that go through the code together: more need more memory, fewer more steps."""
+
+
+@dataclass
+class Interpreter:
+    """While it is entered, Triton's launches take tensors in host memory and run their PTX for `target`, as "sm_90".
+
+    `moved` moves the results of approximate instructions by as many times their largest documented error. What the
+    function `changed` makes of a kernel's PTX is run in its place, and only those programs that `programs` leaves of a
+    kernel's. Afterwards `visits` has, for each kernel's PTX, how many threads did each of its instructions, `compiled`
+    what Triton knows of it, and `read` how many bytes were read of each of its allocations.
+
+    Raises `Fault` for what no correct kernel does, `Unknown` for what has no meaning here.
+    """
+
+    target: str
+    moved: float = 0.0
+    changed: Callable[[str], str] = str
+    programs: Callable[[str, Array], Array] = lambda _, programs: programs
+    launches: Counter[str] = field(default_factory=Counter)
+    visits: dict[str, Array] = field(default_factory=dict)
+    compiled: dict[str, Any] = field(default_factory=dict)
+    read: dict[str, list[int]] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        target = GPUTarget("cuda", int(self.target.removeprefix("sm_")), 32)
+        asked = {
+            "get_current_target": lambda: target,
+            "get_current_device": lambda: 0,
+            "get_current_stream": lambda device: 0,
+        }
+        triton.runtime.driver.set_active(SimpleNamespace(**asked))  # as much of a driver as is asked before a launch
+        self._run = JITFunction.run
+        JITFunction.run = self._launcher(JITFunction.run)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        JITFunction.run = self._run
+        with suppress(RuntimeError):  # without a GPU there is no driver to go back to
+            triton.runtime.driver.reset_active()
+
+    def _launcher(self, compile_only: Callable[..., Any]) -> Callable[..., Any]:
+        """What `kernel[grid](...)` does instead."""
+
+        def run(function: Any, *arguments: Any, grid: Any, warmup: bool, **options: Any) -> Any:
+            compiled = compile_only(function, *arguments, grid=grid, warmup=True, **options)
+            if not warmup:
+                named = {name: value for name, value in options.items() if name in function.signature.parameters}
+                bound = function.signature.bind(*arguments, **named).arguments
+                kinds = compiled.src.signature
+                taken = [bound[name] for name, kind in kinds.items() if kind != "constexpr"]
+                size = tuple(grid(bound) if callable(grid) else grid)
+                self.compiled[compiled.asm["ptx"]] = compiled
+                self.launch(parsed(self.changed(compiled.asm["ptx"])), taken, size)
+            return compiled
+
+        return run
+
+    def launch(self, kernel: Kernel, arguments: list[Any], grid: tuple[int, ...]) -> None:
+        """Run a kernel: `arguments` are numbers, None and tensors in host memory, in the order of its parameters.
+
+        Parameters beyond them are what Triton adds: pointers to scratch memory, of which there is none.
+        """
+        arguments = arguments + [None] * (len(kernel.parameters) - len(arguments))
+        values, contents = placed(kernel, arguments)
+        memory = Memory(np.array([len(array) for array in contents]), fresh=False)
+        for number, array in enumerate(contents):
+            memory.contents(number)[:] = array
+        size = (*grid, 1, 1)[:3]
+        programs, at_once = self.programs(kernel.name, np.arange(math.prod(size))), max(1, MOST_LANES // kernel.threads)
+        visits = self.visits.setdefault(kernel.text, np.zeros(len(kernel.code), np.int64))
+        with np.errstate(all="ignore"):
+            for first in range(0, len(programs), at_once):
+                chosen = Grid((size[0], size[1], size[2]), programs[first : first + at_once])
+                threads = Threads(kernel, memory, values, chosen, self.moved)
+                try:
+                    threads.run()
+                finally:
+                    visits += threads.visits
+        self.launches[kernel.name] += 1
+        self.read[kernel.text] = [memory.read(number) for number in range(len(contents))]
+        for number, array in enumerate(contents):
+            if memory.dirty[number + 1]:
+                array[:] = memory.contents(number)
+
+    def summary(self) -> str:
+        """How many launches of what, and how many instructions threads did."""
+        launches = ", ".join(f"{count} of {name}" for name, count in sorted(self.launches.items()))
+        done = sum(int(visits.sum()) for visits in self.visits.values())
+        code = sum(len(visits) for visits in self.visits.values())
+        return f"{self.target}: launches: {launches}; {len(self.visits)} kernels of {code} instructions, {done} done"
+
+
+def placed(kernel: Kernel, arguments: list[Any]) -> tuple[dict[str, int], list[Array]]:
+    """The bits of parameters, and the allocations they point into: the whole storage of each tensor."""
+    values: dict[str, int] = {}
+    storages: dict[int, int] = {}
+    contents: list[Array] = []
+    for (name, kind), value in zip(kernel.parameters, arguments, strict=True):
+        if isinstance(value, torch.Tensor):
+            storage = value.untyped_storage()
+            key = storage.data_ptr() or -1 - len(contents)
+            if key not in storages:
+                storages[key] = len(contents)
+                contents.append(torch.empty(0, dtype=torch.uint8).set_(storage).numpy())
+            values[name] = address_of(storages[key]) + int(value.storage_offset()) * value.element_size()
+        elif kind in FLOATS:
+            values[name] = int.from_bytes(np.array(value, FLOATS[kind]).tobytes(), "little")
+        else:
+            values[name] = int(value or 0) & (2**64 - 1)
+    for name, variable in kernel.variables.items():
+        if variable.space == "global":
+            values[name] = address_of(len(contents))
+            contents.append(np.frombuffer(variable.contents, np.uint8))
+    return values, contents
