@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...errors import WarpError
 from ..types import Packed
-from . import reference
+from . import operator, reference
 from .checks import (
     check_colour,
     check_fill,
@@ -101,6 +101,9 @@ def warp(
     They act in this order. Returns `[N, 3, h, w]` as `out` says. `backend` is `gpu` (Triton), `cpu` (C++) or
     `reference` (torch); by default the fastest that serves these images.
 
+    There are no gradients: the result is a constant to autograd. `torch.compile` takes the warp as one operation
+    (`operator.py`) and does not break its graph.
+
     Raises `WarpError` for whatever does not fit, before a pixel is read.
 
     >>> images = torch.arange(12, dtype=torch.uint8).reshape(1, 2, 2, 3)
@@ -109,6 +112,8 @@ def warp(
     >>> warp(images, mirror, None, same, OutSpec((2, 2), dtype=torch.uint8))[0, 0].tolist()
     [[3, 0], [9, 6]]
     """
+    if torch.compiler.is_compiling():
+        return operator.called(images, homography, logit, colour, out, hue, table, erase, backend)
     check_outspec(out)
     count, device = check_images(images)
     check_parameter("homography", homography, [(count, 3, 3)], device)

@@ -1,0 +1,76 @@
+"""The warp as an operation of torch's: compiled with a model in one graph, and without gradients."""
+
+import pytest
+import torch
+
+from onewarp.errors import WarpError
+from onewarp.transforms.types import Packed
+from onewarp.transforms.warp import OutSpec, warp
+
+HOMOGRAPHY = torch.tensor([[[0.9, 0.1, 1], [-0.1, 1.1, 0], [0.001, 0, 1]], [[-1.0, 0, 9], [0, 1, 0], [0, 0, 1]]])
+COLOUR = torch.eye(3, 4).repeat(2, 1, 1)
+SPEC = OutSpec((7, 8), padding=(0.25, 0.5, 0.75))
+
+
+def noise(*shape: int) -> torch.Tensor:
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(("backend", "layout"), [("aot_eager", "channels_last"), ("inductor", "nchw")])
+def test_a_model_and_the_warp_before_it_are_one_graph(backend, layout):
+    model = torch.nn.Conv2d(3, 2, 3)
+    spec = OutSpec((7, 8), layout=layout)
+
+    def step(images, homography, colour):
+        return model(warp(images, homography, None, colour, spec)).mean()
+
+    torch.compiler.reset()
+    compiled = torch.compile(step, backend=backend, fullgraph=True)
+    images = noise(2, 9, 9, 3)
+    loss = compiled(images, HOMOGRAPHY, COLOUR)
+    assert torch.allclose(loss, step(images, HOMOGRAPHY, COLOUR))
+    loss.backward()
+    assert model.weight.grad.abs().max() > 0
+
+
+def test_packed_images_are_compiled_too():
+    packed = Packed.of([noise(5, 9, 3).numpy(), noise(8, 4, 3).numpy()])
+
+    def step(data, offsets, sizes):
+        images = Packed(data, offsets, sizes)
+        hue = torch.zeros(2)
+        return warp(images, HOMOGRAPHY, None, COLOUR, SPEC, hue=hue) * 2
+
+    torch.compiler.reset()
+    compiled = torch.compile(step, backend="aot_eager", fullgraph=True)
+    expected = warp(packed, HOMOGRAPHY, None, COLOUR, SPEC, hue=torch.zeros(2)) * 2
+    assert torch.equal(compiled(packed.data, packed.offsets, packed.sizes), expected)
+
+
+def arguments(**changed):
+    return {
+        "data": noise(2, 9, 9, 3), "offsets": None, "sizes": None, "homography": HOMOGRAPHY, "logit": None,
+        "colour": COLOUR, "hue": None, "table": None, "erase": None, "packed": False, "size": [7, 8],
+        "dtype": torch.float32, "layout": "nchw", "padding": "reflection", "fill": [0.0, 0.0, 0.0], "antialias": True,
+        "backend": "", **changed,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"layout": "channels_last", "dtype": torch.uint8},
+        {"padding": "colour", "fill": [0.2, 0.4, 0.6], "backend": "reference", "logit": COLOUR.clone()},
+    ],
+)
+def test_the_operation_is_what_its_schema_says(changed):
+    tests = ("test_schema", "test_faketensor", "test_aot_dispatch_static", "test_autograd_registration")
+    torch.library.opcheck(torch.ops.onewarp.warp.default, tuple(arguments(**changed).values()), test_utils=tests)
+
+
+def test_a_gradient_is_refused():
+    images = noise(2, 9, 9, 3).float().div(255).requires_grad_()
+    result = torch.ops.onewarp.warp(*arguments(data=images).values())
+    with pytest.raises(WarpError, match="no gradients"):
+        result.sum().backward()
