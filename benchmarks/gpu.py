@@ -308,18 +308,13 @@ def tuned(setting: Setting, batch: Tensor) -> list[dict[str, Any]]:
 
 def machine(setting: Setting) -> dict[str, Any]:
     """Where and with what this was run."""
-    git = ["git", "-C", str(bare.ROOT), "describe", "--always", "--dirty"]
-    try:
-        commit = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        commit = "unknown"
     device = torch.cuda.get_device_name(setting.device) if setting.device.type == "cuda" else "none: interpreted"
     return {
         "machine": platform.machine(),
         "device": device,
         "torch": torch.__version__,
         "back ends": {name: state.detail for name, state in backends().items()},
-        "commit": commit,
+        "commit": commit(),
         "not installed": MISSING,
     }
 
@@ -336,6 +331,25 @@ def table(figures: list[Figure], skipped: dict[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def modelled(target: str) -> int:
+    """Print what the warp costs on a GPU, and what bounds it."""
+    from .ptx.model import cost, table
+    from .ptx.sass import version
+
+    print(table([cost(target, antialias) for antialias in (True, False)], target))
+    print(f"Counted, not timed: {version()}, commit {commit()}.")
+    return 0
+
+
+def commit() -> str:
+    """The commit that is run."""
+    git = ["git", "-C", str(bare.ROOT), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
 def main(arguments: list[str]) -> int:
     """Check, measure, write; 1 where a check does not hold."""
     parser = argparse.ArgumentParser(prog="on_gpu.sh", description=__doc__)
@@ -343,7 +357,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--photos", type=Path, help="a folder of photos to augment; noise if not given")
     parser.add_argument("--dry", action="store_true", help="without a GPU: everything but the figures")
     parser.add_argument("--tune", action="store_true", help="also measure ways to divide the warp among threads")
+    parser.add_argument(
+        "--model", metavar="TARGET", help="count machine code instead, as sm_90 or sm_100; needs no GPU"
+    )
     options = parser.parse_args(arguments)
+    if options.model:
+        return modelled(options.model)
     if not options.dry and not torch.cuda.is_available():
         print(
             "on_gpu.sh needs a GPU that torch can see; --dry --out FOLDER goes as far as one can without",

@@ -32,7 +32,7 @@ class DevicePlan:
     matrix: Tensor
     """Output to source in continuous pixels, `float32[N, 3, 3]`."""
     tiles: Tensor
-    """How each tile of the warp is to be done, `int32[N, tiles]`."""
+    """How each tile of the warp is to be done; see `gpu.tile_words`."""
     logit: Tensor
     hue: Tensor
     table: Tensor
@@ -102,8 +102,9 @@ class DeviceFused:
             )
             if i == 0:
                 x = gpu.warp(
-                    x, plan.matrix, logit, plan.colour[i], spec, hue=hue, table=table, erase=erase, tiles=plan.tiles
-                )
+                    x, plan.matrix, logit, plan.colour[i], spec, hue=hue, table=table, erase=erase, tiles=plan.tiles,
+                    diagonal=segment.diagonal,
+                )  # fmt: skip
             else:
                 x = gpu.recolour(cast("Tensor", x), logit, plan.colour[i], spec, hue=hue, table=table, erase=erase)
         return cast("Tensor", x)

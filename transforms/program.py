@@ -34,6 +34,8 @@ class Segment:
 
     stages: frozenset[Stage]
     padding: Padding
+    diagonal: bool = False
+    """Whether its affine maps leave each channel by itself."""
 
 
 @dataclass(frozen=True)
@@ -265,6 +267,7 @@ def compile_program(fused: Fused, split: Split | None = None) -> Program:
     for number, segment in enumerate(fused.segments):
         stages: set[Stage] = set()
         padding: Padding = "reflection"
+        begun = len(rows)
         for i in segment.operations:
             t, name = fused.transforms[i], fused.names[i]
             draws = t.active(split) if isinstance(t, RandTransform) else True
@@ -281,7 +284,8 @@ def compile_program(fused: Fused, split: Split | None = None) -> Program:
         end = _Row(draw_table.END)
         end.integers[draw_table.SEGMENT] = number
         rows.append(end)
-        segments.append(Segment(frozenset(stages), padding))
+        mixes = any(row.integers[draw_table.FLAGS] & draw_table.MIX for row in rows[begun:])
+        segments.append(Segment(frozenset(stages), padding, diagonal=not mixes))
     if size == "any":
         raise NotInTable("Dihedral is decided on the host: it may turn images that are not square")
     integers = np.stack([row.integers for row in rows]).astype(np.uint32).view(np.int32)

@@ -13,7 +13,6 @@ named GPU, specialised for the very arguments of the launch.
 - `threads.py`: in which order threads go through the code
 - `launch.py`: how a launch of Triton's is compiled, specialised and run
 - `coverage.py`: which code was reached
-- `mutations.py`, `cases.py`: whether wrong code would be noticed
 - `sass.py`, `model.py`: what `ptxas` makes of a kernel, and how fast it can be at best
 
 What `ptxas` makes of the PTX is counted and not run; caches and time are not modelled.

@@ -29,8 +29,10 @@ class Interpreter:
 
     `moved` moves the results of approximate instructions by as many times their largest documented error. What the
     function `changed` makes of a kernel's PTX is run in its place, and only those programs that `programs` leaves of a
-    kernel's. Afterwards `visits` has, for each kernel's PTX, how many threads did each of its instructions, `compiled`
-    what Triton knows of it, and `read` how many bytes were read of each of its allocations.
+    kernel's. Code that takes more than `most_steps` for some programs is a fault.
+
+    Afterwards `visits` has, for each kernel's PTX, how many threads did each of its instructions, and `compiled` what
+    Triton knows of it.
 
     Raises `Fault` for what no correct kernel does, `Unknown` for what has no meaning here.
     """
@@ -39,10 +41,11 @@ class Interpreter:
     moved: float = 0.0
     changed: Callable[[str], str] = str
     programs: Callable[[str, Array], Array] = lambda _, programs: programs
+    most_steps: int = 10**9
+    steps: int = 0
     launches: Counter[str] = field(default_factory=Counter)
     visits: dict[str, Array] = field(default_factory=dict)
     compiled: dict[str, Any] = field(default_factory=dict)
-    read: dict[str, list[int]] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
         target = GPUTarget("cuda", int(self.target.removeprefix("sm_")), 32)
@@ -96,11 +99,11 @@ class Interpreter:
                 chosen = Grid((size[0], size[1], size[2]), programs[first : first + at_once])
                 threads = Threads(kernel, memory, values, chosen, self.moved)
                 try:
-                    threads.run()
+                    threads.run(self.most_steps)
                 finally:
                     visits += threads.visits
+                    self.steps = max(self.steps, threads.steps)
         self.launches[kernel.name] += 1
-        self.read[kernel.text] = [memory.read(number) for number in range(len(contents))]
         for number, array in enumerate(contents):
             if memory.dirty[number + 1]:
                 array[:] = memory.contents(number)

@@ -16,10 +16,6 @@ PADDING = 512
 """What allocations are aligned to (torch's on a GPU), and the least room between two."""
 
 
-SECTOR = 32
-"""What a GPU reads at once, in bytes."""
-
-
 class Fault(Exception):  # noqa: N818 - it is not an error of the caller
     """What no correct kernel does; says at which instruction and line of Python."""
 
@@ -47,7 +43,6 @@ class Memory:
         self.sizes, self.begins = np.append(0, self.sizes), np.append(0, room.cumsum())  # window 0 is nobody's
         self.bytes = np.full(self.begins[-1] + PADDING, 0xA5, np.uint8)
         self.dirty = np.zeros(len(self.sizes), bool)
-        self.sectors = np.zeros(len(self.bytes) // SECTOR, bool)
         self.writer, self.block, self.barrier = (np.full(len(self.bytes), -1, np.int32) for _ in range(3))
 
     def contents(self, number: int) -> Array:
@@ -55,17 +50,10 @@ class Memory:
         begin = self.begins[number]
         return self.bytes[begin : begin + self.sizes[number + 1]]
 
-    def read(self, number: int) -> int:
-        """How many bytes of allocation `number` were read, by whole sectors."""
-        begin = self.begins[number]
-        end = begin + self.sizes[number + 1]
-        return SECTOR * int(self.sectors[begin // SECTOR : -(-end // SECTOR)].sum())
-
     def load(self, address: Array, size: int, who: Visitors) -> Array:
         """`uint8[threads, size]`."""
         window, place = self._places(address, size)
         at = place[:, None] + np.arange(size)
-        self.sectors[place // SECTOR] = True
         if self.fresh and (self.writer[at] < 0).any():
             raise Fault("memory is read before it is written")
         if self.dirty[window].any():

@@ -20,12 +20,13 @@ from .parse import parsed
 
 TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
 CLASSES = {
-    "FP32 add, mul, fma": ("FADD", "FMUL", "FFMA", "FADD2", "FMUL2", "FFMA2", "FSWZADD"),
+    "FP32 add, mul, fma": ("FADD", "FMUL", "FFMA", "FADD2", "FMUL2", "FFMA2", "HFMA2"),
     "integer multiply-add": ("IMAD", "IMUL"),
     "dp2a": ("IDP",),
     "integer ALU": (
         "BFE", "BMSK", "IABS", "IADD", "IADD3", "IMNMX", "ISETP", "LEA", "LOP3", "MOV", "P2R", "PLOP3", "PRMT", "R2P",
-        "SEL", "SGXT", "SHF", "SHL", "SHR", "VIADD", "VIADDMNMX", "VIMNMX", "VIMNMX3", "VABSDIFF", "FLO", "POPC", "VOTE",
+        "SEL", "SGXT", "SHF", "SHL", "SHR", "VIADD", "VIADDMNMX", "VIMNMX", "VIMNMX3", "VABSDIFF", "FLO", "POPC",
+        "VOTE",
     ),
     "float ALU": ("FMNMX", "FMNMX3", "FSETP", "FSEL", "FSET", "FCHK"),
     "packing ALU": ("F2FP", "I2FP", "F2IP"),
@@ -36,7 +37,8 @@ CLASSES = {
     "stores": ("STG", "STS", "STL"),
     "shuffles": ("SHFL",),
     "control": (
-        "BRA", "BRX", "BSSY", "BSYNC", "BREAK", "CALL", "RET", "EXIT", "WARPSYNC", "BAR", "NOP", "YIELD", "DEPBAR", "BMOV",
+        "BRA", "BRX", "BSSY", "BSYNC", "BREAK", "CALL", "RET", "EXIT", "WARPSYNC", "BAR", "NOP", "YIELD", "DEPBAR",
+        "BMOV",
     ),
     "constants and specials": ("LDC", "S2R", "CS2R"),
 }  # fmt: skip

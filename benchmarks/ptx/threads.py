@@ -102,6 +102,7 @@ class Threads:
             self.variables |= self._near(space, owners)
         self.lanes: Array | None = None  # those that do the instruction; None is all
         self.visits = np.zeros(len(kernel.code), np.int64)  # how many lanes did each instruction
+        self.steps = 0
 
     def _near(self, space: str, owners: int) -> dict[str, int]:
         """Memory that each thread, or each program, has of its own; the addresses of its variables."""
@@ -113,7 +114,7 @@ class Threads:
         self.spaces[space] = Memory(np.full(owners, size), fresh=True)
         return places
 
-    def run(self) -> None:
+    def run(self, most_steps: int) -> None:
         """All threads, from the first instruction to their end.
 
         Raises `Fault` for what no correct kernel does, and `Unknown` for what has no meaning here.
@@ -128,6 +129,9 @@ class Threads:
                 if place >= len(self.kernel.code):
                     raise Fault(f"{self.kernel.name}: threads run beyond the last instruction")
                 one = self.kernel.code[place]
+                self.steps += 1
+                if self.steps > most_steps:
+                    raise Fault(f"{self.kernel.name}: threads have not come to their end in {most_steps} steps")
                 try:
                     held, rest = self._guarded(one, group)
                     self.visits[place] += len(held)

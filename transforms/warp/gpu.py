@@ -2,6 +2,7 @@
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Self
 
 import torch
@@ -10,21 +11,24 @@ from torch import Tensor
 from ...errors import WarpError
 from ..types import Packed
 from .footprint import TILE
-from .gpu_draws import draw_kernel
+from .gpu_draws import NUMBERS, draw_kernel
 from .gpu_kernel import BORDER, COLOUR, INTERPRETED, REFLECTION, colour_kernel, warp_kernel
-from .gpu_tiles import tiles_kernel
+from .gpu_tiles import SLOPES, tiles_kernel
 from .outspec import OutSpec
 
 CHUNK, SHORT_CHUNK = (1024, 1024) if INTERPRETED.value else (256, 128)
 """Pixels that a program does at a time: two for each of its threads, one where offsets take 64 bits."""
+SPAN = 2
+"""How many tiles, one above the other, a program does: it begins once for all of them."""
 PATCH = 16
 """Columns of the patch of pixels that 32 threads do together."""
 IN_HOST_MEMORY = INTERPRETED.value
 """Whether launches take images in host memory, as those of an interpreter do."""
 WARPS = 4
-REGISTERS, PLAIN_REGISTERS, MORE_REGISTERS = 128, 80, 200
+REGISTERS, PLAIN_REGISTERS, MORE_REGISTERS = 128, 72, 200
 """What a thread may use at most, without a filter, and with the rarer stages: as few as go without spilling."""
-TILES_AT_ONCE = 64
+TILES_AT_ONCE, DRAW_WARPS = 64, 2
+"""How many tiles of an image are looked at at once, and how many warps draw its parameters: a thread for each tile."""
 POINTS = 1024 if INTERPRETED.value else 512
 """Pixels of a program that only recolours."""
 MOST_PROGRAMS = 65535
@@ -41,7 +45,20 @@ def detail() -> str:
         return f"triton {triton.__version__}, interpreted"
     if not torch.cuda.is_available():
         raise ImportError(f"triton {triton.__version__} needs a GPU, and torch sees none")
-    return f"triton {triton.__version__} on {torch.cuda.get_device_name()}"
+    name = torch.cuda.get_device_name()
+    if failure := _failure(name):
+        raise ImportError(f"triton {triton.__version__} cannot compile for {name}: {failure}")
+    return f"triton {triton.__version__} on {name}"
+
+
+@cache
+def _failure(device: str) -> str | None:
+    """Why a kernel cannot be launched on the current GPU, if so: an old one, a missing compiler, a full disk."""
+    try:
+        tile_words(torch.zeros(1, 4, 4, 3, dtype=torch.uint8, device="cuda"), torch.eye(3, device="cuda")[None], (4, 4))
+    except Exception as error:  # whatever it is, the reference does the work and `doctor` says why
+        return f"{type(error).__name__}: {str(error)[:200]}"
+    return None
 
 
 def warp(
@@ -55,10 +72,12 @@ def warp(
     table: Tensor | None = None,
     erase: Tensor | None = None,
     tiles: Tensor | None = None,
+    diagonal: bool = False,
 ) -> Tensor:
     """Warp and colour a batch; arguments as `onewarp.transforms.warp.warp`, unchecked but for the device.
 
-    `tiles` is what `tile_words` finds, where it is known already.
+    `tiles` is what `tile_words` finds, where it is known already. `diagonal` promises that `logit` and `colour` map
+    each channel by itself: what else is in them is not looked at.
     """
     device = homography.device
     if device.type != "cuda" and not IN_HOST_MEMORY:
@@ -74,13 +93,15 @@ def warp(
     source = _Source.of(images)
     homography = homography.contiguous()
     tiles = tile_words(images, homography, out.size) if tiles is None else tiles
-    wide = max(source.total, 3 * rows * columns) >= 2**31 - 64  # offsets within an image need 64 bits
+    # Offsets within an image may need 64 bits.
+    wide = max(source.total, 3 * rows * columns * result.element_size()) >= 2**31 - 64
+    stride_n, *strides = (stride * result.element_size() for stride in result.stride())
     fill = [255 * c for c in out.fill]
     rare = table is not None or hue is not None
     registers = MORE_REGISTERS if rare else REGISTERS if out.antialias else PLAIN_REGISTERS
     with _on(device):
         for first in range(0, len(images), MOST_PROGRAMS):
-            warp_kernel[(tiles.shape[1], min(len(images) - first, MOST_PROGRAMS))](
+            warp_kernel[(-(-columns // TILE), -(-rows // (TILE * SPAN)), min(len(images) - first, MOST_PROGRAMS))](
                 *source.arguments,
                 homography,
                 tiles,
@@ -89,16 +110,19 @@ def warp(
                 first,
                 rows,
                 columns,
-                -(-columns // TILE),
-                *result.stride(),
+                stride_n,
+                *strides,
                 *fill,
                 packed=source.packed,
                 padding=_PADDINGS.get(str(out.padding), COLOUR.value),
                 antialias=out.antialias,
+                diagonal=diagonal,
                 erase_columns=0 if erase is None else erase.shape[1],
                 wide=wide,
+                level=source.level,
                 chunk=SHORT_CHUNK if wide else CHUNK,
                 patch=PATCH,
+                span=SPAN,
                 num_warps=WARPS,
                 num_stages=1,
                 maxnreg=registers,
@@ -108,10 +132,12 @@ def warp(
 
 
 def tile_words(images: Tensor | Packed, homography: Tensor, size: tuple[int, int]) -> Tensor:
-    """How each tile of the output of `size` is to be done: `int32[N, tiles]`; see `gpu_tiles.py`."""
+    """How each tile of the output of `size` is to be done, and what is the same for all tiles of an image:
+    `int32[N, tiles + 7]`; see `gpu_tiles.py`.
+    """
     source = _Source.of(images)
     down, across = (-(-n // TILE) for n in size)
-    words = torch.empty((len(images), down * across), dtype=torch.int32, device=homography.device)
+    words = torch.empty((len(images), down * across + SLOPES.value), dtype=torch.int32, device=homography.device)
     with _on(homography.device):
         tiles_kernel[(len(images),)](
             source.offsets,
@@ -186,8 +212,9 @@ def draw(
     logit, colour = (torch.empty(segments, count, 3, 4, device=device) for _ in range(2))
     hue, table = torch.empty(segments, count, device=device), torch.empty(segments, count, 256, device=device)
     erase = torch.empty(segments, count, 4, device=device)
+    numbers = torch.empty(count, len(integers), NUMBERS.value, device=device)  # what one thread leaves for others
     source, (down, across) = _Source.of(images), (-(-n // TILE) for n in size)
-    words = torch.empty(count, down * across, dtype=torch.int32, device=device)
+    words = torch.empty(count, down * across + SLOPES.value, dtype=torch.int32, device=device)
     if count:
         with _on(device):
             draw_kernel[(count,)](
@@ -200,6 +227,7 @@ def draw(
                 integers,
                 floats,
                 len(integers),
+                numbers,
                 homography,
                 logit,
                 hue,
@@ -212,7 +240,7 @@ def draw(
                 down * across,
                 packed=source.packed,
                 block=TILES_AT_ONCE,
-                num_warps=1,
+                num_warps=DRAW_WARPS,
                 enable_fp_fusion=True,
             )
     return homography, words, logit, hue, table, colour, erase
@@ -255,6 +283,11 @@ class _Source:
     def aligned(self) -> int:
         """Whether the first byte begins a word."""
         return int(self.data.data_ptr() % 4 == 0)
+
+    @property
+    def level(self) -> bool:
+        """Whether all rows of all images begin at the same byte of a word."""
+        return not self.packed and self.width % 4 == 0
 
     @property
     def arguments(self) -> tuple[Any, ...]:

@@ -13,7 +13,7 @@ import triton.language as tl
 
 from . import draw_table as draws
 from .gpu_kernel import ROUND
-from .gpu_tiles import tile_words
+from .gpu_tiles import store_tiles
 
 # The table's, as Triton wants them.
 DIHEDRAL, AFFINE, ZOOM, PERSPECTIVE = (
@@ -38,6 +38,10 @@ TURNS, PAD, SQUISH, LOGIT, MIX = (
     tl.constexpr(i) for i in (draws.TURNS, draws.PAD, draws.SQUISH, draws.LOGIT, draws.MIX)
 )
 
+ROWS = tl.constexpr(32)
+"""Of how many rows the numbers are drawn at once."""
+NUMBERS = tl.constexpr(10)
+"""How many numbers are kept of a row; see `store_numbers`."""
 LUMA_R, LUMA_G, LUMA_B = (tl.constexpr(weight) for weight in (0.2989, 0.5870, 0.1140))
 LAST = tl.constexpr(1 - 2.0**-24)
 DEGREE = tl.constexpr(0.017453292519943295)
@@ -51,7 +55,7 @@ def unit(word):
 
 
 @triton.jit
-def numbers(stream, key, word, flags, of):
+def uniform(stream, key, word, flags, of):
     """Numbers 0 to 7 of an operation for one sample, in [0, 1), and which of `of` number 0 picks."""
     key = tl.where((flags & BATCH) != 0, 0, key)
     low, high = (key & 0xFFFFFFFF).to(tl.uint32), ((key >> 32) & 0xFFFFFFFF).to(tl.uint32)
@@ -68,6 +72,31 @@ def numbers(stream, key, word, flags, of):
 def at_end(u, flags):
     """The nearer end of 0..1, if the flags ask for it."""
     return tl.where((flags & AT_ENDS) != 0, tl.where(u < 0.5, 0.0, LAST), u)
+
+
+@triton.jit
+def store_numbers(target, stream, key, integers, floats, count, block: tl.constexpr):
+    """For each row of a program its numbers 0 to 7, whether it acts, and whether what it does happens: a thread for
+    each row, where one after the other would take most of the launch's time.
+    """
+    for first in range(0, count, block):
+        i = first + tl.arange(0, block)
+        there = i < count
+        whole, row = integers + i * INTEGERS, floats + i * FLOATS
+        flags = tl.load(whole + FLAGS, mask=there, other=0)
+        u, pick = uniform(
+            stream, key, tl.load(whole + WORD, mask=there, other=0), flags, tl.load(whole + OF, mask=there, other=1)
+        )
+        picked = (flags & PICKED) != 0
+        acts = ~picked | (pick == tl.load(whole + INDEX, mask=there, other=0))
+        decides = tl.where(picked, at_end(u[1], flags), u[0])
+        happens = decides < tl.load(row + CHANCE, mask=there, other=0.0)
+        p = target + i * NUMBERS
+        for k in tl.static_range(7):
+            tl.store(p + k, tl.where(picked, at_end(u[k + 1], flags), u[k]), mask=there)
+        tl.store(p + 7, u[7], mask=there)
+        tl.store(p + 8, acts.to(tl.float32), mask=there)
+        tl.store(p + 9, happens.to(tl.float32), mask=there)
 
 
 @triton.jit
@@ -89,9 +118,27 @@ def exp(x):
 
 
 @triton.jit
+def turned(degrees):
+    """The cosine and the sine of an angle.
+
+    Whole quarters of a turn are taken away in degrees, where that is exact. Polynomials: Cephes' `sinf` and `cosf`.
+    """
+    quarters = tl.floor(degrees * (1 / 90) + 0.5)
+    x = (degrees - 90 * quarters) * DEGREE  # within an eighth of a turn
+    square = x * x
+    sine = x + x * square * (-1.6666654611e-1 + square * (8.3321608736e-3 - 1.9515295891e-4 * square))
+    curve = 4.166664568298827e-2 + square * (-1.388731625493765e-3 + 2.443315711809948e-5 * square)
+    cosine = 1 - 0.5 * square + square * square * curve
+    whole = quarters.to(tl.int32)
+    one, other = tl.where((whole & 1) != 0, -sine, cosine), tl.where((whole & 1) != 0, cosine, sine)
+    return tl.where((whole & 2) != 0, -one, one), tl.where((whole & 2) != 0, -other, other)
+
+
+@triton.jit
 def tangent(degrees):
     """The tangent of an angle."""
-    return tl.sin(degrees * DEGREE) / tl.cos(degrees * DEGREE)
+    cosine, sine = turned(degrees)
+    return sine / cosine
 
 
 @triton.jit
@@ -123,9 +170,11 @@ def geometric(operation, flags, row, u, happens, high, wide):
         degrees = tl.where(happens, degrees, 0.0)
         x, y = tl.where(happens, -2 * x, 0.0), tl.where(happens, -2 * y, 0.0)
         scale = tl.where(happens, drawn(row, u, 4), 1.0)
-        skew_x = tl.where(happens, tangent(drawn(row, u, 5)), 0.0)
-        skew_y = tl.where(happens, tangent(drawn(row, u, 6)), 0.0)
-        cosine, sine = tl.cos(degrees * DEGREE), tl.sin(degrees * DEGREE)
+        skew_x = tl.where(happens, drawn(row, u, 5), 0.0)
+        skew_y = tl.where(happens, drawn(row, u, 6), 0.0)
+        if (skew_x != 0) | (skew_y != 0):
+            skew_x, skew_y = tangent(skew_x), tangent(skew_y)
+        cosine, sine = turned(degrees)
         both = 1 + skew_x * skew_y  # along x, then along y: areas stay
         aspect = wide / high
         a, b = (both * cosine + skew_x * sine) / scale, (both * sine - skew_x * cosine) / scale / aspect
@@ -290,7 +339,7 @@ def store_affine(target, m):
         "across",
         "tile_count",
     ),
-    do_not_specialize_on_alignment=("offsets", "sizes", "keys", "stream", "integers", "floats"),
+    do_not_specialize_on_alignment=("offsets", "sizes", "keys", "stream", "integers", "floats", "numbers"),
 )
 def draw_kernel(
     offsets,
@@ -305,6 +354,7 @@ def draw_kernel(
     integers,
     floats,
     count,
+    numbers,
     homography,
     logit,
     hue,
@@ -335,19 +385,18 @@ def draw_kernel(
     t = (one, zero, zero, zero, one, zero, zero, zero, one)
     lights = (one, zero, zero, zero, zero, one, zero, zero, zero, zero, one, zero)
     colours, turns, tones, box = lights, zero, level, (zero, zero, zero, zero)
+    numbers += image * count * NUMBERS
+    store_numbers(numbers, stream, key, integers, floats, count, ROWS)
+    tl.debug_barrier()  # what one thread has stored, others read
     for i in range(count):
         whole, row = integers + i * INTEGERS, floats + i * FLOATS
         operation, flags = tl.load(whole + OPERATION), tl.load(whole + FLAGS)
-        u, pick = numbers(stream, key, tl.load(whole + WORD), flags, tl.load(whole + OF))
-        acts = pick == pick
-        if flags & PICKED:
-            acts = pick == tl.load(whole + INDEX)
-            u = (
-                at_end(u[1], flags), at_end(u[2], flags), at_end(u[3], flags), at_end(u[4], flags),
-                at_end(u[5], flags), at_end(u[6], flags), at_end(u[7], flags), u[7],
-            )  # fmt: skip
-        happens = u[0] < tl.load(row + CHANCE)
-        if acts:
+        p = numbers + i * NUMBERS
+        u = (
+            tl.load(p), tl.load(p + 1), tl.load(p + 2), tl.load(p + 3), tl.load(p + 4), tl.load(p + 5), tl.load(p + 6),
+        )  # fmt: skip
+        happens = tl.load(p + 9) > 0
+        if tl.load(p + 8) > 0:
             if operation <= HOMOGRAPHY:
                 made, high, wide = geometric(operation, flags, row, u, happens, high, wide)
                 t = product(t, made)
@@ -379,9 +428,7 @@ def draw_kernel(
         h[0].to(tl.float64), h[1].to(tl.float64), h[2].to(tl.float64), h[3].to(tl.float64), h[4].to(tl.float64),
         h[5].to(tl.float64), h[6].to(tl.float64), h[7].to(tl.float64), h[8].to(tl.float64),
     )  # fmt: skip
-    for first in range(0, tile_count, block):
-        tile = first + tl.arange(0, block)
-        word = tile_words(
-            exact, start, source_height, source_width, total, readable, aligned, rows, columns, across, tile
-        )
-        tl.store(words + image * tile_count + tile, word, mask=tile < tile_count)
+    store_tiles(
+        words, image, exact, start, source_height, source_width, total, readable, aligned, rows, columns, across,
+        tile_count, block,
+    )  # fmt: skip

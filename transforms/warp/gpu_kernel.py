@@ -13,7 +13,7 @@ import triton.language as tl
 from triton.language.extra import libdevice
 
 from . import footprint
-from .gpu_tiles import BYTES, CAREFUL, COPY, COUNT_V, EDGE, FILL, TILE, doubled, homography_at, placed
+from .gpu_tiles import BYTES, CAREFUL, COPY, COUNT_V, EDGE, FILL, SLOPES, TILE, doubled, homography_at, placed
 
 INTERPRETED = tl.constexpr(os.environ.get("TRITON_INTERPRET", "0") not in ("", "0"))
 """Whether Triton interprets its kernels on the host, as it does for tests: there are no instructions of a GPU then."""
@@ -28,6 +28,7 @@ BLUR_GAIN = tl.constexpr(footprint.BLUR_GAIN)
 CURVE_AT_ONE = tl.constexpr(footprint.CURVE_AT_ONE)
 CURVE_LOSS = tl.constexpr(footprint.CURVE_LOSS)
 EPSILON = tl.constexpr(1e-7)
+ONE_SAMPLE = tl.constexpr(1 | 1 << COUNT_V.value)
 LEAST_W = tl.constexpr(1e-30)
 LOG2_E = tl.constexpr(1.4426950408889634)
 ROUND = tl.constexpr(12582912.0)
@@ -38,32 +39,30 @@ UNIT = tl.constexpr(8192.0)
 
 
 @triton.jit
-def affine_at(parameter, image):
-    """The twelve numbers of an image's affine map `[3, 4]`, as a tuple."""
+def affine_at(parameter, image, diagonal: tl.constexpr):
+    """The numbers of an image's affine map `[3, 4]`, as a tuple: all twelve, or where `diagonal` the factor and the
+    term of each channel.
+    """
     p = parameter + image * 12
-    return (
-        tl.load(p),
-        tl.load(p + 1),
-        tl.load(p + 2),
-        tl.load(p + 3),
-        tl.load(p + 4),
-        tl.load(p + 5),
-        tl.load(p + 6),
-        tl.load(p + 7),
-        tl.load(p + 8),
-        tl.load(p + 9),
-        tl.load(p + 10),
-        tl.load(p + 11),
-    )
+    if diagonal:
+        return tl.load(p), tl.load(p + 3), tl.load(p + 5), tl.load(p + 7), tl.load(p + 10), tl.load(p + 11)
+    else:  # noqa: RET505 - as in gpu_tiles.py
+        return (
+            tl.load(p), tl.load(p + 1), tl.load(p + 2), tl.load(p + 3), tl.load(p + 4), tl.load(p + 5),
+            tl.load(p + 6), tl.load(p + 7), tl.load(p + 8), tl.load(p + 9), tl.load(p + 10), tl.load(p + 11),
+        )  # fmt: skip
 
 
 @triton.jit
-def mapped(m, r, g, b):
+def mapped(m, r, g, b, diagonal: tl.constexpr):
     """The affine map `m` of (r, g, b)."""
-    red = m[0] * r + (m[1] * g + (m[2] * b + m[3]))
-    green = m[4] * r + (m[5] * g + (m[6] * b + m[7]))
-    blue = m[8] * r + (m[9] * g + (m[10] * b + m[11]))
-    return red, green, blue
+    if diagonal:
+        return m[0] * r + m[1], m[2] * g + m[3], m[4] * b + m[5]
+    else:  # noqa: RET505
+        red = m[0] * r + (m[1] * g + (m[2] * b + m[3]))
+        green = m[4] * r + (m[5] * g + (m[6] * b + m[7]))
+        blue = m[8] * r + (m[9] * g + (m[10] * b + m[11]))
+        return red, green, blue
 
 
 @triton.jit
@@ -106,10 +105,7 @@ def near(x, length, padding: tl.constexpr):
 
 @triton.jit
 def located(h, w, u, v, side_u, side_v, antialias: tl.constexpr):
-    """Where output positions of this `w` lie in the source, and the extents of their footprints.
-
-    Positions are in the number format of `h`, `w`, `u` and `v`.
-    """
+    """Where output positions of this `w` lie in the source, and the extents of their footprints, all in float64."""
     over = reciprocal(w)
     x = (h[0] * u + (h[1] * v + h[2])) * over
     y = (h[3] * u + (h[4] * v + h[5])) * over
@@ -124,14 +120,24 @@ def located(h, w, u, v, side_u, side_v, antialias: tl.constexpr):
 
 
 @triton.jit
+def extents(slopes, over, u, v, side_u, side_v):
+    """The extents of footprints at (u, v), where one over w is `over`; of `slopes` see `gpu_tiles.py`."""
+    x, y = tl.load(slopes), tl.load(slopes + 3)
+    xu, xv = (x * v + tl.load(slopes + 1)) * side_u, (tl.load(slopes + 2) - x * u) * side_v
+    yu, yv = (y * v + tl.load(slopes + 4)) * side_u, (tl.load(slopes + 5) - y * u) * side_v
+    square = over * over
+    return tl.sqrt(xu * xu + xv * xv) * square, tl.sqrt(yu * yu + yv * yv) * square
+
+
+@triton.jit
 def taps(f, extent):
     """Weights of the four pixels about a position, for a footprint of `extent` pixels; see `footprint.taps`."""
     beyond = limited(0.5 * extent - 0.5)  # half of what an extent of at most 3 has beyond 1
-    r = CURVE_AT_ONE - 4 * CURVE_LOSS * beyond * beyond
+    r = CURVE_AT_ONE - 4 * CURVE_LOSS * (beyond * beyond)
     short = limited(extent)
-    p = BLUR_AT_ONE * short * short + 2 * BLUR_GAIN * beyond - r
+    blur = BLUR_AT_ONE * (short * short) + 2 * BLUR_GAIN * beyond  # p is this less r
     g = 1 - f
-    first, last = g * (p + r * g * g), f * (p + r * f * f)
+    first, last = g * (r * (g * g - 1) + blur), f * (r * (f * f - 1) + blur)
     return first, g + last - 2 * first, f + first - 2 * last, last
 
 
@@ -157,17 +163,14 @@ def gathered(k: tl.constexpr, w, s):
 
 
 @triton.jit
-def window(x, extent, length, edge, padding: tl.constexpr, antialias: tl.constexpr):
+def window(shifted, f, extent, length, edge, padding: tl.constexpr, antialias: tl.constexpr):
     """Four pixels in a row that hold all taps along an axis: the first of them, and the weight of each.
 
-    Without a filter only the first two have weights. Where a tile's word says that taps may lie outside, a window
-    never leaves an image of four pixels or more, whatever `x` is.
+    `shifted` is the second tap's number behind `ROUND`, `f` how far beyond it the position lies. Without a filter only
+    the first two have weights. Where a tile's word says that taps may lie outside, a window never leaves an image of
+    four pixels or more, wherever the position is.
     """
-    # The hardware is slow to round and to convert: adding 1.5 * 2^23 does both, in the last bits of the sum. Between
-    # two pixels' centres it may take either pixel, which makes no difference: f is then 0 or 1.
-    shifted = (x - 1) + ROUND
     index = shifted.to(tl.int32, bitcast=True) - ROUND_BITS
-    f = (x - 0.5) - (shifted - ROUND)
     if antialias:
         index -= 1
         w0, w1, w2, w3 = taps(f, extent)
@@ -185,6 +188,17 @@ def window(x, extent, length, edge, padding: tl.constexpr, antialias: tl.constex
         w = (w0, w1, w2, w3)
         w0, w1, w2, w3 = gathered(0, w, s), gathered(1, w, s), gathered(2, w, s), gathered(3, w, s)
     return begin, w0, w1, w2, w3
+
+
+@triton.jit
+def split(x, over):
+    """The second tap's number of a position `x` times `over`, behind `ROUND`, and how far beyond its centre it lies.
+
+    The hardware is slow to round and to convert: adding 1.5 * 2^23 does both, in the last bits of the sum. Between two
+    pixels' centres it may take either pixel, which makes no difference: the rest is then 0 or 1.
+    """
+    shifted = tl.fma(x, over, ROUND - 1)
+    return shifted, tl.fma(x, over, -0.5) - (shifted - ROUND)
 
 
 @triton.jit
@@ -251,10 +265,8 @@ def in_words(w, whole, antialias: tl.constexpr):
 
 
 @triton.jit
-def row_of_words(data, q, weights, antialias: tl.constexpr):
-    """The weighted sum of the pixels from byte `q` of an image on, read as aligned words; 1.5 * 2^23 is added."""
-    p = data + (q >> 2)
-    bits = (q * 8).to(tl.int32)
+def row_of_words(p, bits, weights, antialias: tl.constexpr):
+    """The weighted sum of the pixels that begin with bit `bits` (modulo 32) of the word at `p`; 1.5 * 2^23 is added."""
     second, third = tl.load(p + 1), tl.load(p + 2)
     one, two = shifted_down(tl.load(p), second, bits), shifted_down(second, third, bits)  # RGBR GBRG
     none = tl.full(bits.shape, ROUND_BITS, tl.int32)
@@ -298,8 +310,8 @@ def by_numbers(data, left, top, along, down, height, width, seen, unit: tl.const
 
 @triton.jit
 def sampled(
-    r, g, b, data, start, homography, image, h, u, v, side_u, side_v, height, width, word, fill, padding: tl.constexpr,
-    antialias: tl.constexpr, wide: tl.constexpr,
+    r, g, b, data, start, homography, image, h, slopes, u, v, side_u, side_v, height, width, word, fill,
+    care: tl.constexpr, padding: tl.constexpr, antialias: tl.constexpr, wide: tl.constexpr, level: tl.constexpr,
 ):  # fmt: skip
     """The sums r, g, b and one filtered sample at the output positions (u, v), `UNIT` to a grey level, as `fill` is,
     and 1.5 * 2^23, which the rows bring.
@@ -307,24 +319,36 @@ def sampled(
     Where a tile's word asks neither for care nor for bytes, w > 0 and all of the tile is seen.
     """
     edge = (word & EDGE) != 0
-    if word & CAREFUL:
+    seen = tl.full(u.shape, True, tl.int1)
+    careful = False
+    if care:
+        careful = (word & CAREFUL) != 0
+    if careful:
         exact = doubled(homography_at(homography, image))  # read again, to keep no registers for it
         u64, v64 = u.to(tl.float64), v.to(tl.float64)
         w = exact[6] * u64 + exact[7] * v64 + exact[8]
         seen = tl.where((word & FILL) != 0, 0.0, w) > 0
         w = tl.where(seen, tl.maximum(w, LEAST_W), 1.0)
-        x64, y64, extent_x, extent_y = located(
-            exact, w, u64, v64, side_u.to(tl.float64), side_v.to(tl.float64), antialias
-        )
+        soft = tl.where((word & COPY) != 0, 0.0, 1.0)
+        sides = (side_u * soft).to(tl.float64), (side_v * soft).to(tl.float64)
+        x64, y64, extent_x, extent_y = located(exact, w, u64, v64, sides[0], sides[1], antialias)
         x = near(x64, width.to(tl.float64), padding).to(tl.float32)
         y = near(y64, height.to(tl.float64), padding).to(tl.float32)
+        over = tl.full(u.shape, 1.0, tl.float32)
     else:
-        seen = tl.full(u.shape, True, tl.int1)
-        x, y, extent_x, extent_y = located(h, h[6] * u + (h[7] * v + h[8]), u, v, side_u, side_v, antialias)
+        affine = tl.load(slopes + 6)  # one over w, where that is the same everywhere
+        over = tl.where(affine != 0, affine, reciprocal(h[7] * v + (h[6] * u + h[8])))  # in brackets: once for a column
+        x, y = h[1] * v + (h[0] * u + h[2]), h[4] * v + (h[3] * u + h[5])
+        extent_x, extent_y = u, u  # of no use without a filter
+        if antialias:
+            extent_x, extent_y = extents(slopes, over, u, v, side_u, side_v)
     if edge:
-        x, y = near(x, width.to(tl.float32), padding), near(y, height.to(tl.float32), padding)
-    left, a0, a1, a2, a3 = window(x, extent_x, width, edge, padding, antialias)
-    top, b0, b1, b2, b3 = window(y, extent_y, height, edge, padding, antialias)
+        x, y = near(x * over, width.to(tl.float32), padding), near(y * over, height.to(tl.float32), padding)
+        over = tl.full(u.shape, 1.0, tl.float32)
+    shifted_x, fx = split(x, over)
+    shifted_y, fy = split(y, over)
+    left, a0, a1, a2, a3 = window(shifted_x, fx, extent_x, width, edge, padding, antialias)
+    top, b0, b1, b2, b3 = window(shifted_y, fy, extent_y, height, edge, padding, antialias)
     if wide:
         left, top, width, height = left.to(tl.int64), top.to(tl.int64), width.to(tl.int64), height.to(tl.int64)
     along, down = (a0, a1, a2, a3), (b0, b1, b2, b3)
@@ -343,12 +367,27 @@ def sampled(
         r, g, b = r + (dr + high * ROUND), g + (dg + high * ROUND), b + (db + high * ROUND)
     else:
         weights = in_words(along, (across * UNIT + ROUND).to(tl.int32, bitcast=True), antialias)
-        words = data.to(tl.pointer_type(tl.int32)) + (start >> 2)
+        first = data + (start - (start & 3))
         begin = (start & 3).to(pitch.dtype) + top * pitch + left * 3
+        bits = (begin * 8).to(tl.int32)
+        p = (first + unsigned(begin & -4)).to(tl.pointer_type(tl.int32))
         for j in tl.static_range(4 if antialias else 2):
-            dr, dg, db = row_of_words(words, begin + j * pitch, weights, antialias)
+            if j > 0:
+                if level:  # all rows begin at the same byte of a word
+                    p += (pitch >> 2).to(tl.int64)
+                else:
+                    offset = begin + j * pitch
+                    bits = (offset * 8).to(tl.int32)
+                    p = (first + unsigned(offset & -4)).to(tl.pointer_type(tl.int32))
+            dr, dg, db = row_of_words(p, bits, weights, antialias)
             r, g, b = down[j] * dr + r, down[j] * dg + g, down[j] * db + b
     return r, g, b
+
+
+@triton.jit
+def unsigned(offset):
+    """An offset that is not negative, so that 32 bits of it can be added to an address as they are."""
+    return offset if offset.dtype == tl.int64 else offset.to(tl.uint32, bitcast=True)
 
 
 @triton.jit
@@ -364,10 +403,14 @@ def sigmoid2(z):
 
 
 @triton.jit
-def lit(m, r, g, b):
+def lit(m, r, g, b, diagonal: tl.constexpr):
     """The affine map `m` of the logits of RGB, and back; to base 2, since that is what the hardware has."""
-    r, g, b = mapped((m[0], m[1], m[2], m[3] * -LOG2_E, m[4], m[5], m[6], m[7] * -LOG2_E,
-                      m[8], m[9], m[10], m[11] * -LOG2_E), opposite2(r), opposite2(g), opposite2(b))  # fmt: skip
+    r, g, b = opposite2(r), opposite2(g), opposite2(b)
+    if diagonal:
+        m = m[0], m[1] * -LOG2_E, m[2], m[3] * -LOG2_E, m[4], m[5] * -LOG2_E
+    else:
+        m = (m[0], m[1], m[2], m[3] * -LOG2_E, m[4], m[5], m[6], m[7] * -LOG2_E, m[8], m[9], m[10], m[11] * -LOG2_E)
+    r, g, b = mapped(m, r, g, b, diagonal)
     return sigmoid2(r), sigmoid2(g), sigmoid2(b)
 
 
@@ -410,12 +453,12 @@ def number(x, kind: tl.constexpr):
 
 
 @triton.jit
-def settings(logit, hue, table, colour, image):
+def settings(logit, hue, table, colour, image, diagonal: tl.constexpr):
     """An image's colour map, read once; of a stage that is left out, something that is not used."""
-    colours = affine_at(colour, image)
+    colours = affine_at(colour, image, diagonal)
     lights, turns, entries = colours, colours[0], colour
     if logit is not None:
-        lights = affine_at(logit, image)
+        lights = affine_at(logit, image, diagonal)
     if hue is not None:
         turns = tl.load(hue + image)
     if table is not None:
@@ -424,15 +467,15 @@ def settings(logit, hue, table, colour, image):
 
 
 @triton.jit
-def painted(r, g, b, lights, turns, entries, colours, logit, hue, table):
+def painted(r, g, b, lights, turns, entries, colours, logit, hue, table, diagonal: tl.constexpr):
     """The colour map; its stages are left out where their parameters are None."""
     if logit is not None:
-        r, g, b = lit(lights, r, g, b)
+        r, g, b = lit(lights, r, g, b, diagonal)
     if hue is not None:
         r, g, b = turned(turns, r, g, b)
     if table is not None:
         r, g, b = looked_up(entries, r), looked_up(entries, g), looked_up(entries, b)
-    return mapped(colours, r, g, b)
+    return mapped(colours, r, g, b, diagonal)
 
 
 @triton.jit
@@ -449,7 +492,7 @@ def erased(r, g, b, row, column, box, columns: tl.constexpr):
 
 @triton.jit(
     do_not_specialize=(
-        "height", "width", "first", "rows", "columns", "across", "stride_n", "stride_c", "stride_v", "stride_u",
+        "height", "width", "first", "rows", "columns", "stride_n", "stride_c", "stride_v", "stride_u",
         "red", "green", "blue",
     ),
     do_not_specialize_on_alignment=(
@@ -473,7 +516,6 @@ def warp_kernel(
     first,
     rows,
     columns,
-    across,
     stride_n,
     stride_c,
     stride_v,
@@ -484,63 +526,91 @@ def warp_kernel(
     packed: tl.constexpr,
     padding: tl.constexpr,
     antialias: tl.constexpr,
+    diagonal: tl.constexpr,
     erase_columns: tl.constexpr,
     wide: tl.constexpr,
+    level: tl.constexpr,
     chunk: tl.constexpr,
     patch: tl.constexpr,
+    span: tl.constexpr,
 ):
-    """One tile: its rows in chunks of `chunk` pixels, in which a group of 32 threads does `patch` columns."""
-    tile = tl.program_id(0)
-    image = tl.program_id(1).to(tl.int64) + first
-    tile_v, tile_u = tile // across, tile % across
-    word = tl.load(tiles + image * tl.num_programs(0) + tile)
+    """Some tiles, one above the other: their rows in chunks of `chunk` pixels, in which a group of 32 threads does
+    `patch` columns.
+
+    The strides of `target` are in bytes. `level` says that the rows of all images begin at the same byte of a word.
+    """
+    tile_u, tile_v = tl.program_id(0), tl.program_id(1) * span
+    image = tl.program_id(2).to(tl.int64) + first
+    across = tl.num_programs(0)
+    count = tl.cdiv(rows, TILE) * across
+    tiles += image * (count + SLOPES)
+    slopes = (tiles + count).to(tl.pointer_type(tl.float32))
+    tiles += tile_v * across + tile_u
     start, high, broad = placed(packed, offsets, sizes, height, width, image)
     h = homography_at(homography, image)
-    lights, turns, entries, colours = settings(logit, hue, table, colour, image)
+    lights, turns, entries, colours = settings(logit, hue, table, colour, image, diagonal)
     fill = (red * UNIT, green * UNIT, blue * UNIT)
     box = erase if erase is None else erase + image * erase_columns
 
-    count_u, count_v = tl.maximum(word & 15, 1), tl.maximum((word >> COUNT_V) & 15, 1)
-    if not antialias:  # one sample, however large the footprint
-        count_u, count_v = tl.minimum(count_u, 1), tl.minimum(count_v, 1)
-    side_u, side_v = 1.0 / count_u, 1.0 / count_v
-    soft = tl.where((word & COPY) != 0, 0.0, 1.0)
-    scale = side_u * side_v * (1 / (255 * UNIT))
-    none = -ROUND * (count_u * count_v)  # so much the samples bring besides
     thread = tl.arange(0, chunk)
     lane, group = thread % 32, thread // 32
-    du = (group % (TILE // patch)) * patch + lane % patch + tile_u * TILE
-    dv = group // (TILE // patch) * (32 // patch) + lane // patch + tile_v * TILE
-    for below in range(0, tl.minimum(TILE, rows - tile_v * TILE), chunk // TILE):
-        row, column = dv + below, du
-        kept = (row < rows) & (column < columns)
-        # Beyond the frame the last row or column is done again: the tile's word has not foreseen what lies further.
-        v, u = tl.minimum(row, rows - 1).to(tl.float32), tl.minimum(column, columns - 1).to(tl.float32)
-        r = tl.full(u.shape, none, tl.float32)
-        g, b = r, r
-        sample_v = v + 0.5 * side_v
-        for _ in range(count_v):
-            sample_u = u + 0.5 * side_u
-            for _ in range(count_u):
-                r, g, b = sampled(
-                    r, g, b, data, start, homography, image, h, sample_u, sample_v, side_u * soft, side_v * soft, high,
-                    broad, word, fill, padding, antialias, wide,
-                )  # fmt: skip
-                sample_u += side_u
-            sample_v += side_v
+    column = (group % (TILE // patch)) * patch + lane % patch + tile_u * TILE
+    row = group // (TILE // patch) * (32 // patch) + lane // patch + tile_v * TILE
+    # Beyond the frame the last row or column is done again: the tile's word has not foreseen what lies further.
+    u = tl.minimum(column, columns - 1).to(tl.float32)
+    if wide:
+        row, column = row.to(tl.int64), column.to(tl.int64)
+    p = target.to(tl.pointer_type(tl.uint8)) + image * stride_n + (row * stride_v + column * stride_u)
+    step = (stride_v * (chunk // TILE)).to(tl.int64)
+    line, last = row.to(tl.float32), (rows - 1).to(tl.float32)
+    for below in range(0, tl.minimum(TILE * span, rows - tile_v * TILE), chunk // TILE):
+        word = tl.load(tiles + below // TILE * across)
+        v = tl.minimum(line, last)
+        if not antialias:  # one sample, however large the footprint
+            word = word & -256 | ONE_SAMPLE
+        if (word & (CAREFUL | 255)) != ONE_SAMPLE:
+            count_u, count_v = word & 15, (word >> COUNT_V) & 15
+            side_u, side_v = 1.0 / count_u, 1.0 / count_v
+            r = tl.full(u.shape, -ROUND * (count_u * count_v), tl.float32)  # so much the samples bring besides
+            g, b = r, r
+            sample_v = v + 0.5 * side_v
+            for _ in range(count_v):
+                sample_u = u + 0.5 * side_u
+                for _ in range(count_u):
+                    r, g, b = sampled(
+                        r, g, b, data, start, homography, image, h, slopes, sample_u, sample_v, side_u, side_v,
+                        high, broad, word, fill, True, padding, antialias, wide, level,
+                    )  # fmt: skip
+                    sample_u += side_u
+                sample_v += side_v
+            scale = side_u * side_v
+        else:
+            r = tl.full(u.shape, -ROUND, tl.float32)
+            r, g, b = sampled(
+                r, r, r, data, start, homography, image, h, slopes, u + 0.5, v + 0.5, 1.0, 1.0,
+                high, broad, word, fill, False, padding, antialias, wide, level,
+            )  # fmt: skip
+            scale = 1.0
+        scale *= 1 / (255 * UNIT)
         r, g, b = r * scale, g * scale, b * scale
         if antialias:
             r, g, b = limited(r), limited(g), limited(b)
-        r, g, b = painted(r, g, b, lights, turns, entries, colours, logit, hue, table)
+        r, g, b = painted(r, g, b, lights, turns, entries, colours, logit, hue, table, diagonal)
         if erase is not None:
-            r, g, b = erased(r, g, b, row, column, box, erase_columns)
-        if wide:
-            row, column = row.to(tl.int64), column.to(tl.int64)
-        p = target + image * stride_n + row * stride_v + column * stride_u
+            r, g, b = erased(r, g, b, line, column, box, erase_columns)
+        kept = (line <= last) & (column < columns)
         kind: tl.constexpr = target.dtype.element_ty
-        tl.store(p, number(r, kind), mask=kept)
-        tl.store(p + stride_c, number(g, kind), mask=kept)
-        tl.store(p + 2 * stride_c, number(b, kind), mask=kept)
+        put(p, number(r, kind), kept)
+        put(p + stride_c, number(g, kind), kept)
+        put(p + 2 * stride_c, number(b, kind), kept)
+        line += chunk // TILE
+        p += step
+
+
+@triton.jit
+def put(p, value, kept):
+    """Store numbers where bytes begin."""
+    tl.store(p.to(tl.pointer_type(value.dtype)), value, mask=kept)
 
 
 @triton.jit(
@@ -583,8 +653,8 @@ def colour_kernel(
     b = tl.load(p + 2 * source_c, mask=kept, other=0.0)
     if antialias:
         r, g, b = limited(r), limited(g), limited(b)
-    lights, turns, entries, colours = settings(logit, hue, table, colour, image)
-    r, g, b = painted(r, g, b, lights, turns, entries, colours, logit, hue, table)
+    lights, turns, entries, colours = settings(logit, hue, table, colour, image, False)
+    r, g, b = painted(r, g, b, lights, turns, entries, colours, logit, hue, table, False)
     if erase is not None:
         r, g, b = erased(r, g, b, row, column, erase + image * erase_columns, erase_columns)
     p = target + image * stride_n + row * stride_v + column * stride_u

@@ -34,6 +34,9 @@ FILL = tl.constexpr(1 << 12)
 EMPTY = tl.constexpr(1 | 1 << COUNT_V.value | CAREFUL.value | EDGE.value | BYTES.value | FILL.value)
 """The word of such a tile: done with all care, so that nothing is read."""
 
+SLOPES = tl.constexpr(7)
+"""How many numbers (float32) stand behind the words of an image; see `store_slopes`."""
+
 MARGIN = tl.constexpr(3.25)
 """A tile whose corners lie at least this far inside the image reads neither beyond it nor its last word."""
 LARGE = tl.constexpr(8192.0)
@@ -88,15 +91,15 @@ def placed(packed: tl.constexpr, offsets, sizes, height, width, image):
 
 @triton.jit
 def project(h, u, v):
-    """Source position and `w`, and whether there is one."""
+    """Source position and one over `w`, and whether there is one."""
     w = h[6] * u + h[7] * v + h[8]
     seen = w > 0
-    safe = tl.where(seen, w, 1.0)
-    return (h[0] * u + h[1] * v + h[2]) / safe, (h[3] * u + h[4] * v + h[5]) / safe, safe, seen
+    over = 1 / tl.where(seen, w, 1.0)  # the one division: in float64 it takes as long as forty products
+    return (h[0] * u + h[1] * v + h[2]) * over, (h[3] * u + h[4] * v + h[5]) * over, over, seen
 
 
 @triton.jit
-def off_whole(h, signs, rows, columns, u, v):
+def off_whole(h, signs, u, v):
     """How far the centre of pixel (u, v) falls from where a move by whole pixels would take it."""
     x, y, _, seen = project(h, u, v)
     first_x, first_y, _, _ = project(h, u * 0 + 0.5, v * 0 + 0.5)
@@ -109,22 +112,46 @@ def off_whole(h, signs, rows, columns, u, v):
 @triton.jit
 def moves_whole_pixels(h, rows, columns):
     """Whether the homography carries pixel centres to pixel centres; `h` in float64, as all that is decided here."""
-    m = tl.where(h[8] == 0, float("inf"), h[8])
-    signs = (tl.floor(h[0] / m + 0.5), tl.floor(h[1] / m + 0.5), tl.floor(h[3] / m + 0.5), tl.floor(h[4] / m + 0.5))
+    over = 1 / tl.where(h[8] == 0, float("inf"), h[8])
+    signs = (
+        tl.floor(h[0] * over + 0.5), tl.floor(h[1] * over + 0.5), tl.floor(h[3] * over + 0.5),
+        tl.floor(h[4] * over + 0.5),
+    )  # fmt: skip
     a, b, d, e = tl.abs(signs[0]), tl.abs(signs[1]), tl.abs(signs[2]), tl.abs(signs[3])
     permutes = (a + b == 1) & (d + e == 1) & (a + d == 1) & (b + e == 1)
-    right, bottom = columns.to(tl.float64) - 0.5, rows.to(tl.float64) - 0.5
-    left, top = right * 0 + 0.5, bottom * 0 + 0.5
-    near = off_whole(h, signs, rows, columns, left, top) <= WHOLE
-    near = near & (off_whole(h, signs, rows, columns, right, top) <= WHOLE)
-    near = near & (off_whole(h, signs, rows, columns, left, bottom) <= WHOLE)
-    near = near & (off_whole(h, signs, rows, columns, right, bottom) <= WHOLE)
-    return permutes & near
+    if permutes:  # few do
+        right, bottom = columns.to(tl.float64) - 0.5, rows.to(tl.float64) - 0.5
+        left, top = right * 0 + 0.5, bottom * 0 + 0.5
+        permutes = permutes & (off_whole(h, signs, left, top) <= WHOLE)
+        permutes = permutes & (off_whole(h, signs, right, top) <= WHOLE)
+        permutes = permutes & (off_whole(h, signs, left, bottom) <= WHOLE)
+        permutes = permutes & (off_whole(h, signs, right, bottom) <= WHOLE)
+    return permutes
 
 
 @triton.jit
-def tile_words(h, start, height, width, total, readable, aligned, rows, columns, across, tile):
-    """The words of the tiles `tile`, for one image: `h` in float64, its first byte at `start` of `total`.
+def store_slopes(target, h, copies):
+    """What the warp has to know of an image to find how large a footprint is, and one over w where that is the same
+    everywhere, else 0.
+
+    From x = X / w follow w^2 dx/du = (a k - b g) v + (a m - c g) and w^2 dx/dv = (b m - c k) - (a k - b g) u: the three
+    numbers in brackets, and those of y. Where pixels are copied they are 0.
+    """
+    one = tl.where(copies, 0.0, 1.0).to(tl.float64)
+    tl.store(target, ((h[0] * h[7] - h[1] * h[6]) * one).to(tl.float32))
+    tl.store(target + 1, ((h[0] * h[8] - h[2] * h[6]) * one).to(tl.float32))
+    tl.store(target + 2, ((h[1] * h[8] - h[2] * h[7]) * one).to(tl.float32))
+    tl.store(target + 3, ((h[3] * h[7] - h[4] * h[6]) * one).to(tl.float32))
+    tl.store(target + 4, ((h[3] * h[8] - h[5] * h[6]) * one).to(tl.float32))
+    tl.store(target + 5, ((h[4] * h[8] - h[5] * h[7]) * one).to(tl.float32))
+    flat = (h[6] == 0) & (h[7] == 0) & (h[8] != 0)
+    tl.store(target + 6, tl.where(flat, 1 / tl.where(flat, h[8], 1.0), 0.0).to(tl.float32))
+
+
+@triton.jit
+def tile_words(h, copies, start, height, width, total, readable, aligned, rows, columns, across, tile):
+    """The words of the tiles `tile`, for one image: `h` in float64, whether it `copies` pixels, its first byte at
+    `start` of `total`.
 
     Words may be read up to byte `readable`, if the data is `aligned` to them.
 
@@ -138,20 +165,21 @@ def tile_words(h, start, height, width, total, readable, aligned, rows, columns,
     for corner in tl.static_range(4):
         u = tl.minimum((tile % across + corner % 2) * TILE, columns).to(tl.float64)
         v = tl.minimum((tile // across + corner // 2) * TILE, rows).to(tl.float64)
-        x, y, w, seen = project(h, u, v)
-        xu, xv = (h[0] - x * h[6]) / w, (h[1] - x * h[7]) / w
-        yu, yv = (h[3] - y * h[6]) / w, (h[4] - y * h[7]) / w
+        x, y, over, seen = project(h, u, v)
+        xu, xv = (h[0] - x * h[6]) * over, (h[1] - x * h[7]) * over
+        yu, yv = (h[3] - y * h[6]) * over, (h[4] - y * h[7]) * over
         beyond = tl.where(seen, 0.0, inf)
-        side_u = tl.maximum(side_u, tl.sqrt(xu * xu + yu * yu) + beyond)
-        side_v = tl.maximum(side_v, tl.sqrt(xv * xv + yv * yv) + beyond)
+        side_u = tl.maximum(side_u, xu * xu + yu * yu + beyond)
+        side_v = tl.maximum(side_v, xv * xv + yv * yv + beyond)
         lean = tl.maximum(lean, tl.abs(xu * yu + xv * yv) + beyond)
         across_x = tl.abs(h[0]) * u + tl.abs(h[1]) * v + tl.abs(h[2])
         across_y = tl.abs(h[3]) * u + tl.abs(h[4]) * v + tl.abs(h[5])
-        terms = tl.maximum(terms, tl.maximum(across_x, across_y) / w)
-        cancels = cancels | (w < CANCELS * (tl.abs(h[6]) * u + tl.abs(h[7]) * v + tl.abs(h[8]))) | ~seen
+        terms = tl.maximum(terms, tl.maximum(across_x, across_y) * over)
+        cancels = cancels | (over * CANCELS * (tl.abs(h[6]) * u + tl.abs(h[7]) * v + tl.abs(h[8])) > 1) | ~seen
         least_x, most_x = tl.minimum(least_x, x), tl.maximum(most_x, x)
         least_y, most_y = tl.minimum(least_y, y), tl.maximum(most_y, y)
         hidden += tl.where(seen, 0, 1)
+    side_u, side_v = tl.sqrt(side_u), tl.sqrt(side_v)
     divided = (side_u > ONE_SAMPLE) | (side_v > ONE_SAMPLE) | (lean > SKEW)
     count_u = tl.where(divided, tl.minimum(tl.maximum(tl.ceil(side_u / SUBPIXEL), 1.0), MOST), 1.0).to(tl.int32)
     count_v = tl.where(divided, tl.minimum(tl.maximum(tl.ceil(side_v / SUBPIXEL), 1.0), MOST), 1.0).to(tl.int32)
@@ -165,7 +193,7 @@ def tile_words(h, start, height, width, total, readable, aligned, rows, columns,
     edge = ~(inside_x & inside_y) | (hidden > 0) | (tl.maximum(height, width) > LONG)
     small = (height < 4) | (width < 4)
     word = count_u + (count_v << COUNT_V)
-    word += tl.where(moves_whole_pixels(h, rows, columns), COPY, 0)
+    word += tl.where(copies, COPY, 0)
     word += tl.where(cancels | (terms > LARGE), CAREFUL, 0) + tl.where(edge, EDGE, 0)
     word += tl.where((aligned == 0) | small | (hidden > 0) | (edge & ((end + 3) // 4 * 4 + 4 > readable)), BYTES, 0)
     return tl.where(real & (hidden < 4), word, EMPTY)
@@ -192,11 +220,22 @@ def tiles_kernel(
     packed: tl.constexpr,
     block: tl.constexpr,
 ):
-    """The words `int32[N, count]` of all tiles of all images; one program per image."""
+    """The words of all tiles, and the slopes, of all images: `int32[N, count + SLOPES]`; one program per image."""
     image = tl.program_id(0).to(tl.int64)
     start, high, wide = placed(packed, offsets, sizes, height, width, image)
     h = doubled(homography_at(homography, image))
+    store_tiles(tiles, image, h, start, high, wide, total, readable, aligned, rows, columns, across, count, block)
+
+
+@triton.jit
+def store_tiles(
+    tiles, image, h, start, height, width, total, readable, aligned, rows, columns, across, count, block: tl.constexpr
+):
+    """The words and the slopes of one image."""
+    tiles += image * (count + SLOPES)
+    copies = moves_whole_pixels(h, rows, columns)
+    store_slopes((tiles + count).to(tl.pointer_type(tl.float32)), h, copies)
     for first in range(0, count, block):
         tile = first + tl.arange(0, block)
-        word = tile_words(h, start, high, wide, total, readable, aligned, rows, columns, across, tile)
-        tl.store(tiles + image * count + tile, word, mask=tile < count)
+        word = tile_words(h, copies, start, height, width, total, readable, aligned, rows, columns, across, tile)
+        tl.store(tiles + tile, word, mask=tile < count)

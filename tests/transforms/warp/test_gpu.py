@@ -33,9 +33,26 @@ TYPES = {
     **dict.fromkeys(("red", "green", "blue"), "fp32"),
 }
 DENSE = {"offsets": None, "sizes": None, "packed": False}
-USUAL = {**DENSE, "hue": None, "table": None, "erase": None, "erase_columns": 0, "padding": 0, "wide": False}
-EVERYTHING = {"packed": True, "erase_columns": 7, "padding": 2, "wide": False}
-SHAPE = {"chunk": gpu.CHUNK, "patch": gpu.PATCH}
+USUAL = {
+    **DENSE,
+    "hue": None,
+    "table": None,
+    "erase": None,
+    "erase_columns": 0,
+    "padding": 0,
+    "wide": False,
+    "level": True,
+    "diagonal": True,
+}
+EVERYTHING = {
+    "packed": True,
+    "erase_columns": 7,
+    "padding": 2,
+    "wide": False,
+    "level": False,
+    "diagonal": False,
+}
+SHAPE = {"chunk": gpu.CHUNK, "patch": gpu.PATCH, "span": gpu.SPAN}
 
 
 @pytest.mark.parametrize("file", sorted((HERE / "triton").glob("test_*.py")), ids=lambda path: path.stem)
@@ -123,6 +140,16 @@ def test_the_other_kernels_compile_for_gpus_without_spilling(kernel, constants, 
     # Some versions of the sine keep 28 bytes of a table for angles that no operation has.
     assert used["STACK"] <= (32 if kernel is draw_kernel else 0)
     assert used["LOCAL"] == 0
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="here is a GPU")
+def test_a_gpu_that_nothing_compiles_for_is_said_to_be_of_no_use(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "an old GPU")
+    state = backends()["gpu"]  # the launch fails, as there is no GPU
+    assert not state.available
+    assert "cannot compile for an old GPU: " in state.detail
+    gpu._failure.cache_clear()
 
 
 @ahead

@@ -26,7 +26,7 @@ from onewarp.transforms.on_device import DeviceFused, LatePlan, drawn_on
 from onewarp.transforms.plan import Stage
 from onewarp.transforms.program import NotInTable
 from onewarp.transforms.types import Packed, sizes_of
-from onewarp.transforms.warp.gpu_draws import numbers
+from onewarp.transforms.warp.gpu_draws import uniform
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 NORMALIZE = Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -35,7 +35,7 @@ NORMALIZE = Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 @triton.jit
 def numbers_kernel(stream, keys, word, flags, of, target):
     i = tl.program_id(0)
-    u, _ = numbers(stream, tl.load(keys + i), word, flags, of)
+    u, _ = uniform(stream, tl.load(keys + i), word, flags, of)
     for k in tl.static_range(8):
         tl.store(target + 8 * i + k, u[k])
 

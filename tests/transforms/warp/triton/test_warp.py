@@ -125,7 +125,8 @@ def test_an_even_area_stays_even(padding, antialias):
 def test_images_too_long_for_float32_are_kept_within():
     images = torch.zeros(1, 1, 2**21 + 1, 3, dtype=torch.uint8)
     middle = torch.tensor([[[1.0, 0, 2**20], [0, 0.01, 0.5], [0, 0, 1]]])
-    assert (gpu.tile_words(images.to(DEVICE), middle.to(DEVICE), (33, 33)) & EDGE.value).all()
+    words = gpu.tile_words(images.to(DEVICE), middle.to(DEVICE), (33, 33))[:, :4]
+    assert (words & EDGE.value).all()
 
 
 @pytest.mark.parametrize("rows", [((4, 0.3, 1), (-0.2, 4.1, 2)), ((0, 6, 0), (1, 0, 3)), ((2, 1.9, 0), (1.2, 1.5, 9))])
@@ -146,6 +147,7 @@ def test_tiles_are_done_as_the_reference_would():
     homography[0], homography[1] = torch.tensor([[-1.0, 0, 60], [0, 1, 0], [0, 0, 1]]), torch.eye(3)
     words = gpu.tile_words(images.to(DEVICE), homography.to(DEVICE), (70, 100)).cpu()
     down, across = -(-70 // TILE), -(-100 // TILE)
+    words = words[:, : down * across]
     counts = torch.stack([words & 15, (words >> 4) & 15], -1).reshape(-1, down, across, 2)
     hidden = (words & 1 << 12).reshape(-1, down, across) != 0
     assert torch.equal(counts[~hidden].long(), subpixels(homography, (70, 100))[~hidden])
