@@ -30,7 +30,7 @@ def test_bounds_follow_from_counts():
     assert bounds["issue slots"] == pytest.approx(132 * 1.755e9 * 128 / (110 * 224 * 224))
     assert bounds["special functions"] == pytest.approx(132 * 1.755e9 * 16 / (10 * 224 * 224))
     assert bounds["memory"] == pytest.approx(3.35e12 / (460 * 460 * 3 + 224 * 224 * 6))
-    assert "| H100: what binds | issue slots |" in table([one], "sm_90")
+    assert "| H100: what binds | memory |" in table([one], "sm_90")
     assert "counted, not timed" in table([one], "sm_90")
 
 
