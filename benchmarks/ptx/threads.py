@@ -186,6 +186,14 @@ class Threads:
         target, *sources = one.operands
         if one.opcode == "mov.b64" and (isinstance(target, Group) or isinstance(sources[0], Group)):
             return self._packed(target, sources[0])
+        if one.opcode == "mov.b32" and isinstance(sources[0], Group) and len(sources[0].parts) == 2:
+            parts = [self._read(part, "b16") for part in sources[0].parts if part is not None]
+            return self._write(target, np.stack(parts, -1).view(np.uint32)[:, 0])
+        if one.opcode == "mov.b32" and isinstance(target, Group) and len(target.parts) == 2:
+            halves = self._read(sources[0], "b32").view(np.uint16).reshape(-1, 2)
+            for i, part in enumerate(target.parts):
+                self._write(part, np.ascontiguousarray(halves[:, i]))
+            return None
         row = operation(one.opcode)
         types = row.operands
         if row.pair:

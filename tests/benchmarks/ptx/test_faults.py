@@ -166,6 +166,17 @@ def test_parts_of_a_word_and_words_of_a_part(on_threads):
     )
 
 
+def test_two_halves_of_a_word(on_threads):
+    body = """
+	cvt.u16.u32 %rs1, %r1;
+	mov.b16 %rs2, 7;
+	mov.b32 %r2, {%rs1, %rs2};
+	mov.b32 {%rs3, %rs4}, %r2;
+	mov.b32 %r3, {%rs4, %rs3};
+	st.global.b32 [%rd4], %r3;"""
+    assert on_threads(body).tolist() == [i << 16 | 7 for i in range(64)]
+
+
 def test_half_a_pair_may_be_missing_until_it_is_used(on_threads):
     body = (
         "mov.b64 %rd5, {%r1, %r2};\n add.f32x2 %rd6, %rd5, %rd5;\n mov.b64 {%r3, _}, %rd6;\n st.global.b32 [%rd4], %r3;"
