@@ -89,6 +89,7 @@ def spelled(pattern: str) -> Iterator[str]:
 _PLAIN: list[tuple[str, str, Line]] = [
     (f"add.{INTEGER}", "t t", lambda a, b: a + b),
     (f"sub.{INTEGER}", "t t", lambda a, b: a - b),
+    ("add.{s,u}16x2", "u32 u32", lambda a, b: (a.view(np.uint16) + b.view(np.uint16)).view(np.uint32)),
     (f"mul.lo.{INTEGER}", "t t", lambda a, b: a * b),
     (f"mad.lo.{INTEGER}", "t t t", lambda a, b, c: a * b + c),
     ("mul.hi.{s,u}32", "t t", lambda a, b: (product(a, b) >> 32).astype(a.dtype)),

@@ -79,6 +79,11 @@ def test_shifts_beyond_the_width_leave_nothing_or_the_sign(compute, kind):
         assert compute(f"shl.b{bits}", a, n).tolist() == left
 
 
+def test_sums_of_two_halves_do_not_carry_into_each_other(compute):
+    a, b = np.uint32([0xFFFF0001, 0x7FFFFFFF]), np.uint32([0x00010002, 0x00010001])
+    assert compute("add.s16x2", a, b).tolist() == [0x00000003, 0x80000000]
+
+
 def test_bits(compute):
     a, b = integers("u32", seed=1), integers("u32", seed=2)
     for name, exact in (("and", int.__and__), ("or", int.__or__), ("xor", int.__xor__)):
