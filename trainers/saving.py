@@ -132,5 +132,5 @@ def _open(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except FileNotFoundError:
         raise TrainingError(f"file {path} must exist, but there is none") from None
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:  # the last of torch, which maps the file
         raise TrainingError(f"file {path} must be safetensors, but cannot be read: {error}") from error
