@@ -29,7 +29,7 @@ from .trials import Trials
 
 SUBJECTS = ("cache-raw", "cache-png", "checkpoint", "save", "export", "stress", "neighbour")
 BESIDE = ("stress", "neighbour")
-SHORT, SHORT_COMMITS, NEIGHBOURS = 4, 6, 3
+SHORT, SHORT_COMMITS, NEIGHBOURS = 2, 3, 3
 
 
 @click.command()

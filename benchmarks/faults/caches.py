@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import distributed  # noqa: F401  (before the first fork, so that every child has it)
 import numpy as np
 from PIL import Image
 
@@ -23,6 +24,7 @@ from ...pipeline import (
     get_image_files,
     parent_label,
 )
+from ...pipeline import commands as _commands  # noqa: F401  (for the same reason)
 from .subjects import Version, command, digest
 
 COUNT = 150

@@ -1,8 +1,10 @@
 """Where the bytes of a file lie that mean the same: columns, footer fields, heads and tails; and ways to harm them."""
 
 import json
+import os
 import random
 import re
+import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -186,10 +188,13 @@ class _Change:
 
 
 def flip_pixels(folder: Path, draws: random.Random) -> None:
-    """Change one bit of the pixels of a cache."""
+    """Change one bit of the pixels of a cache, in a copy that takes a part's place: a map of it stays whole."""
     part = draws.choice(sorted(folder.glob("*.parquet"), key=lambda path: path.stat().st_size)[-2:])
     spans_of = classes(part)
     (name,) = [
         name for name in spans_of if name.startswith("column") and name.split()[1].split(".")[0] in ("pixels", "image")
     ]
-    _Flip(part.name, draws.randrange(*draws.choice(spans_of[name])), draws.randrange(8))(folder)
+    aside = folder / ".damaged"
+    shutil.copyfile(part, aside)
+    _Flip(aside.name, draws.randrange(*draws.choice(spans_of[name])), draws.randrange(8))(folder)
+    os.replace(aside, part)

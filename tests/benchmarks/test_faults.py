@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from onewarp.benchmarks import readme
+from onewarp.benchmarks import readme, results
 from onewarp.benchmarks.faults import outcomes
 
 ELSEWHERE = platform.system() != "Linux" or platform.machine() != "x86_64"
@@ -141,6 +141,18 @@ def test_nothing_is_found_in_a_store_that_is_written_with_care():
 )
 def test_what_is_planted_is_found(plant, kind, state):
     assert [kind, state] in study(plant, kind, 70 if kind == "power cut" else 12)["forbidden"]
+
+
+@pytest.mark.skipif(ELSEWHERE, reason="system calls are failed on Linux on x86-64")
+def test_a_few_of_all_faults_do_a_cache_and_models_no_harm(tmp_path):
+    """All of them are tried by the same command without `--short`."""
+    subjects = ["--of=cache-raw", "--of=checkpoint", "--of=export"]
+    program = [sys.executable, "-m", "onewarp.benchmarks.faults", "--short", "--most=1", *subjects, f"--out={tmp_path}"]
+    done = subprocess.run(program, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (found,) = results.read("faults", folder=tmp_path)
+    assert {row["setting"] for row in found["rows"]} == {"cache-raw", "checkpoint", "export"}
+    assert sum(row["cases"] for row in found["rows"]) == 3 * 8
 
 
 def test_the_table_counts_every_outcome():
