@@ -103,9 +103,9 @@ class StoredCache:
 
     def _epochs(self, reading: str) -> str:
         """Two epochs, of which the first is checked row by row, and one of a split."""
-        batches = []
+        batches, cache = [], Cache.open(self.folder)  # once: a second opening may see the next commit
         for split in (None, "valid"):
-            loader = Loader(self.folder, split, batch_size=32, keys=True, reading=reading, threads=1)  # type: ignore[arg-type]
+            loader = Loader(cache, split, batch_size=32, keys=True, reading=reading, threads=1)  # type: ignore[arg-type]
             batches += [(*batch, batch.matrix) for _ in range(2 if split is None else 1) for batch in loader]
         return digest([[_plain(part) for part in batch] for batch in batches])
 

@@ -1,5 +1,6 @@
 """What a Learner writes as subjects of faults: checkpoints, written while training or by hand, and exported models."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ class Checkpoints:
         with as_command():
             callback = Checkpoint(self._path, every=1000)  # so after each epoch
             learn = learner(self._photos, [] if self._saved else [callback])
-            if self._path.exists():
+            if os.path.exists(self._path):
                 learn.resume(self._path)
             for _ in range(_STEPS[version]):
                 learn.fit(1)
