@@ -18,7 +18,7 @@ from .store import format2
 from .store.checksums import checksum
 from .store.encodings import Encoding, decode_mask, decode_row
 from .store.files import ReadFiles
-from .store.footer import COMMIT, is_format2, parse_footer, read_commit
+from .store.footer import COMMIT, is_format2, parse_footer, read_commit, read_footer
 from .store.index import Index, fitting, open_index
 from .store.mapping import MappedFiles, most_maps
 from .store.recipe import fingerprint
@@ -203,7 +203,23 @@ class Cache:
         return found
 
     def verify(self) -> Iterator[str]:
-        """Every byte held against its checksum: a line for each row, part and block of the index that is damaged."""
+        """Every byte held against its checksum: a line for each row, part and block of the index that is damaged.
+
+        Raises `CacheError` where another cache has taken the place of this one meanwhile: its files may be gone.
+        """
+        for line in self._damages():
+            if self.is_replaced():
+                raise CacheError(f"{self.path} is another cache by now than the one that was opened: open it again")
+            yield line
+
+    def is_replaced(self) -> bool:
+        """Whether another cache has taken the place of this one since it was opened."""
+        try:
+            return self.said["format"] > 2 and read_footer(self.path) != self.said
+        except CacheError:  # damaged, or gone: there is no other
+            return False
+
+    def _damages(self) -> Iterator[str]:
         whole = True
         if self.said["format"] > 2:
             for line in list_damages(self.path, self.said):

@@ -197,12 +197,10 @@ def _word(value: Any) -> str:
 @click.argument("cache")
 def verify(cache: str) -> None:
     """Hold every byte of CACHE against its checksum; name the rows and files that are damaged, and exit 1 if any is."""
-    opened = Cache.open(cache)
-    damaged = 0
-    for line in opened.verify():
-        damaged += 1
+    opened, damages = _verified(cache)
+    for line in damages:
         click.echo(line)
-    if damaged:
+    if damaged := len(damages):
         found = "1 damage was" if damaged == 1 else f"{damaged} damages were"
         raise CacheError(f"{found} found in {cache}: run presize again, it makes anew what is damaged")
     click.echo(f"all {len(opened)} rows are whole, and so is every other byte", err=True)
@@ -219,6 +217,17 @@ def export(cache: str, folder: str, encoding: Any, quality: int) -> None:
     with reporter(len(opened), "exporting") as report:
         count = write_files(opened, folder, encoding, quality, report.advance)
     click.echo(f"{count} files in {folder}", err=True)
+
+
+def _verified(path: str) -> tuple[Cache, list[str]]:
+    """A cache and a line for each of its damages; where a writer commits meanwhile, the cache of that commit."""
+    while True:
+        cache = Cache.open(path)
+        try:
+            return cache, list(cache.verify())
+        except CacheError:
+            if not cache.is_replaced():
+                raise
 
 
 def import_modules(names: Sequence[str]) -> None:

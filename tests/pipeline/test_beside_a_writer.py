@@ -9,7 +9,9 @@ import threading
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from onewarp.cli import main
 from onewarp.errors import CacheError
 from onewarp.pipeline import Cache, Loader, presize
 
@@ -83,6 +85,26 @@ def test_a_loader_ends_its_epochs_on_the_rows_that_it_opened(pictures, tmp_path,
             for key, x in zip(batch.keys, batch[0], strict=True):
                 assert np.array_equal(x.numpy(), expected[key]), epoch
     assert np.array_equal(opened["cat/0.png"].pixels, expected["cat/0.png"])
+
+
+def test_a_verification_is_of_the_cache_that_is_there(pictures, tmp_path, monkeypatch):
+    """A commit right after the cache was opened removes the files that were to be verified."""
+    opening = Cache.open
+
+    def opened_before_a_commit(path):
+        cache = opening(path)
+        if cache.splits == {"train": 12}:
+            presize(pictures, path, 8, split="hash:0.6")
+        return cache
+
+    presize(pictures, tmp_path / "C", 8, split="hash:0")
+    cache = opening(tmp_path / "C")
+    monkeypatch.setattr(Cache, "open", opened_before_a_commit)
+    done = CliRunner().invoke(main, ["verify", str(tmp_path / "C")])
+    assert (done.exit_code, done.stdout) == (0, ""), done.output
+    assert "all 12 rows are whole" in done.stderr
+    with pytest.raises(CacheError, match="is another cache by now"):
+        list(cache.verify())
 
 
 def test_a_pickled_loader_is_of_the_same_cache_or_refused(pictures, tmp_path):
