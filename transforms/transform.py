@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..errors import DispatchError, UsageError
 from .draw import Draw, Key, draw, hash_keys
+from .eager import eager
 from .types import Packed, TypedTensor, as_given, typed
 
 Split = Literal["train", "valid"]
@@ -56,7 +57,8 @@ class TransformType(type):
 
     def __new__(mcs, name: str, bases: tuple[type, ...], body: _Body, **kwargs: Any) -> Any:
         """A frozen dataclass of this body."""
-        made: Any = super().__new__(mcs, name, bases, dict(body), **kwargs)
+        parts = {key: eager(part) if key == "__call__" else part for key, part in body.items()}
+        made: Any = super().__new__(mcs, name, bases, parts, **kwargs)
         made._own, made._functions = body.overloads, {}
         made = dataclasses.dataclass(frozen=True, repr=False)(made)
         TransformType.registry[spec_name(made)] = made
