@@ -1,6 +1,7 @@
 """From rows to batches, ahead of time and in a known order."""
 
 import os
+import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -127,6 +128,7 @@ class Loader:
             damaged=damaged,
             selection=self._selection,
         )
+        self._warned = False
         self._check()
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -281,11 +283,23 @@ class Loader:
     def __iter__(self) -> Iterator[Batch]:
         epoch, start = self._next
         self._next, self._place = Place(epoch + 1, 0), self._next
+        self._warn_where_ranks_would_wait()
         share = self._share(start)
         for batches, batch in enumerate(self._made(self._jobs(share, epoch)), 1):
             self._place = Place(epoch, share.delivered(batches))
             yield batch
         self._place = self._next  # or what set_epoch was called with within the loop
+
+    def _warn_where_ranks_would_wait(self) -> None:
+        """Once, where ranks that step together would not have equally many training batches."""
+        if self.world_size == 1 or self._warned or not self.augments or not _in_group() or self._share(0).equal:
+            return
+        self._warned = True
+        warnings.warn(
+            f"{self.world_size} ranks have unequal numbers of batches, and one that has none waits or is waited for "
+            "where they step together (DDP): make the loaders with tail='drop' or tail='pad'",
+            stacklevel=3,
+        )
 
     def _made(self, jobs: Iterator[Job]) -> Iterator[Batch]:
         """The batches of `jobs` in order, made by threads ahead of time; all threads end with the loop."""
@@ -349,6 +363,12 @@ def _first(value: Any) -> Any:
 
 def _named(split: str | None) -> str:
     return "the cache" if split is None else f"split {split!r}"
+
+
+def _in_group() -> bool:
+    """Whether several processes train together through torch."""
+    group = torch.distributed
+    return group.is_available() and group.is_initialized() and group.get_world_size() > 1
 
 
 def _cores() -> int:

@@ -1,7 +1,7 @@
 """Which positions of the global order one rank takes, batch by batch, and what happens to the rest."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -61,6 +61,11 @@ class Share:
             return -(-rest // self.stride)
         mine = max(0, rest - self.rank + self.world_size - 1) // self.world_size
         return -(-mine // self.batch_size)
+
+    @property
+    def equal(self) -> bool:
+        """Whether all ranks get equally many batches: the first has the most, the last the fewest."""
+        return len(replace(self, rank=0)) == len(replace(self, rank=self.world_size - 1))
 
     def slice(self, batch: int) -> Slice:
         """The positions of one batch."""

@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ...errors import UsageError
 from ...pipeline import DataLoaders, Loader
+from ...pipeline.loading.share import Share
 from .epochs import SharedEpoch
 
 Position = tuple[int, int]
@@ -53,22 +54,28 @@ class Positions(SharedEpoch, Dataset[Position]):
 
 
 class Epochs(Sampler[Position]):
-    """The positions of an epoch, each with its epoch, in the loader's order; every pass is over the next one.
+    """The positions of an epoch that are this rank's, each with its epoch, in the loader's order; `size` make a batch.
 
-    The next pass leaves out the first `start` of them.
+    Every pass is over the next epoch; the next one leaves out the first `start` samples, counted over all ranks.
     """
 
-    def __init__(self, positions: Positions) -> None:
-        self.positions, self.start = positions, 0
+    def __init__(self, positions: Positions, size: int) -> None:
+        self.positions, self.size, self.start = positions, size, 0
+
+    def share(self, start: int) -> Share:
+        """This rank's part of an epoch."""
+        loader = self.positions.loader
+        return Share(loader.total, self.size, loader.rank, loader.world_size, loader.tail, start)
 
     def __len__(self) -> int:
-        return len(self.positions)
+        share = self.share(0)
+        return sum(len(share.slice(batch).positions) for batch in range(len(share)))
 
     def __iter__(self) -> Iterator[Position]:
-        epoch, start = self.positions.epoch, self.start
+        epoch, share = self.positions.epoch, self.share(self.start)
         self.positions.set_epoch(epoch + 1)
         self.start = 0
-        return ((epoch, position) for position in range(start, len(self.positions)))
+        return ((epoch, int(one)) for batch in range(len(share)) for one in share.slice(batch).positions)
 
 
 class Collate:
@@ -96,10 +103,10 @@ class OrderedDataLoader(DataLoader[Any]):
     _state: dict[str, Any] | None = None  # of the last loop, where that was left early
 
     def __iter__(self) -> Any:
-        begun, total = self._next(), self.dataset.loader.total
+        begun, share = self._next(), self.sampler.share(self.sampler.start)
         self._state = begun
         for count, batch in enumerate(super().__iter__(), 1):
-            self._state = begun | {"delivered": min(begun["delivered"] + count * (self.batch_size or 1), total)}
+            self._state = begun | {"delivered": share.delivered(count)}
             yield batch
         self._state = None
 
@@ -123,9 +130,10 @@ class OrderedDataLoader(DataLoader[Any]):
 def as_dataloader(loader: Loader, form: Callable[[Any], Any] = tuple, **settings: Any) -> DataLoader[Any]:
     """A `torch.utils.data.DataLoader` of the same batches in the same order, by any number of workers.
 
-    Every loop is over the next epoch, as with the loader itself; `dataset.set_epoch` picks one, and `state_dict` and
-    `load_state_dict` stop and go on. `settings` are those of `DataLoader`; with a sampler of the caller's own there are
-    no states. Raises UsageError for `shuffle=True`: the order is the loader's.
+    Of several ranks each has its share. Every loop is over the next epoch, as with the loader itself;
+    `dataset.set_epoch` picks one, and `state_dict` and `load_state_dict` stop and go on. `settings` are those of
+    `DataLoader`; with a sampler of the caller's own there are no states, and the positions are those of all ranks.
+    Raises UsageError for `shuffle=True`: the order is the loader's.
     """
     if settings.pop("shuffle", False):
         raise UsageError("shuffle must be left out, but got True: the order of the batches is the loader's")
@@ -135,7 +143,9 @@ def as_dataloader(loader: Loader, form: Callable[[Any], Any] = tuple, **settings
     settings = {"batch_size": loader.batch_size} | settings
     if "sampler" in settings:
         return DataLoader(positions, collate_fn=collate, **settings)
-    return OrderedDataLoader(positions, sampler=Epochs(positions), collate_fn=collate, **settings)
+    return OrderedDataLoader(
+        positions, sampler=Epochs(positions, settings["batch_size"] or 1), collate_fn=collate, **settings
+    )
 
 
 def as_numpy(loader: Loader) -> Iterator[Any]:

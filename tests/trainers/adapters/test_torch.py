@@ -79,6 +79,44 @@ def test_every_sample_once_over_the_ranks(dls, world_size):
     assert len(set(seen)) == 16
 
 
+@pytest.mark.parametrize("tail", ["ragged", "pad", "drop"])
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_a_dataloader_of_a_rank_has_the_batches_of_its_loader_and_no_others(dls, world_size, tail):
+    """Each rank had all samples."""
+    for rank in range(world_size):
+        loader = shared(dls, rank, world_size, tail=tail, bs=3).train
+        theirs = as_dataloader(loader)
+        assert len(theirs) == len(loader)
+        for (x, y), (their_x, their_y) in zip(loader, theirs, strict=True):
+            assert torch.equal(x, their_x)
+            assert torch.equal(y, their_y)
+
+
+UNEQUAL = """
+import warnings
+import torch
+from conftest import loaders
+from onewarp.transforms import Resize
+
+dls = loaders([Resize(8)], indices=range(9))
+drop = loaders([Resize(8)], indices=range(9), tail="drop")
+with warnings.catch_warnings(record=True) as found:
+    warnings.simplefilter("always")
+    list(dls.train)
+    assert not found, found
+    torch.distributed.init_process_group("gloo")
+    for batches in (dls.train, dls.train, drop.train, dls.valid):
+        list(batches)
+assert [str(one.message)[:46] for one in found] == ["2 ranks have unequal numbers of batches, and o"], found
+assert "tail='drop' or tail='pad'" in str(found[0].message)
+print("warned")
+"""
+
+
+def test_ranks_that_would_wait_for_each_other_are_warned_once_and_only_in_a_process_group(two_processes):
+    assert two_processes(UNEQUAL) == [(0, "warned\n")] * 2
+
+
 def test_an_endless_order_has_no_positions(make_loaders):
     dls = make_loaders(indices=itertools.cycle(range(16)))
     with pytest.raises(UsageError, match="iterate over it"):
