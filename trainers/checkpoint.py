@@ -197,7 +197,10 @@ def _short(value: Any) -> str:
 
 
 class Checkpoint(Callback):
-    """Writes a checkpoint every `every` steps and after each epoch, over the one before."""
+    """Writes a checkpoint every `every` batches and after each epoch, over the one before.
+
+    Gradients that accumulate are in no checkpoint: it is written at the next step of the optimiser.
+    """
 
     order = 90
 
@@ -205,10 +208,23 @@ class Checkpoint(Callback):
         if every < 1:
             raise UsageError(f"every must be at least 1, but got {every}")
         self.path, self.every = Path(path), every
+        self._steps = 0  # batches of the epoch at the optimiser's last step
+        self._stepped = False
+
+    def before_epoch(self, learn: Training) -> None:
+        """Count from where the epoch begins."""
+        self._steps = learn.run.step
+
+    def after_step(self, learn: Training) -> None:
+        """Know that no gradients wait."""
+        self._stepped = True
 
     def after_batch(self, learn: Training) -> None:
-        """Write one, if it is time."""
-        if learn.run.step % self.every == 0:
+        """Write one, if it is time, and the optimiser has stepped."""
+        if not self._stepped:
+            return
+        before, self._steps, self._stepped = self._steps, learn.run.step, False
+        if self._steps // self.every > before // self.every:
             save(learn, self.path)
 
     def after_epoch(self, learn: Training) -> None:

@@ -75,6 +75,11 @@ def resumable(dls: DataLoaders, path: str | Path, every: int = 100) -> Any:
                     self.learn.pct_train += 1 / (len(dls.train) * self.n_epoch)
             self.place = None
 
+        def before_batch(self) -> None:
+            """Count the batches of an epoch as if it had not been stopped, for whoever ends an epoch early."""
+            if self.training:
+                self.learn.iter = self.steps_done
+
         def after_batch(self) -> None:
             """Write, if it is time."""
             if self.training:
