@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import UsageError
 from . import augment, learners, load, pets, quality, results
 from .faults import outcomes
+from .resuming import table as resumptions
 
 ROOT = Path(__file__).resolve().parents[1]
 HEADLINE = (augment.FUSED, augment.ALONE)
@@ -154,6 +155,8 @@ def pages(folder: Path = results.RESULTS) -> dict[Path, str]:
     detail = between(method.read_text(encoding="utf-8"), "quality", levels)
     detail = between(detail, "presize", "".join(presize_table(one) + caption(one) for one in presized))
     detail = between(detail, "faults", "".join(outcomes.table(one["rows"]) + caption(one) for one in faults))
+    resumed = results.read("resuming", folder=folder)
+    detail = between(detail, "resuming", "".join(resumptions.table(one["rows"]) + caption(one) for one in resumed))
     detail = between(detail, "load", "".join(load_table(one) + load_caption(one) for one in loaded))
     return {
         main: between(main.read_text(encoding="utf-8"), "table", front),

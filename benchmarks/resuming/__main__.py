@@ -1,0 +1,130 @@
+"""Every trainer resumed at every step: `python -m onewarp.benchmarks.resuming`.
+
+Each trainer trains a linear model on 26 drawn pictures for two epochs, alone and in two processes, and writes a
+checkpoint after each step. From each of them it is resumed; what the resumed run delivers, its steps, its rates and its
+last weights are held, to the last bit, against the rest of the run that was never stopped. The same with the idioms of
+each trainer. Then each adapter shares 97 and 392 samples out over 1, 2 and 3 ranks, where each must come once an epoch.
+Exit status 1 where anything differs.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .. import results
+from ..resuming import rank, shares
+from . import table
+
+WRONG = ("wrong", "failed")
+COMPOSER = {"name": "Composer", "setting": "alone", "status": "not installed"}
+
+
+@click.command()
+@click.option("--of", "names", multiple=True, type=click.Choice(list(rank.NAMES)), help="Only these.  [default: all]")
+@click.option("--processes", multiple=True, type=int, default=(1, 2), show_default=True)
+@click.option("--most", type=int, help="Resumptions of each run at most, spread over it.  [default: at every step]")
+@click.option("--idioms", type=int, help="The first idioms of each trainer alone.  [default: all]")
+@click.option("--limit", default=900.0, show_default=True, help="Seconds after which processes hang.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write JSON into this folder.")
+def main(
+    names: Sequence[str],
+    processes: Sequence[int],
+    most: int | None,
+    idioms: int | None,
+    limit: float,
+    out: Path | None,
+) -> None:
+    """Resume every trainer at every step; exit 1 where anything differs from a run that was never stopped."""
+    trainers = list(names or rank.NAMES)
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for count in processes:
+            for group in [trainers] if count == 1 else [[name] for name in trainers]:
+                folder = Path(scratch) / f"{count}-{group[0]}"
+                folder.mkdir()
+                found = together(start(group, count, folder, most, idioms, limit))
+                wrong = sum(row["status"] in WRONG for row in found)
+                click.echo(f"{', '.join(group)}, {count} processes: {len(found)} runs, {wrong} wrong", err=True)
+                rows += found
+    if not names:
+        rows += [composer(), *shares.rows(shares.SHARES)]
+    click.echo(table.table(rows))
+    if out is not None:
+        settings = {"pictures": 26, "batch": 4, "epochs": 2, "processes": list(processes), "most": most}
+        result = {**results.about("resuming", "cpu", settings), "rows": rows, "asked": []}
+        for package in set(rank.PACKAGES.values()):
+            result["versions"][package] = results.installed(package)
+        click.echo(f"wrote {results.write(result, out)}", err=True)
+    if any(row["status"] in WRONG for row in rows):
+        raise SystemExit(1)
+
+
+def composer() -> dict[str, Any]:
+    """The row of Composer, which is not tried."""
+    if results.installed("mosaicml") is None:
+        return {**COMPOSER, "reason": "beside our torch no mosaicml resolves but 0.3.1"}
+    return {**COMPOSER, "status": "failed", "reason": "mosaicml is installed, but there is no run for it here"}
+
+
+def start(
+    trainers: Sequence[str], processes: int, folder: Path, most: int | None, idioms: int | None, limit: float
+) -> list[list[dict[str, Any]]]:
+    """Study trainers in so many processes of a group; gives the rows of each process.
+
+    A process that leaves no rows is one row that says how it ended.
+    """
+    arguments = [",".join(trainers), str(folder), str(most or 0), str(idioms or 0)]
+    command = [sys.executable, "-W", "ignore", "-m", rank.__name__, *arguments]
+    children = []
+    for number, environment in enumerate(environments(processes)):
+        with (folder / f"output-{number}").open("w") as output:
+            children.append(subprocess.Popen(command, env=environment, stdout=output, stderr=output))
+    found = []
+    for number, child in enumerate(children):
+        try:
+            child.wait(limit)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        written = folder / f"{trainers[0]}-{number}.json"
+        if written.exists():
+            found.append(json.loads(written.read_text()))
+        else:
+            told = (folder / f"output-{number}").read_text()[-2000:]
+            reason = f"process {number} ended with {child.returncode}: {told}"
+            setting = "alone" if processes == 1 else f"{processes} processes"
+            found.append([{"name": ", ".join(trainers), "setting": setting, "status": "failed", "reason": reason}])
+    return found
+
+
+def environments(processes: int) -> list[Mapping[str, str]]:
+    """The environment of each process of a group, as `torchrun` gives it."""
+    own = {name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE", "LOCAL_RANK")}
+    own |= {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "MPLBACKEND": "Agg"}
+    if processes == 1:
+        return [own]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    group = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    elastic = {"TORCHELASTIC_RUN_ID": "resuming", "GROUP_RANK": "0", "LOCAL_WORLD_SIZE": str(processes)}
+    return [own | group | elastic | {"RANK": str(n), "LOCAL_RANK": str(n)} for n in range(processes)]
+
+
+def together(found: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """The rows of all processes as one: of each, that of the first process for which it is not right."""
+    if len({len(rows) for rows in found}) > 1:
+        return [dict(min(found, key=len)[0])]
+    return [dict(next((row for row in same if row["status"] in WRONG), same[0])) for same in zip(*found, strict=True)]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from onewarp.benchmarks.resuming import plain, shares, traces
+from onewarp.benchmarks.resuming.__main__ import main, together
+
+pytestmark = pytest.mark.filterwarnings("default")  # the libraries' own
+
+
+def test_every_trainer_goes_on_from_its_checkpoints_as_if_it_had_not_been_stopped():
+    """The short form: alone, four resumptions of each run, three runs of each trainer; each sample once over ranks."""
+    for library in ("lightning", "transformers", "fastai"):
+        pytest.importorskip(library, reason=f"{library} comes with the group adapters")
+    done = CliRunner().invoke(main, ["--processes", "1", "--most", "4", "--idioms", "3"])
+    assert done.exit_code == 0, done.output
+    lines = [line for line in done.stdout.splitlines() if line.endswith(", alone | 4 | 4 | 4 | 4 | 4 |")]
+    assert len(lines) == 18, done.stdout
+    assert len([line for line in done.stdout.splitlines() if " rank" in line and " | 4 | " in line]) == 18
+
+
+def test_a_run_that_goes_on_elsewhere_or_otherwise_is_found_out(tmp_path):
+    def skipping(idiom: str, folder: Path, start: Path | None) -> traces.Trace:
+        found = plain.run(idiom, folder, start)
+        if start is not None and len(found.batches) == 9:
+            found.batches.pop()
+            found.weights = "others"
+        return found
+
+    row = traces.row("a loop", "plain", skipping, "OneCycleLR", tmp_path, None)
+    assert row["status"] == "wrong"
+    assert row["reason"] == "equal in batches 13, steps 14, rates 14, weights 13 of 14"
+    idle = traces.row("a loop", "idle", lambda *_: traces.Trace(), "", tmp_path, None)
+    assert idle["status"] == "failed"
+    assert "must write more checkpoints than 0" in idle["reason"]
+
+
+def test_ranks_that_have_the_same_samples_or_lose_some_are_found_out():
+    for share in (lambda dls, rank, world_size: dls.train, lambda dls, rank, world_size: list(dls.train)[1:]):
+        with pytest.raises(AssertionError, match="must come once"):
+            shares.repeated(share, 97, 16, 2)
+
+
+def test_what_is_wrong_in_one_process_is_wrong():
+    right, wrong = {"name": "a", "status": "measured"}, {"name": "a", "status": "wrong", "reason": "weights"}
+    assert together([[right, right], [right, wrong]]) == [right, wrong]
+    dead = {"name": "a", "status": "failed", "reason": "it died"}
+    assert together([[right, right], [dead]]) == [dead]
+
+
+def test_a_digest_is_of_the_bytes():
+    one = torch.arange(4.0)
+    assert traces.digest([one]) == traces.digest([one.clone()]) != traces.digest([one + 1e-6])
