@@ -13,7 +13,7 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parents[2] / "tests" / "transforms" / "warp" / "triton"
 
 
-def tested(target: str, moved: float) -> subprocess.CompletedProcess[str]:
+def run_tests(target: str, moved: float) -> subprocess.CompletedProcess[str]:
     """All tests of the kernels, as compiled for one target."""
     here = {"CUDA_VISIBLE_DEVICES": "", "ONEWARP_PTX": target, "ONEWARP_MOVED": str(moved)}
     # ptxas has to accept the code, but nobody runs what it makes of it.
@@ -34,7 +34,7 @@ def main() -> int:
     options = parser.parse_args()
     failed = False
     for target in options.targets:
-        done = tested(target, options.moved)
+        done = run_tests(target, options.moved)
         failed |= done.returncode != 0
         text = done.stdout
         print(text[text.find(f"{target}: ") :] if done.returncode == 0 else text + done.stderr, flush=True)

@@ -14,7 +14,7 @@ triton = pytest.importorskip("triton")
 from triton.backends.compiler import GPUTarget  # noqa: E402
 from triton.compiler import ASTSource  # noqa: E402
 
-from onewarp.benchmarks.ptx.__main__ import tested  # noqa: E402
+from onewarp.benchmarks.ptx.__main__ import run_tests  # noqa: E402
 from onewarp.errors import WarpError  # noqa: E402
 from onewarp.transforms.warp import OutSpec, backends, gpu, warp  # noqa: E402
 from onewarp.transforms.warp.gpu_draws import draw_kernel  # noqa: E402
@@ -72,7 +72,7 @@ def test_interpreted(file):
 @pytest.mark.parametrize("target", ["sm_90", "sm_100"])
 def test_as_compiled_for(target):
     """The same tests once more, on the PTX that the compiler makes for a GPU."""
-    run = tested(target, moved=0)
+    run = run_tests(target, moved=0)
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]
     assert " tests without a fault" in run.stdout
 
