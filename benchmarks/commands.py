@@ -57,7 +57,7 @@ def bench_augment(
 ) -> None:
     """Images a second from photos in memory to augmented batches; exit 1 where the gate stops one."""
     if device == "cuda":
-        raise SystemExit(on_gpu(out))
+        raise SystemExit(suite_of_gpu(out))
     photo_files(photos)  # refused here, before processes are started
     found = augment.measure(photos, threads or all_threads(), rounds, seconds, batch, processes)
     tell(found, out, as_json, speeds(found), "images/s, one core", logarithmic=True)
@@ -65,11 +65,11 @@ def bench_augment(
         raise SystemExit(1)
 
 
-def on_gpu(out: Path | None) -> int:
+def suite_of_gpu(out: Path | None) -> int:
     """The suite of the GPU, which has its own gate, contenders and table."""
-    from . import gpu
+    from . import on_gpu
 
-    return gpu.main([] if out is None else ["--out", str(out)])
+    return on_gpu.main([] if out is None else ["--out", str(out)])
 
 
 def all_threads() -> tuple[int, ...]:

@@ -1,17 +1,19 @@
-"""The warp on a GPU: first held to the reference on this very device, then measured beside its peers.
+"""The warp on a GPU: held to the reference on this very device, and measured beside its peers; one part for each call.
 
-Run by `on_gpu.sh`. A figure is the median of rounds that take all contenders in alternating order, each timed by
-device events; quartiles beside it. Nothing is measured unless every check holds, and a dry run writes no figure.
+Run by `on_gpu.py`, which lets nothing be measured unless every check holds. A figure is the median of rounds that take
+all contenders of a group in alternating order, each timed by device events; quartiles beside it. A group is in the JSON
+as soon as it is measured, and one that is there is not measured again. A dry run writes no figure.
 """
 
 import argparse
-import json
+import hashlib
 import platform
 import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +32,12 @@ from ..transforms.types import Packed, sizes_of  # noqa: E402
 from ..transforms.warp import OutSpec, backends, gpu, reference, warp  # noqa: E402
 from . import alone  # noqa: E402
 from .peers.gpu import MEAN, PEERS, STD  # noqa: E402
+from .report import Report  # noqa: E402
 
 PADDINGS: tuple[Any, ...] = ("reflection", "border", "zeros", (0.2, 0.4, 0.6))
 ROUNDS, AIM = 21, 2e-3
 """How often each contender is timed, and for how many seconds at least."""
-WHOLE, COMMON = "onewarp: antialiased, whole call", "onewarp: operations of triton-augment"
+WHOLE, COMMON = "onewarp: antialiased, whole call, graph", "onewarp: operations of triton-augment"
 
 
 @dataclass(frozen=True)
@@ -219,42 +222,73 @@ def captured(setting: Setting, call: Callable[[], Any]) -> Callable[[], Any]:
 
 
 def pictures(setting: Setting, folder: Path | None) -> tuple[Tensor, str]:
-    """The batch `uint8[N, S, S, 3]` that everyone is given, on the device, and what it is: photos, or noise."""
-    if folder is not None:
-        from .photos import squares
+    """The batch `uint8[N, S, S, 3]` that everyone is given, on the device, and what it is: photos, or noise and why.
 
-        return torch.from_numpy(squares(folder, setting.large, setting.source)).to(setting.device), "photos"
+    Photos are those of `folder`, or those beside the repository. Raises `UsageError` where `folder` has none.
+    """
+    try:
+        from .photos import PETS, squares
+
+        if folder is not None or PETS.is_dir():
+            photos = torch.from_numpy(squares(folder or PETS, setting.large, setting.source))
+            return photos.to(setting.device), "photos"
+        reason = f"there is no folder {PETS}; --photos names another"
+    except ImportError as error:
+        reason = f"photos cannot be decoded: {error}"
+    print(f"noise is augmented in place of photos: {reason}", file=sys.stderr)
     draw = torch.Generator().manual_seed(1)
     shape = (setting.large, setting.source, setting.source, 3)
-    return torch.randint(0, 256, shape, generator=draw, dtype=torch.uint8).to(setting.device), "noise"
+    noise = torch.randint(0, 256, shape, generator=draw, dtype=torch.uint8)
+    return noise.to(setting.device), f"noise: {reason}"
 
 
-def contenders(setting: Setting, batch: Tensor, skipped: dict[str, str]) -> Iterator[Contender]:
-    """All that is timed; why a peer is not goes to `skipped`."""
-    few = batch[: setting.small]
-    whole = Ours(setting, recipe(setting), few)
-    yield Contender("onewarp: whole call, graph", len(few), captured(setting, whole.whole))
-    yield Contender("onewarp: whole call, launched", len(few), whole.whole)
-    for antialias in (True, False):
-        name = "antialiased" if antialias else "plain"
-        ours = Ours(setting, recipe(setting), batch, antialias)
-        yield Contender(f"onewarp: {name}, warp alone", len(batch), captured(setting, ours.warp))
-        yield Contender(f"onewarp: {name}, whole call", len(batch), captured(setting, ours.whole))
-    common = Ours(setting, triton_augments(setting), batch, antialias=False)
-    yield Contender(COMMON, len(batch), captured(setting, common.whole))
+def warps(setting: Setting, images: Tensor, antialias: bool) -> list[Contender]:
+    """The whole call under a graph and launched, and the warp alone under a graph."""
+    ours, count = Ours(setting, recipe(setting), images, antialias), len(images)
+    name = f"onewarp: {'antialiased' if antialias else 'plain'}"
+    return [
+        Contender(f"{name}, whole call, graph", count, captured(setting, ours.whole)),
+        Contender(f"{name}, whole call, launched", count, ours.whole),
+        Contender(f"{name}, warp alone, graph", count, captured(setting, ours.warp)),
+    ]
+
+
+def alone_in(setting: Setting, batch: Tensor, name: str, way: Callable[[Tensor, Any], Any]) -> list[Contender]:
+    """The same transforms one at a time, beside the fused ones."""
     steps = fuse(recipe(setting), one_by_one=True).plan(sizes_of(batch), None, 0, split="train")
-    yield Contender("onewarp: one at a time, same kernel", len(batch), lambda: alone.in_kernel(batch, steps), WHOLE)
-    yield Contender("onewarp: one at a time, in torch", len(batch), lambda: alone.in_torch(batch, steps), WHOLE)
-    planar = batch.permute(0, 3, 1, 2).contiguous()
-    for name, make in PEERS.items():
-        try:
-            peer = make(setting.size, setting.device)
-            peer(planar)
-        except Exception as error:  # a peer that is missing or does not run here is no reason to stop
-            skipped[name] = f"{type(error).__name__}: {str(error)[:200]}"
-            continue
-        beside = COMMON if name == "triton-augment" else WHOLE
-        yield Contender(name, len(batch), lambda peer=peer: peer(planar), beside)  # type: ignore[misc]
+    ours = Ours(setting, recipe(setting), batch)
+    return [
+        Contender(WHOLE, len(batch), captured(setting, ours.whole)),
+        Contender(name, len(batch), lambda: way(batch, steps), WHOLE),
+    ]
+
+
+def beside(setting: Setting, batch: Tensor, part: str) -> list[Contender]:
+    """A peer, beside ours with the same recipe: of what triton-augment has, where it is the peer."""
+    label, make = PEERS[part]
+    peer, planar = make(setting.size, setting.device), batch.permute(0, 3, 1, 2).contiguous()
+    peer(planar)
+    simple = part == "triton-augment"
+    transforms = triton_augments(setting) if simple else recipe(setting)
+    ours = Ours(setting, transforms, batch, antialias=not simple)
+    name = COMMON if simple else WHOLE
+    return [
+        Contender(name, len(batch), captured(setting, ours.whole)),
+        Contender(label, len(batch), lambda: peer(planar), name),
+    ]
+
+
+def groups(setting: Setting, part: str, batch: Tensor) -> dict[str, Callable[[], list[Contender]]]:
+    """What a part measures: the contenders of each group, made when it is their turn."""
+    if part in ("warp", "graph"):
+        images = batch[: setting.small] if part == "warp" else batch
+        ways = (("antialiased", True), ("plain", False))
+        return {f"{name}, {len(images)}": partial(warps, setting, images, antialias) for name, antialias in ways}
+    if part == "alone":
+        ours = {"same kernel": alone.in_kernel, "in torch": alone.in_torch}
+        names = {f"onewarp: one at a time, {name}": way for name, way in ours.items()}
+        return {name: partial(alone_in, setting, batch, name, way) for name, way in names.items()}
+    return {part: partial(beside, setting, batch, part)}
 
 
 def once(call: Callable[[], Any], repeats: int) -> float:
@@ -306,29 +340,19 @@ def tuned(setting: Setting, batch: Tensor) -> list[dict[str, Any]]:
     return found if setting.dry else sorted(found, key=lambda row: (row["antialias"], row["microseconds"]))
 
 
-def machine(setting: Setting) -> dict[str, Any]:
-    """Where and with what this was run."""
-    device = torch.cuda.get_device_name(setting.device) if setting.device.type == "cuda" else "none: interpreted"
+def machine(dry: bool) -> dict[str, Any]:
+    """Where and with what this is run; `sources` changes with every line of the warp and of its measurement."""
+    digest = hashlib.sha256()
+    for path in sorted(path for folder in ("transforms", "benchmarks") for path in (bare.ROOT / folder).rglob("*.py")):
+        digest.update(path.read_bytes())
     return {
         "machine": platform.machine(),
-        "device": device,
+        "device": "none: interpreted" if dry else torch.cuda.get_device_name(),
         "torch": torch.__version__,
         "back ends": {name: state.detail for name, state in backends().items()},
+        "sources": digest.hexdigest()[:12],
         "commit": commit(),
-        "not installed": MISSING,
     }
-
-
-def table(figures: list[Figure], skipped: dict[str, str]) -> str:
-    """The figures as Markdown; beside others, how many times their images a second the whole call of ours makes."""
-    rates = {figure.name: figure.rate for figure in figures}
-    lines = ["| | images | microseconds (quartiles) | images/s | ours is faster by |", "|---|--:|--:|--:|--:|"]
-    for f in figures:
-        span = f"{f.median:,.1f} ({f.lower:,.1f} to {f.upper:,.1f})"
-        times = "" if f.beside is None else f"{rates[f.beside] / f.rate:,.1f} x"
-        lines.append(f"| {f.name} | {f.images} | {span} | {f.rate:,.0f} | {times} |")
-    lines += ["", *(f"Not measured: {name} ({reason})." for name, reason in skipped.items())]
-    return "\n".join(lines) + "\n"
 
 
 def modelled(target: str) -> int:
@@ -350,57 +374,63 @@ def commit() -> str:
         return "unknown"
 
 
+def checked(setting: Setting, report: Report) -> int:
+    """Every check, told and put into the report; 1 where one does not hold."""
+    report.write(checks=[])
+    for check in checks(setting):
+        word = "ok " if check.holds else "BAD"
+        print(f"{word} {check.name}: {check.largest:.2e} of {check.bound:.2e}", file=sys.stderr)
+        report.write(checks=[*report.read()["checks"], {**asdict(check), "holds": check.holds}])
+    return 0 if all(check["holds"] for check in report.read()["checks"]) else 1
+
+
+def measure(setting: Setting, part: str, photos: Path | None, report: Report) -> int:
+    """The groups of a part that the report does not have yet; 1 where one of ours does not run."""
+    batch, kind = pictures(setting, photos)
+    if part == "tune":
+        report.write(tuning=tuned(setting, batch))
+        return 0
+    for name, make in groups(setting, part, batch).items():
+        if name in report.groups():
+            print(f"{name}: measured before", file=sys.stderr)
+            continue
+        try:
+            everyone = make()
+        except Exception as error:
+            if part not in PEERS:
+                raise
+            report.put("skipped", name, f"{type(error).__name__}: {str(error)[:200]}")  # a peer that does not run here
+            continue
+        if setting.dry:
+            for contender in everyone:
+                contender.call()
+            report.figures(name, [{"name": c.name, "images": c.images} for c in everyone], kind)
+        else:
+            figures = [{**asdict(f), "images_per_second": f.rate} for f in measured(everyone)]
+            report.figures(name, figures, kind)
+        print(f"{name}: measured", file=sys.stderr)
+    return 0
+
+
 def main(arguments: list[str]) -> int:
-    """Check, measure, write; 1 where a check does not hold."""
-    parser = argparse.ArgumentParser(prog="on_gpu.sh", description=__doc__)
-    parser.add_argument("--out", type=Path, default=bare.ROOT / "benchmarks" / "results", help="where to write")
-    parser.add_argument("--photos", type=Path, help="a folder of photos to augment; noise if not given")
+    """Do one part, or count machine code."""
+    parser = argparse.ArgumentParser(prog="python -m onewarp.benchmarks.gpu", description=__doc__)
+    parser.add_argument("--part", help="of `on_gpu.py`")
+    parser.add_argument("--report", type=Path, help="the JSON to add to")
+    parser.add_argument("--photos", type=Path, help="a folder of photos to augment")
     parser.add_argument("--dry", action="store_true", help="without a GPU: everything but the figures")
-    parser.add_argument("--tune", action="store_true", help="also measure ways to divide the warp among threads")
-    parser.add_argument(
-        "--model", metavar="TARGET", help="count machine code instead, as sm_90 or sm_100; needs no GPU"
-    )
+    parser.add_argument("--model", metavar="TARGET", help="count machine code, as sm_90 or sm_100; needs no GPU")
     options = parser.parse_args(arguments)
     if options.model:
         return modelled(options.model)
-    if not options.dry and not torch.cuda.is_available():
-        print(
-            "on_gpu.sh needs a GPU that torch can see; --dry --out FOLDER goes as far as one can without",
-            file=sys.stderr,
-        )
-        return 2
-    device = torch.device("cpu" if options.dry else "cuda")
+    if options.part is None or options.report is None:
+        parser.error("--model TARGET is needed, or --part PART and --report FILE, as on_gpu.sh gives them")
     sizes = (48, 24, 2, 3) if options.dry else (460, 224, 64, 256)
-    setting = Setting(device, options.dry, *sizes)
-    seen = []
-    for check in checks(setting):
-        seen.append(check)
-        print(
-            f"{'ok ' if check.holds else 'BAD'} {check.name}: {check.largest:.2e} of {check.bound:.2e}", file=sys.stderr
-        )
-    report: dict[str, Any] = {"machine": machine(setting), "checks": [{**asdict(c), "holds": c.holds} for c in seen]}
-    if not all(check.holds for check in seen):
-        print(json.dumps(report, indent=1))
-        return 1
-    skipped: dict[str, str] = {}
-    batch, kind = pictures(setting, options.photos)
-    everyone = list(contenders(setting, batch, skipped))
-    options.out.mkdir(parents=True, exist_ok=True)
-    if options.tune:
-        report["tuning"] = tuned(setting, batch)
-    report |= {"images": kind, "contenders": [c.name for c in everyone], "skipped": skipped}
-    name = "dry" if options.dry else f"gpu--{platform.machine()}--{report['machine']['device'].replace(' ', '-')}"
-    if options.dry:
-        for contender in everyone:
-            contender.call()
-    else:
-        figures = measured(everyone)
-        report["figures"] = [{**asdict(f), "images_per_second": f.rate} for f in figures]
-        text = table(figures, skipped)
-        (options.out / f"{name}.md").write_text(text)
-        print(text)
-    (options.out / f"{name}.json").write_text(json.dumps(report, indent=1) + "\n")
-    return 0
+    setting = Setting(torch.device("cpu" if options.dry else "cuda"), options.dry, *sizes)
+    report = Report(options.report)
+    if options.part == "checks":
+        return checked(setting, report)
+    return measure(setting, options.part, options.photos, report)
 
 
 if __name__ == "__main__":

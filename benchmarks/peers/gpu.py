@@ -1,7 +1,7 @@
 """The same recipe on a GPU by others: flip, rotate, zoom, perspective, crop to 224, lighting, normalisation.
 
 Each takes its batch as it would in training (`uint8[N, 3, H, W]` on the GPU) and draws for every image of it, but for
-torchvision, which draws once for a batch: for each image it would take as many calls.
+torchvision and CV-CUDA, which draw once for a batch: for each image they would take as many calls.
 """
 
 import math
@@ -82,6 +82,11 @@ def kornia(size: int, device: torch.device) -> Peer:
     return lambda x: sequence(x.float() / 255)
 
 
+def kornia_compiled(size: int, device: torch.device) -> Peer:
+    """Kornia's, compiled by torch; without a GPU only traced."""
+    return torch.compile(kornia(size, device), backend="inductor" if device.type == "cuda" else "eager")
+
+
 def torchvision(size: int, device: torch.device) -> Peer:
     """torchvision's transforms v2, one decision for the whole batch."""
     from torchvision.transforms import v2
@@ -119,10 +124,78 @@ def triton_augment(size: int, device: torch.device) -> Peer:
     return lambda x: fused(x.float() / 255)
 
 
-PEERS: dict[str, Callable[[int, torch.device], Peer]] = {
-    "fastai": fastai,
-    "grid_sample, composed": composed,
-    "kornia": kornia,
-    "torchvision v2, one draw": torchvision,
-    "triton-augment": triton_augment,
+def dali(size: int, device: torch.device) -> Peer:
+    """DALI's pipeline, images already on the GPU: affine map, random crop, lighting, flip; it has no perspective."""
+    from nvidia.dali import fn, pipeline_def, types
+    from nvidia.dali.plugin.pytorch import feed_ndarray
+
+    @pipeline_def  # type: ignore[untyped-decorator]
+    def recipe(side: int) -> Any:
+        images = fn.external_source(name="images", device="gpu", layout="HWC")
+        middle = (side / 2, side / 2)
+        turn = fn.transforms.rotation(angle=fn.random.uniform(range=(-10.0, 10.0)), center=middle)
+        zoom = 1 / fn.random.uniform(range=(1.0, 1.1))
+        matrix = fn.transforms.scale(turn, scale=fn.stack(zoom, zoom), center=middle)
+        images = fn.warp_affine(images, matrix=matrix)
+        images = fn.random_resized_crop(images, size=size, random_area=(0.75, 1.0), random_aspect_ratio=(1.0, 1.0))
+        brightness, contrast = (fn.random.uniform(range=(0.8, 1.2)) for _ in range(2))
+        images = fn.brightness_contrast(images, brightness=brightness, contrast=contrast)
+        mean, std = ([255 * value for value in values] for values in (MEAN, STD))
+        flip = fn.random.coin_flip()
+        return fn.crop_mirror_normalize(images, dtype=types.FLOAT16, mean=mean, std=std, mirror=flip)
+
+    pipes: dict[int, Any] = {}
+
+    def augment(x: Tensor) -> Tensor:
+        if len(x) not in pipes:
+            pipes[len(x)] = recipe(x.shape[-1], batch_size=len(x), num_threads=8, device_id=device.index or 0)
+            pipes[len(x)].build()
+        pipe, stream = pipes[len(x)], torch.cuda.current_stream()
+        pipe.feed_input("images", x.permute(0, 2, 3, 1).contiguous(), cuda_stream=stream)
+        found = pipe.run()[0].as_tensor()
+        out = torch.empty(found.shape(), dtype=torch.float16, device=device)
+        feed_ndarray(found, out, cuda_stream=stream)  # the events that time it are on torch's stream
+        return out
+
+    return augment
+
+
+def cv_cuda(size: int, device: torch.device) -> Peer:
+    """CV-CUDA at its best: one composed perspective for the whole batch, lighting, normalisation."""
+    import cvcuda
+    import numpy as np
+
+    mean, std = (torch.tensor(values, device=device).reshape(1, 1, 1, 3) for values in (MEAN, STD))
+    base, scale = (cvcuda.as_tensor(values, "NHWC") for values in (mean, std))
+    draw = np.random.default_rng(0)
+
+    def augment(x: Tensor) -> Tensor:
+        side, angle = draw.uniform(0.75, 1) ** 0.5 * x.shape[-1] / size, math.radians(draw.uniform(-10, 10))
+        c, s = side * math.cos(angle), side * math.sin(angle)
+        matrix = np.array([[c, s, 10.0], [-s, c, 10.0], [1e-4, 1e-4, 1]], np.float32)
+        flags = cvcuda.Interp.LINEAR | cvcuda.Interp.WARP_INVERSE_MAP
+        stream = cvcuda.as_stream(torch.cuda.current_stream().cuda_stream)
+        with stream:  # the events that time it are on torch's stream
+            out = torch.empty(len(x), size, size, 3, dtype=torch.uint8, device=device)
+            images = cvcuda.as_tensor(x.permute(0, 2, 3, 1).contiguous(), "NHWC")
+            warped = cvcuda.as_tensor(out, "NHWC")
+            border = cvcuda.Border.REFLECT
+            cvcuda.warp_perspective_into(warped, images, matrix, flags, border_mode=border, border_value=[])
+            floats = cvcuda.convertto(warped, np.float32, scale=draw.uniform(0.8, 1.2) / 255, offset=0.0)
+            done = cvcuda.normalize(floats, base, scale, cvcuda.NormalizeFlags.SCALE_IS_STDDEV)
+            return torch.as_tensor(cvcuda.reformat(done, "NCHW").cuda(), device=device)
+
+    return augment
+
+
+PEERS: dict[str, tuple[str, Callable[[int, torch.device], Peer]]] = {
+    "kornia": ("kornia", kornia),
+    "kornia-compiled": ("kornia, compiled", kornia_compiled),
+    "triton-augment": ("triton-augment", triton_augment),
+    "torchvision": ("torchvision v2, one draw", torchvision),
+    "dali": ("DALI, without perspective", dali),
+    "cv-cuda": ("CV-CUDA, one draw", cv_cuda),
+    "grid-sample": ("grid_sample, composed", composed),
+    "fastai": ("fastai", fastai),
 }
+"""By part of `on_gpu.py`: what it is called in a table, and how it is made."""
