@@ -22,7 +22,7 @@ from onewarp.transforms.warp.gpu_kernel import colour_kernel, warp_kernel  # noq
 from onewarp.transforms.warp.gpu_tiles import tiles_kernel  # noqa: E402
 
 HERE = Path(__file__).parent
-FLOATS = ("source", "floats", "homography", "logit", "hue", "table", "colour", "erase")
+FLOATS = ("source", "floats", "numbers", "homography", "logit", "hue", "table", "colour", "erase")
 TYPES = {
     "offsets": "*i64",
     "sizes": "*i32",
