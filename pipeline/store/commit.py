@@ -16,7 +16,7 @@ from ...errors import CacheError
 from ...transforms.draw import hash_keys
 from . import format2
 from .checksums import block_checksums, checksum, digest
-from .durable import ASIDE, ATTEMPT, sync_folder, write_whole
+from .durable import ASIDE, ATTEMPT, files_like, sync_folder, write_whole
 from .footer import COMMIT, footer_bytes
 from .parts import Rejected
 from .recipe import canonical
@@ -80,7 +80,7 @@ def strays(folder: Path, said: Mapping[str, Any]) -> list[Path]:
     """The files of earlier caches and of runs that were killed, which the footer does not name."""
     named = {*said["parts"], said["index"]["name"], said["rejections"]["name"]}
     patterns = ("part-*.parquet", "_index-*.arrow", "_rejected-*.parquet", f"{ASIDE}*", f"{ATTEMPT}*", *format2.FILES)
-    return [path for pattern in patterns for path in folder.glob(pattern) if path.name not in named]
+    return [path for path in files_like(folder, *patterns) if path.name not in named]
 
 
 def named(part: Done) -> str:

@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -55,9 +56,21 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def files_like(folder: Path, *patterns: str) -> list[Path]:
+    """The files in a folder whose names fit one of the patterns, in order; none where there is no folder.
+
+    Raises `OSError` where the folder cannot be read, which `Path.glob` takes for an empty one.
+    """
+    try:
+        names = sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [folder / name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
+
+
 def sweep(folder: Path, prefix: str = ASIDE) -> None:
     """Remove what runs that were killed have left."""
-    for path in folder.glob(f"{prefix}*"):
+    for path in files_like(folder, f"{prefix}*"):
         path.unlink(missing_ok=True)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import CacheError
+from .durable import files_like
 from .parts import Part, read_part
 from .work import Known
 
@@ -82,7 +83,7 @@ class Earlier:
 def listing_of(folder: Path) -> Listing:
     """The files of a cache as they are now."""
     found = set()
-    for path in [*folder.glob("part-*"), *folder.glob("_*")]:
+    for path in files_like(folder, "part-*", "_*"):
         with suppress(FileNotFoundError):  # another process has just removed it
             state = path.stat()
             found.add((path.name, state.st_ino, state.st_size, state.st_mtime_ns))
@@ -92,7 +93,7 @@ def listing_of(folder: Path) -> Listing:
 def earlier_parts(folder: Path, whole: bool) -> Earlier:
     """The whole parts in a folder, whether the footer lists them or not; `whole`: with their pixels compared."""
     earlier = Earlier(folder=folder, listing=listing_of(folder))
-    paths = sorted(folder.glob("part-*.parquet"))
+    paths = files_like(folder, "part-*.parquet")
     with ThreadPoolExecutor(os.cpu_count()) as readers:  # which mostly wait, or compute checksums
         for part in readers.map(partial(_part, whole=whole), paths):
             if part is not None:

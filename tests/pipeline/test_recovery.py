@@ -14,7 +14,7 @@ from onewarp.errors import CacheError
 from onewarp.pipeline import Beside, DataBlock, ImageBlock, MaskBlock, get_image_files
 from onewarp.pipeline.cache import Cache
 from onewarp.pipeline.presizing import presize
-from onewarp.pipeline.store.durable import disk_errors, write_whole, written_aside
+from onewarp.pipeline.store.durable import disk_errors, files_like, write_whole, written_aside
 from onewarp.pipeline.store.lock import writing
 
 
@@ -93,6 +93,14 @@ def test_a_folder_that_may_not_be_written_to(pictures, tmp_path):
     (tmp_path / "C").mkdir(mode=0o500)
     with pytest.raises(CacheError, match="must be a folder that may be written to"):
         presize(pictures, tmp_path / "C", 16)
+
+
+def test_a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one(tmp_path):
+    write_whole(tmp_path / "part-1", b"whole")
+    assert files_like(tmp_path, "part-*") == [tmp_path / "part-1"]
+    assert files_like(tmp_path / "none", "part-*") == []
+    with pytest.raises(OSError, match="too long"):  # as for any error of the system
+        files_like(tmp_path / ("n" * 300), "part-*")
 
 
 def test_a_file_system_that_refuses_is_one_line(tmp_path):
