@@ -6,7 +6,7 @@ of its source and settings alone, however many runs it took and whatever came be
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ class Plan:
             "limits": self.recipe.limits(),
             "targets": targets,
         }
-        pipeline = to_spec({**self.catalogue.pipeline, "presize": self.recipe})
+        pipeline = to_spec({**self.catalogue.pipeline, "presize": replace(self.recipe, memory=None, workers=None)})
         self.about = {
             **self.said,
             "pipeline": pipeline,

@@ -25,14 +25,15 @@ class Recipe:
     """How a file becomes a row: decode, presize, encode.
 
     `memory` is what all `workers` of a machine may hold together, in bytes: half of what it has where it is not given.
+    No row depends on these two, and no cache names them.
     """
 
     sizing: Sizing = field(default_factory=Sizing)
     decoding: Decoding = field(default_factory=Decoding)
     encoding: Encoding = "raw"
     jpeg_quality: int = 95
-    memory: int | None = None
-    workers: int | None = None
+    memory: int | None = field(default=None, metadata={"added": "0.2.0"})
+    workers: int | None = field(default=None, metadata={"added": "0.2.0"})
 
     def __post_init__(self) -> None:
         if self.encoding not in ENCODINGS:
