@@ -128,7 +128,7 @@ def test_a_state_of_another_cache_is_refused(cache, photos, tmp_path):
     for path in get_image_files(photos)[:9]:
         (tmp_path / "fewer" / path.name).write_bytes(path.read_bytes())
     presize(tmp_path / "fewer", tmp_path / "cache", 40, encoding=cache.encoding)
-    with pytest.raises(UsageError, match="fingerprint"):
+    with pytest.raises(UsageError, match="its rows are not those of this loader"):
         Loader(cache).load_state_dict({**Loader(tmp_path / "cache").state_dict(), "order": "Shuffled(size=31)"})
 
 
