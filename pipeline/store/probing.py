@@ -190,6 +190,7 @@ def _is_stopped(pid: int) -> bool:
 
 def _decode_all() -> None:
     """In the process: decode what comes on stdin, and say so."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever asked was killed: nothing is to be said
     out = os.dup(1)
     os.dup2(2, 1)  # what libraries print does not count
     source, recipe, places = cloudpickle.load(sys.stdin.buffer)
