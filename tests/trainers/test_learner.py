@@ -235,8 +235,9 @@ learn = Learner(Data(train, valid), torch.nn.Sequential(Permuted(), small_model(
 print(float(learn.lr_find(suggest_funcs=(valley,)).valley))
 learn.fit(1, 1e-2)
 print(learn.recorder.rows[-1]["valid_loss"], learn.model[1][2][2].weight.sum().item(), len(learn.get_preds()[0]))
+plain = torch.nn.Sequential(Permuted(), torch.nn.Flatten(), torch.nn.Linear(192, 3))  # takes a batch of one, too
 try:
-    Learner(Data(valid, valid), learn.model).fit(1)
+    Learner(Data(valid, valid), plain).fit(1)
 except UsageError as error:
     print(error)
 """
