@@ -13,6 +13,8 @@ from onewarp.transforms import colourspace
 from onewarp.transforms.decoding import Decoding, decode, decode_pixels
 from onewarp.transforms.types import TensorImage
 
+WEBP = ["WEBP"] if features.check("webp") else []  # pillow-simd is built with what headers there are
+
 
 def _photo(height: int = 96, width: int = 128) -> Image.Image:
     y, x = np.mgrid[:height, :width]
@@ -70,7 +72,7 @@ def test_photos_come_upright_as_pillow_turns_them(shared, kind):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", *WEBP])
 def test_a_matrix_leads_from_upright_pixels_to_the_files_own(kind, orientation):
     marked = np.zeros((64, 96, 3), np.uint8)
     marked[8:16, 16:32] = 255  # in the file's own pixels
@@ -176,7 +178,7 @@ def test_that_a_profile_is_called_srgb_is_not_enough(pets):
 
 def test_animations_give_their_first_frame():
     frames = [Image.new("RGB", (6, 4), colour) for colour in ((255, 0, 0), (0, 0, 255))]
-    for kind in ("GIF", "WEBP"):
+    for kind in ("GIF", *WEBP):
         data = _file(frames[0], kind, save_all=True, append_images=frames[1:])
         assert decode_pixels(data).pixels[0, 0, 0] > 250
 
@@ -353,7 +355,9 @@ def test_every_odd_file_that_pillow_decodes_is_decoded_and_the_others_have_a_rea
         *("fuzz-corpus__jpeg__re.jpg", "fuzz-corpus__jpeg__small-img.jpg", "test-images__bmp__pal8os2sp.bmp")
     }
     unchecked = {"test-images__jpeg__weird_sampling_2.jpeg"}  # progressive, and of no usual chroma subsampling
+    cut = {"test-images__bmp__pal4rlecut.bmp", "test-images__bmp__pal8rlecut.bmp"}  # which old Pillows fill with black
     refused = {path: reason for path in files if (reason := ours(path)) is not None}
-    assert {path.name for path in refused if pillow(path)} == damaged | unchecked
+    assert {path.name for path in refused if pillow(path)} - cut == damaged | unchecked
+    assert cut <= {path.name for path in refused}
     assert len(refused) > 10
     assert all(len(reason) > 8 for reason in refused.values())
