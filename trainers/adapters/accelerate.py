@@ -30,8 +30,6 @@ from ...pipeline.loading.rows import RowNumbers
 from ...pipeline.order import Picks
 from .torch import shared
 
-_OF_TRAINING = ("bs", "val_bs", "seed", "shuffle", "indices", "tail")
-
 
 def prepare(dls: DataLoaders, accelerator: Any) -> DataLoaders:
     """The loaders of this process, making batches on its device; `save_state` and `load_state` keep where they stand.
@@ -108,11 +106,7 @@ def _evaluation(dls: DataLoaders, accelerator: Any) -> PreparedLoader:
     if accelerator.num_processes == 1:
         return PreparedLoader(plain, plain.total)
     blocks = Blocks(plain.total, plain.batch_size, plain.world_size)
-    settings = {name: value for name, value in dls.settings.items() if name not in _OF_TRAINING}
-    loader = Loader(
-        dls.rows, "valid", plain.batch_size, dls.transforms, plain.seed, shuffle=False, indices=blocks, **settings
-    )
-    return PreparedLoader(loader, plain.total)
+    return PreparedLoader(plain.with_settings(indices=blocks), plain.total)
 
 
 @dataclass(frozen=True)
