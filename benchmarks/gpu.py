@@ -360,6 +360,7 @@ def modelled(target: str) -> int:
     from .ptx.model import cost, table
     from .ptx.sass import version
 
+    torch.set_num_threads(1)
     print(table([cost(target, antialias) for antialias in (True, False)], target))
     print(f"Counted, not timed: {version()}, commit {commit()}.")
     return 0

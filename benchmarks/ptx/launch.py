@@ -14,6 +14,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.runtime.jit import JITFunction
 
+from ...transforms.warp import gpu
 from .arithmetic import FLOATS, Array
 from .memory import Memory, address_of
 from .parse import Kernel, parsed
@@ -25,7 +26,7 @@ MOST_LANES = 16384
 
 @dataclass
 class Interpreter:
-    """While it is entered, Triton's launches take tensors in host memory and run their PTX for `target`, as "sm_90".
+    """While it is entered, launches and the GPU's warp take tensors in host memory; PTX for `target`, as "sm_90", runs.
 
     `moved` moves the results of approximate instructions by as many times their largest documented error. What the
     function `changed` makes of a kernel's PTX is run in its place, and only those programs that `programs` leaves of a
@@ -55,12 +56,12 @@ class Interpreter:
             "get_current_stream": lambda device: 0,
         }
         triton.runtime.driver.set_active(SimpleNamespace(**asked))  # as much of a driver as is asked before a launch
-        self._run = JITFunction.run
-        JITFunction.run = self._launcher(JITFunction.run)
+        self._before = JITFunction.run, gpu.IN_HOST_MEMORY
+        JITFunction.run, gpu.IN_HOST_MEMORY = self._launcher(JITFunction.run), True
         return self
 
     def __exit__(self, *_: object) -> None:
-        JITFunction.run = self._run
+        JITFunction.run, gpu.IN_HOST_MEMORY = self._before
         with suppress(RuntimeError):  # without a GPU there is no driver to go back to
             triton.runtime.driver.reset_active()
 

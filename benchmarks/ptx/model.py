@@ -94,8 +94,6 @@ def occupancy(registers: int, threads: int) -> int:
 
 def cost(target: str, antialias: bool, images: int = 2, most: int | None = None) -> Cost:
     """Of the warp of some images, on the path of its most frequent tiles; `most` limits how many are gone through."""
-    torch.set_num_threads(1)
-    gpu.IN_HOST_MEMORY = True
     recipe = [*aug_transforms(size=SIZE, min_scale=0.75), Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))]
     drawn = DeviceFused(fuse(recipe, dtype=torch.bfloat16, antialias=antialias), "cpu", "train")
     batch = torch.zeros(images, SOURCE, SOURCE, 3, dtype=torch.uint8)

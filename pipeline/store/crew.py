@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
+from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 
 from ...errors import CacheError, UsageError
@@ -111,6 +112,8 @@ def _client(scheduler: str, workers: int) -> Iterator[Any]:
                 raise UsageError(f"no dask scheduler answers at {scheduler}: {error}") from error
             return
         threads = scheduler == "threads"
+        if not threads:  # else it starts with the first process, and lets Ctrl-C through to that one
+            resource_tracker.ensure_running()
         with _uninterrupted():
             cluster = distributed.LocalCluster(
                 n_workers=1 if threads else workers,

@@ -63,7 +63,6 @@ def faulty(before: str, after: str, folder: Path):
     ],
 )
 def test_a_fault_in_the_source_is_found(before, after, job, tmp_path, monkeypatch):
-    monkeypatch.setattr(gpu, "IN_HOST_MEMORY", True)
     monkeypatch.setenv("DISABLE_PTXAS_OPT", "1")
     with Interpreter("sm_90"):
         right = job()

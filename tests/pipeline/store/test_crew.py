@@ -210,6 +210,24 @@ def test_a_scheduler_that_dies_is_one_line_and_the_next_run_goes_on(many, tmp_pa
     assert presize(many, tmp_path / "C", 8).kept > 0
 
 
+def test_no_worker_gets_ctrl_c():
+    program = """
+import signal
+from onewarp.pipeline.store.crew import crew
+
+def blocked(number):
+    words = dict(line.split(maxsplit=1) for line in open("/proc/self/status") if len(line.split()) == 2)
+    return int(words["SigBlk:"], 16) >> signal.SIGINT - 1 & 1
+
+if __name__ == "__main__":
+    jobs = iter(range(6))
+    with crew("processes", 2) as workers:
+        print([result for _, result in workers.map(blocked, lambda: next(jobs, None))])
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == str([1] * 6)
+
+
 def test_ctrl_c_reaches_the_one_who_started_the_workers_alone(many, tmp_path):
     """As a terminal sends it: to all processes of the group."""
     program = f"""

@@ -19,14 +19,12 @@ collect_ignore_glob = [] if INTERPRETED or TARGET or torch.cuda.is_available() e
 if TARGET:
     from onewarp.benchmarks.ptx import Interpreter
     from onewarp.benchmarks.ptx.coverage import coverage
-    from onewarp.transforms.warp import gpu
 
     torch.set_num_threads(1)
     INTERPRETER = Interpreter(TARGET, float(os.environ.get("ONEWARP_MOVED", "0")))
 
     @pytest.fixture(autouse=True)
-    def on_ptx(monkeypatch):
-        monkeypatch.setattr(gpu, "IN_HOST_MEMORY", True)
+    def on_ptx():
         with INTERPRETER:
             yield
 
