@@ -68,13 +68,48 @@ def read_webp(data: bytes) -> Pixels:
 
 
 def read_bmp(data: bytes) -> Pixels:
-    """By bmptopnm, which takes a bitmap of one colour for one of two."""
-    pixels = _netpbm(_run(["bmptopnm", "-quiet"], data))
+    """By bmptopnm, which takes a bitmap of one colour for one of two, and reads no runs that leave out pixels."""
+    try:
+        pixels = _netpbm(_run(["bmptopnm", "-quiet"], data))
+    except RefusedError as error:
+        if "does not process deltas" not in str(error):
+            raise
+        pixels = _netpbm(_run(["bmptopnm", "-quiet"], _without_runs(data)))
     header, bits = struct.unpack("<I10xH", data[14:30])
     first, second = (data[14 + header + 4 * i :][:3] for i in range(2))
     if bits == 1 and first == second:
         pixels = np.broadcast_to(np.frombuffer(first[::-1], np.uint8), (*pixels.shape[:2], 3))
     return pixels
+
+
+def _without_runs(data: bytes) -> bytes:
+    """A bitmap of 8 bits in runs as one without; a pixel that is left out has the first colour."""
+    (start,), (width, height) = struct.unpack("<I", data[10:14]), struct.unpack("<ii", data[18:26])
+    if data[30] != 1:
+        raise RefusedError("runs of 4 bits that leave out pixels are read by nobody here")
+    rows = np.zeros((height, -(-width // 4) * 4), np.uint8)
+    x = y = 0
+    codes = iter(data[start:])
+    try:
+        while True:
+            count, value = next(codes), next(codes)
+            if count:
+                rows[y, x : x + count] = value
+                x += count
+            elif value == 0:
+                x, y = 0, y + 1
+            elif value == 1:
+                break
+            elif value == 2:
+                x, y = x + next(codes), y + next(codes)
+            else:
+                rows[y, x : x + value] = [next(codes) for _ in range(value)]
+                x += value
+                if value % 2:
+                    next(codes)
+    except (StopIteration, IndexError, ValueError):
+        raise RefusedError("its runs leave the picture, or the file") from None
+    return data[:30] + struct.pack("<II", 0, rows.size) + data[38:start] + rows.tobytes()
 
 
 def read_dib(data: bytes) -> Pixels:
@@ -104,11 +139,20 @@ def read_tiff(data: bytes) -> Pixels:
 
 
 def read_avif(data: bytes) -> Pixels:
-    """By avifdec."""
+    """By avifdec; a file that does not say how many bits its channels have is read too, as its AV1 stream says so.
+
+    Such files are written by older encoders, and Pillow takes them for that reason.
+    """
+    command = ["avifdec", "--jobs", "1", "--png-compress", "0"]
     with _file(data, "avif") as path:
         out = path + ".png"
         try:
-            _run(["avifdec", "--jobs", "1", "--png-compress", "0", path, out], quiet=True)
+            try:
+                _run([*command, path, out], quiet=True)
+            except RefusedError as error:
+                if "missing mandatory pixi property" not in str(error):
+                    raise
+                _run([*command, "--no-strict", path, out], quiet=True)
             return _netpbm(_run(["pngtopam", "-alphapam", out]))
         finally:
             Path(out).unlink(missing_ok=True)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ..errors import DecodeError, UsageError
-from . import png, structure
+from . import structure
 from .apart import decode_apart
 from .cost import may_take_long
 from .decoder import (
@@ -114,11 +114,8 @@ def _bytes_of(source: str | os.PathLike[str] | Buffer, decoding: Decoding) -> Bu
 
 
 def _picture_in(data: Buffer) -> Buffer:
-    """The file itself, and of an icon that holds PNG files the largest of them."""
-    if bytes(data[:4]) != b"\0\0\1\0":
-        return data
-    entry = structure.ico_entry(data)
-    return entry if bytes(entry[:8]) == png.SIGNATURE else data
+    """The file itself, and of an icon the largest picture."""
+    return structure.largest_in_icon(data) if bytes(data[:4]) == b"\0\0\1\0" else data
 
 
 def _refuse_bytes(size: int, decoding: Decoding) -> None:

@@ -15,6 +15,8 @@ from typing import NamedTuple
 from ..errors import DecodeError
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+END = b"\0\0\0\0IEND\xaeB`\x82"
+"""The last chunk, which is the same in all files."""
 
 # Of colour type: samples per pixel, and the depths that there are.
 _COLOURS = {0: (1, (1, 2, 4, 8, 16)), 2: (3, (8, 16)), 3: (1, (1, 2, 4, 8)), 4: (2, (8, 16)), 6: (4, (8, 16))}
@@ -45,6 +47,11 @@ class Header:
     depth: int
     colours: int
     interlaced: bool
+
+    @property
+    def bits(self) -> int:
+        """Of a pixel."""
+        return self.depth * _COLOURS[self.colours][0]
 
     @property
     def row_bytes(self) -> int:

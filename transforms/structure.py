@@ -7,6 +7,8 @@ import re
 import struct
 from collections.abc import Callable
 
+import numpy as np
+
 from ..errors import DecodeError
 from . import png
 
@@ -86,7 +88,9 @@ def check_webp(data: Bytes) -> None:
     if often or (names[0] != b"VP8X" and len(names) > 1):
         raise DecodeError("is a damaged WebP: a chunk is there twice")
     for name, flag in _WEBP_FLAGS.items():
-        if name != b"ALPH" and (name in names) != bool(flags & flag):
+        # A lossless picture has its opacity in itself, and an animation in its frames.
+        agrees = bool(flags & flag) if name in names else not flags & flag or name == b"ALPH"
+        if not agrees:
             raise DecodeError(f"is a damaged WebP: its header and its {name.decode().strip()} chunk disagree")
 
 
@@ -129,10 +133,12 @@ def check_bmp(data: Bytes) -> int:
     if colours > most:
         raise DecodeError(f"is a damaged BMP: {colours} colours of {bits} bits")
     rows = start + size + entry * colours
-    if offset and offset < rows:
+    if start and offset < rows:
         raise DecodeError("is a damaged BMP: its rows begin within its header")
     offset = offset or rows
     if packing in (1, 2):
+        if bits != (8, 4)[packing - 1]:
+            raise DecodeError(f"is a damaged BMP: its runs are not of {bits} bits")
         _check_runs(view[offset:], width, height, half=packing == 2)
     else:
         _whole_rows(view, offset, height * (-(-width * bits // 32) * 4), "BMP")
@@ -169,38 +175,48 @@ def _check_runs(view: memoryview, width: int, height: int, half: bool) -> None:
         raise DecodeError("is a damaged BMP: rows are missing")
 
 
-def ico_entry(data: Bytes) -> memoryview:
-    """The largest picture of an icon, of the deepest colours: a PNG file, or a BMP file without its first header.
+def largest_in_icon(data: Bytes) -> Bytes:
+    """The largest picture of an icon, of the deepest colours: a PNG file, or an icon of this one bitmap alone.
 
-    The headers of all pictures are checked.
+    The headers of all pictures are checked. How deep the colours are, each picture says itself: Pillow believes the
+    list, so that of the bitmap alone says the same.
     """
     view = memoryview(data)
     (count,) = struct.unpack_from("<H", _at(view, 0, 6, "ICO"), 4)
     best: tuple[tuple[int, int], memoryview] | None = None
     for i in range(count):
-        width, height, _, reserved, _, bits, size, place = struct.unpack("<BBBBHHII", _at(view, 6 + 16 * i, 16, "ICO"))
+        width, height, _, reserved, size, place = struct.unpack("<BBBB4xII", _at(view, 6 + 16 * i, 16, "ICO"))
         entry = _at(view, place, size, "ICO")
-        if reserved or _size_of_entry(entry) != (width or 256, height or 256):
+        *found, bits = _size_of_entry(entry)
+        if reserved or found != [width or 256, height or 256]:
             raise DecodeError("is a damaged icon: a picture is not what the list of them says")
-        rank = ((width or 256) * (height or 256), bits)
+        rank = (found[0] * found[1], bits)
         if best is None or rank > best[0]:
             best = rank, entry
     if best is None:
         raise DecodeError("is an icon without a picture")
-    return best[1]
+    entry = best[1]
+    if bytes(entry[:8]) == png.SIGNATURE:
+        return entry
+    width, height, bits, _ = _check_entry(entry)
+    return struct.pack("<HHHBBBBHHII", 0, 1, 1, width % 256, height % 256, 0, 0, 1, bits, len(entry), 22) + entry
 
 
-def _size_of_entry(entry: memoryview) -> tuple[int, int]:
+def _size_of_entry(entry: memoryview) -> tuple[int, int, int]:
+    """Width, height and bits a pixel of a picture that fills its part of the file."""
     if bytes(entry[:8]) != png.SIGNATURE:
-        return _check_entry(entry)[:2]
+        width, height, bits, _ = _check_entry(entry)
+        return width, height, bits
     png.head(entry, accept_cut=False)
+    if not bytes(entry).endswith(png.END):
+        raise DecodeError("is a damaged icon: a picture does not end where it says")
     header = png.header_of(entry)
-    return header.width, header.height
+    return header.width, header.height, header.bits
 
 
-def _check_entry(entry: memoryview) -> tuple[int, int, int]:
-    """The rows of a picture, and those of its mask, fill their part of the file; width, height, and how many colours
-    it has.
+def _check_entry(entry: memoryview) -> tuple[int, int, int, int]:
+    """The rows of a bitmap, and those of its mask, fill their part of the file; width, height, bits a pixel, and how
+    many colours it has.
     """
     size, width, height, planes, bits, packing = struct.unpack_from("<IiiHHI", _at(entry, 0, 40, "ICO"))
     colours, important = struct.unpack_from("<II", entry, 32)
@@ -210,16 +226,16 @@ def _check_entry(entry: memoryview) -> tuple[int, int, int]:
         raise DecodeError("is a damaged icon: a picture has a broken header")
     if (bits <= 8 and colours > 1 << bits) or size + 4 * colours + rows * (height // 2) != len(entry):
         raise DecodeError("is a damaged icon: a picture does not end where it says")
-    return width, height // 2, colours
+    return width, height // 2, bits, colours
 
 
 def check_ico(data: Bytes) -> int:
-    """All pictures are where the list of them says; how many colours the largest has."""
-    return _check_entry(ico_entry(data))[2]
+    """An icon as `largest_in_icon` makes it: how many colours its bitmap has."""
+    return _check_entry(memoryview(data)[22:])[3]
 
 
 def check_pnm(data: Bytes) -> None:
-    """The raster of a binary PBM, PGM or PPM file is just as long as its header says."""
+    """The raster of a binary PBM, PGM or PPM file is as long, and its values are as high, as its header allows."""
     head = bytes(data[:1000])
     match = _BITMAP.match(head) or _PIXMAP.match(head)
     if match is None and head[1:2] in b"456":
@@ -231,6 +247,8 @@ def check_pnm(data: Bytes) -> None:
     _whole_rows(memoryview(data), match.end(), row * height, "PNM")
     if len(data) > match.end() + row * height:
         raise DecodeError("is a damaged PNM: bytes follow its last row")
+    if top and np.frombuffer(data, ">u2" if top[0] > 255 else "u1", offset=match.end()).max(initial=0) > top[0]:
+        raise DecodeError(f"is a damaged PNM: a value is higher than {top[0]}, the highest that its header allows")
 
 
 _NUMBER = rb"(?:[ \t\n\r]|#[^\n\r]*[\n\r])+(\d+)"
