@@ -17,22 +17,24 @@ import click
 
 from .errors import OnewarpError, SpecError, UsageError
 
+DATA, TRAIN, BENCH = "pipeline.commands.data_commands", "trainers.train_commands", "benchmarks.bench_commands"
+
 COMMANDS = {
-    "presize": ("pipeline", "Decode and resize photos once, into a Parquet cache."),
-    "inspect": ("pipeline", "What a cache holds."),
-    "verify": ("pipeline", "Hold every row of a cache against its checksum."),
-    "preview": ("pipeline", "A picture of what augmentation does to the photos of a cache."),
-    "export": ("pipeline", "Write the images of a cache as files."),
-    "explain": ("pipeline", "What fuses, how many resamplings, how large photos should be kept."),
-    "replay": ("pipeline", "One sample as it was in an epoch."),
-    "doctor": ("pipeline", "What this machine has for onewarp, and what is missing."),
-    "fetch": ("pipeline", "Download a data set, check it, unpack it."),
-    "train": ("trainers", "Train on a cache: a model, and a report."),
-    "predict": ("trainers", "What photos show, according to a trained model."),
-    "bench": ("benchmarks", "Measurements beside peers: augment, quality, presize, load, train."),
-    "demo": ("trainers", "The main job, end to end, with a report to look at."),
+    "presize": (DATA, "Decode and resize photos once, into a Parquet cache."),
+    "inspect": (DATA, "What a cache holds."),
+    "verify": (DATA, "Hold every row of a cache against its checksum."),
+    "preview": (DATA, "A picture of what augmentation does to the photos of a cache."),
+    "export": (DATA, "Write the images of a cache as files."),
+    "explain": (DATA, "What fuses, how many resamplings, how large photos should be kept."),
+    "replay": (DATA, "One sample as it was in an epoch."),
+    "doctor": (DATA, "What this machine has for onewarp, and what is missing."),
+    "fetch": (DATA, "Download a data set, check it, unpack it."),
+    "train": (TRAIN, "Train on a cache: a model, and a report."),
+    "predict": (TRAIN, "What photos show, according to a trained model."),
+    "bench": (BENCH, "Measurements beside peers: augment, quality, presize, load, train."),
+    "demo": (TRAIN, "The main job, end to end, with a report to look at."),
 }
-"""By name: the package whose `commands.py` holds it, and what it does."""
+"""By name: the module that holds it, and what it does."""
 
 RESUMABLE = {"presize", "fetch", "train"}
 """The commands that go on where they were stopped."""
@@ -52,7 +54,7 @@ class Commands(click.Group):
         """The command, imported now."""
         if name not in COMMANDS:
             return None
-        module = importlib.import_module(f".{COMMANDS[name][0]}.commands", __package__)
+        module = importlib.import_module(f".{COMMANDS[name][0]}", __package__)
         command: click.Command = getattr(module, name)
         return command
 

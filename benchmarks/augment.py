@@ -19,7 +19,7 @@ import click
 import numpy as np
 import torch
 
-from ..pipeline.store.progress import Reporter, reporter
+from ..pipeline.presizing.progress import Reporter, reporter
 from ..transforms.augment import Fused, aug_transforms, fuse
 from ..transforms.colour import Normalize
 from ..transforms.fusing import Geometric

@@ -16,13 +16,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ..pipeline.cache import Cache
-from ..pipeline.loader import Loader
-from ..pipeline.store.checksums import block_checksums
-from ..pipeline.store.encodings import Encoding
-from ..pipeline.store.footer import COMMIT, footer_bytes
-from ..pipeline.store.recipe import FORMAT
-from ..pipeline.store.schema import index_schema, small_fields
+from ..pipeline.cache.checksums import block_checksums
+from ..pipeline.cache.encodings import Encoding
+from ..pipeline.cache.footer import COMMIT, footer_bytes
+from ..pipeline.cache.reader import Cache
+from ..pipeline.cache.recipe import FORMAT
+from ..pipeline.cache.schema import index_schema, small_fields
+from ..pipeline.loading.loader import Loader
 
 ROW_BYTES = 12  # 2 x 2 pixels
 

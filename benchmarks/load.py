@@ -23,15 +23,15 @@ import click
 import numpy as np
 import torch
 
-from ..pipeline.cache import Cache
-from ..pipeline.items import get_image_files
-from ..pipeline.loader import Loader
+from ..pipeline.cache.reader import Cache
+from ..pipeline.dataset.items import get_image_files
 from ..pipeline.loading.cached_rows import CacheRows
-from ..pipeline.presizing import presize
+from ..pipeline.loading.loader import Loader
+from ..pipeline.presizing.presizer import presize
 from ..transforms.augment import aug_transforms, fuse
 from ..transforms.colour import Normalize
-from ..transforms.decoding import decode_pixels
-from ..transforms.resizing import Sizing, resize
+from ..transforms.decoding.decode import decode_pixels
+from ..transforms.decoding.resizing import Sizing, resize
 from . import pagecache, results
 from .peers import endtoend, loading
 from .peers.loading import BATCH, Epochs, Photos, Reader

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DecodeError, UsageError
-from ..transforms.decoding import decode_pixels
+from ..transforms.decoding.decode import decode_pixels
 from . import references
 from .originals import originals
 

@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import UsageError
-from ..pipeline.items import get_image_files
-from ..pipeline.store.work import prepare_worker
-from ..transforms.colourspace import needs_conversion
-from ..transforms.decoding import Decoding, decode_pixels
-from ..transforms.resizing import Sizing, resize
+from ..pipeline.dataset.items import get_image_files
+from ..pipeline.presizing.part_task import prepare_worker
+from ..transforms.decoding.colourspace import needs_conversion
+from ..transforms.decoding.decode import Decoding, decode_pixels
+from ..transforms.decoding.resizing import Sizing, resize
 from . import photos, results
 from .peers import pillow_alone, presizing
 from .peers.pillow_alone import Presize

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..pipeline.store.progress import Reporter, Silent
+from ..pipeline.presizing.progress import Reporter, Silent
 from ..transforms.draw import draw, hash_keys
 from ..transforms.geometry import Flip, Rotate, Warp, Zoom
 from ..transforms.warp import OutSpec, warp

@@ -18,8 +18,8 @@ from typing import Any
 import click
 import distributed  # noqa: F401  (before the first fork, so that every child has it)
 
-from ..pipeline.presizing import presize
-from ..pipeline.recipes import read_block
+from ..pipeline.commands.transform_texts import read_block
+from ..pipeline.presizing.presizer import presize
 from . import results
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..transforms.libtiff import HARMLESS
+from ..transforms.decoding.libtiff import HARMLESS
 
 Pixels = NDArray[Any]
 

@@ -19,9 +19,9 @@ import click
 import torch
 from torch import Tensor, nn
 
-from ..pipeline.cache import Cache
-from ..pipeline.loader import Loader
-from ..pipeline.presizing import presize
+from ..pipeline.cache.reader import Cache
+from ..pipeline.loading.loader import Loader
+from ..pipeline.presizing.presizer import presize
 from ..trainers.drawn import draw_photos
 from ..trainers.small import small_resnet
 from ..transforms.augment import aug_transforms

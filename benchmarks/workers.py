@@ -24,15 +24,15 @@ from typing import Any
 
 import click
 
-from ..pipeline.store.catalogue import Catalogue
-from ..pipeline.store.crew import crew
-from ..pipeline.store.earlier import Earlier
-from ..pipeline.store.plan import Plan
-from ..pipeline.store.recipe import Recipe
-from ..pipeline.store.seen import Seen
-from ..pipeline.store.sources import FolderSource
-from ..pipeline.store.work import Job, make_part
-from ..transforms.resizing import Sizing
+from ..pipeline.cache.recipe import Recipe
+from ..pipeline.dataset.sources import FolderSource
+from ..pipeline.presizing.catalogue import Catalogue
+from ..pipeline.presizing.existing_parts import Earlier
+from ..pipeline.presizing.file_hashes import Seen
+from ..pipeline.presizing.part_plan import Plan
+from ..pipeline.presizing.part_task import Job, make_part
+from ..pipeline.presizing.workers import crew
+from ..transforms.decoding.resizing import Sizing
 from . import results
 from .rounds import quartiles
 

@@ -1,18 +1,18 @@
 """Floor 2: how data flows, from files to batches."""
 
-from .annotations import Beside, VocBoxes
-from .blocks import BBoxBlock, CategoryBlock, ImageBlock, MaskBlock, MultiCategoryBlock, PointBlock
-from .cache import Cache
-from .compose import Pipeline
-from .datablock import DataBlock
-from .dataloaders import DataLoaders
-from .items import get_image_files
-from .labels import ColReader, RegexLabeller, UsingAttr, parent_label, using_attr
-from .loader import Loader
+from .cache.reader import Cache
+from .composition.compose import Pipeline
+from .composition.spec import register
+from .datablock.datablock import DataBlock
+from .datablock.dataloaders import DataLoaders
+from .dataset.annotations import Beside, VocBoxes
+from .dataset.blocks import BBoxBlock, CategoryBlock, ImageBlock, MaskBlock, MultiCategoryBlock, PointBlock
+from .dataset.items import get_image_files
+from .dataset.labels import ColReader, RegexLabeller, UsingAttr, parent_label, using_attr
+from .dataset.splits import ColSplitter, FuncSplitter, GrandparentSplitter, HashSplitter, RandomSplitter
 from .loading.batch import Batch
-from .presizing import presize
-from .spec import register
-from .splits import ColSplitter, FuncSplitter, GrandparentSplitter, HashSplitter, RandomSplitter
+from .loading.loader import Loader
+from .presizing.presizer import presize
 
 __all__ = [
     "BBoxBlock",

@@ -12,7 +12,7 @@ from PIL import Image
 
 from onewarp.cli import COMMANDS, in_options, main
 from onewarp.pipeline import Cache
-from onewarp.pipeline.store.footer import COMMIT, footer_bytes
+from onewarp.pipeline.cache.footer import COMMIT, footer_bytes
 
 
 def run(*arguments):

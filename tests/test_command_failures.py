@@ -15,7 +15,7 @@ import pytest
 
 from onewarp.cli import COMMANDS, main
 from onewarp.pipeline import parent_label
-from onewarp.pipeline.presizing import presize
+from onewarp.pipeline.presizing.presizer import presize
 from onewarp.trainers.drawn import draw_photos
 from onewarp.trainers.run import Settings
 from onewarp.trainers.run import train as run_train

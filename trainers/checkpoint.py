@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..errors import SpecError, TrainingError, UsageError
-from ..pipeline.loading.state import integer
+from ..pipeline.loading.loader_state import integer
 from . import generators, saving
 from .events import Callback, Run, Training
 from .recorder import Recorder

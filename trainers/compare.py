@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..pipeline.show import displayable
+from ..pipeline.composition.show import displayable
 from .pictures import Pixels
 
 

@@ -26,7 +26,7 @@ from ..pipeline import (
     parent_label,
     using_attr,
 )
-from ..pipeline.show import displayable
+from ..pipeline.composition.show import displayable
 from ..transforms import Resize, aug_transforms, explain
 from .compare import middle, sharpness, unlike
 from .drawn import draw_photos

@@ -8,14 +8,14 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import SpecError, TrainingError
-from ..pipeline.blocks import Block
-from ..pipeline.keys import keys_of
-from ..pipeline.loader import Loader
-from ..pipeline.sample_rows import sample_rows
-from ..pipeline.samples import Samples
-from ..pipeline.spec import from_json, to_json
+from ..pipeline.composition.spec import from_json, to_json
+from ..pipeline.datablock.sample_rows import sample_rows
+from ..pipeline.dataset.blocks import Block
+from ..pipeline.dataset.keys import keys_of
+from ..pipeline.dataset.samples import Samples
+from ..pipeline.loading.loader import Loader
 from ..transforms import Fused, TensorImage
-from ..transforms.resizing import Sizing
+from ..transforms.decoding.resizing import Sizing
 from . import saving
 from .objective import Points
 from .weights import weights_of

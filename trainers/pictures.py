@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
-from ..pipeline.show import displayable
+from ..pipeline.composition.show import displayable
 
 RIGHT, WRONG = "#1b7f4b", "#b3261e"
 Pixels = np.ndarray[Any, Any]

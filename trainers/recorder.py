@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from torch import Tensor
 
 from ..errors import TrainingError
-from ..pipeline.store.progress import moves
+from ..pipeline.presizing.progress import moves
 from .events import Callback, Training
 
 SMOOTHING = 0.98

@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 
 from ..errors import UsageError
-from ..pipeline.cache import Cache
-from ..pipeline.dataloaders import DataLoaders
-from ..pipeline.recipes import fused_from
-from ..pipeline.store.recipe import differences
+from ..pipeline.cache.reader import Cache
+from ..pipeline.cache.recipe import differences
+from ..pipeline.commands.transform_texts import fused_from
+from ..pipeline.datablock.dataloaders import DataLoaders
 from ..transforms import Fused
 from . import saving
 from .checkpoint import Checkpoint

@@ -16,21 +16,13 @@ from .colour import (
     Saturation,
     Solarize,
 )
-from .decoding import decode
+from .decoding.decode import decode
 from .geometry import Affine, Dihedral, Flip, Homography, RandomResizedCrop, Resize, Rotate, Warp, Zoom
 from .mix import CutMix, MixUp
 from .policies import rand_augment, trivial_augment
 from .to_tensor import ToTensor
 from .transform import ItemTransform, RandTransform, Transform
-from .types import (
-    Packed,
-    TensorBBox,
-    TensorCategory,
-    TensorImage,
-    TensorMask,
-    TensorMultiCategory,
-    TensorPoint,
-)
+from .types import Packed, TensorBBox, TensorCategory, TensorImage, TensorMask, TensorMultiCategory, TensorPoint
 
 __all__ = [
     "Affine",

@@ -312,7 +312,7 @@ def as_transforms(transforms: Any, name: str) -> list[Transform]:
     onewarp.errors.UsageError: fuse: transform 0 is the class Transform: write Transform() with its settings
     """
     if isinstance(transforms, str):
-        hint = f"read a text by read_transforms({transforms!r}) of onewarp.pipeline.recipes"
+        hint = f"read a text by read_transforms({transforms!r}) of onewarp.pipeline.commands.transform_texts"
         raise UsageError(f"{name} takes a list of transforms, but got the text {transforms!r}: {hint}")
     if isinstance(transforms, Transform) or not isinstance(transforms, Iterable):
         raise UsageError(f"{name} takes a list of transforms, but got {transforms!r}: write [{transforms!r}]")

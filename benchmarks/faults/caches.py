@@ -24,7 +24,7 @@ from ...pipeline import (
     get_image_files,
     parent_label,
 )
-from ...pipeline import commands as _commands  # noqa: F401  (for the same reason)
+from ...pipeline.commands import data_commands as _commands  # noqa: F401  (for the same reason)
 from .subjects import Version, command, digest
 
 COUNT = 150

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ...pipeline import CategoryBlock, DataBlock, DataLoaders, ImageBlock, get_image_files, parent_label
-from ...pipeline.splits import HashSplitter
+from ...pipeline.dataset.splits import HashSplitter
 from ...trainers import Checkpoint, Learner, load_learner
 from ...transforms import Resize
 from .caches import draw_photo

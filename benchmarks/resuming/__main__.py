@@ -20,8 +20,7 @@ from typing import Any
 import click
 
 from .. import results
-from ..resuming import rank, shares
-from . import table
+from . import rank, shares, table
 
 WRONG = ("wrong", "failed")
 COMPOSER = {"name": "Composer", "setting": "alone", "status": "not installed"}

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ...pipeline.loading.share import from_environment
+from ...pipeline.order.ranks import from_environment
 
 EPOCHS = 2
 

@@ -20,15 +20,15 @@ from ...errors import CacheError, DamagedRowError, UsageError
 from ...transforms.buffers import Buffers
 from ...transforms.draw import hash_key
 from ...transforms.types import Packed
-from ..cache import Cache
-from ..store.checksums import checksum
-from ..store.columns import distinct
-from ..store.files import ReadFiles
-from ..store.index import Index
-from ..store.mapping import MappedFiles
+from ..cache.checksums import checksum
+from ..cache.columns import distinct
+from ..cache.files import ReadFiles
+from ..cache.index import Index
+from ..cache.mapping import MappedFiles
+from ..cache.reader import Cache
+from ..cache.selection import Selection
 from .cached_targets import CachedTargets
 from .rows import Pixels, RowNumbers, Rows, Targets, allocate, views
-from .selection import Selection
 
 resource: ModuleType | None
 try:

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import CacheError
-from ..store.checksums import checksum
-from ..store.encodings import decode_mask
-from ..store.files import ReadFiles
-from ..store.index import Index
-from ..store.mapping import MappedFiles
+from ..cache.checksums import checksum
+from ..cache.encodings import decode_mask
+from ..cache.files import ReadFiles
+from ..cache.index import Index
+from ..cache.mapping import MappedFiles
 from .rows import RowNumbers, Targets
 
 Damage = Callable[[int, str], Exception]

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from ...errors import DamagedRowError, DecodeError, LabelError, UsageError
 from ...transforms.buffers import Buffers
-from ...transforms.decoding import decode_pixels
+from ...transforms.decoding.decode import decode_pixels
+from ...transforms.decoding.resizing import Sizing, resize
 from ...transforms.draw import hash_keys
-from ...transforms.resizing import Sizing, resize
-from ..items import relative_key
+from ..dataset.items import relative_key
 from .rows import Kind, Pixels, RowNumbers, Targets, gather
 
 Image = NDArray[np.uint8]

@@ -8,7 +8,7 @@ from typing import Any
 from ...errors import UsageError
 from ...transforms.augment import Fused, fuse
 from ...transforms.plan import Size
-from .making import Augmentation
+from .batching import Augmentation
 
 SizeOfEpoch = Callable[[int], Size]
 

@@ -15,7 +15,7 @@ from ...errors import UsageError
 from ...transforms.buffers import Buffers, copy_all
 from ...transforms.draw import hash_keys
 from ...transforms.types import Packed
-from .selection import Selection
+from ..cache.selection import Selection
 
 RowNumbers = NDArray[np.int64]
 Kind = Literal["category", "multicategory", "mask", "points", "boxes"]

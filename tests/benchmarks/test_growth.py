@@ -1,6 +1,6 @@
 from onewarp.benchmarks.growth import opened, write_tiny
-from onewarp.pipeline.cache import Cache
-from onewarp.pipeline.loader import Loader
+from onewarp.pipeline.cache.reader import Cache
+from onewarp.pipeline.loading.loader import Loader
 
 
 def test_a_tiny_cache_is_a_cache(tmp_path):

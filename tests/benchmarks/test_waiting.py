@@ -5,7 +5,7 @@ from PIL import Image
 from torch import nn
 
 from onewarp.benchmarks.waiting import measured
-from onewarp.pipeline.presizing import presize
+from onewarp.pipeline.presizing.presizer import presize
 
 
 @pytest.fixture

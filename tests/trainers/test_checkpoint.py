@@ -24,7 +24,7 @@ SCRIPT = """
 import os, signal, sys
 import numpy as np, torch
 from torch import nn
-from onewarp.pipeline.loader import Loader
+from onewarp.pipeline.loading.loader import Loader
 from onewarp.pipeline.loading.rows import MemoryRows
 from onewarp.trainers import Callback, Checkpoint, Learner
 

@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from onewarp.errors import TrainingError, UsageError
-from onewarp.pipeline.loader import Loader
+from onewarp.pipeline.loading.loader import Loader
 from onewarp.pipeline.loading.rows import MemoryRows
 from onewarp.trainers import Callback, Learner, StopTraining, accuracy, error_rate
 from onewarp.trainers.events import EVENTS

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 
 from onewarp.errors import UsageError
 from onewarp.pipeline import CategoryBlock, DataBlock, ImageBlock, RandomSplitter
-from onewarp.pipeline.order import Subset, Weighted
+from onewarp.pipeline.order.orders import Subset, Weighted
 from onewarp.trainers import ClassificationInterpretation, Learner
 from onewarp.transforms import Flip, Resize, Rotate
 

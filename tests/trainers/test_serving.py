@@ -12,17 +12,17 @@ from torch import nn
 from onewarp.cli import main
 from onewarp.errors import SpecError, TrainingError, UsageError
 from onewarp.pipeline import Cache, Loader, get_image_files, parent_label
-from onewarp.pipeline.presizing import presize
-from onewarp.pipeline.recipes import fused_from
-from onewarp.pipeline.spec import register
-from onewarp.pipeline.splits import RandomSplitter
+from onewarp.pipeline.commands.transform_texts import fused_from
+from onewarp.pipeline.composition.spec import register
+from onewarp.pipeline.dataset.splits import RandomSplitter
+from onewarp.pipeline.presizing.presizer import presize
 from onewarp.trainers import Learner, saving
-from onewarp.trainers.commands import predict, train
 from onewarp.trainers.drawn import draw_photos
 from onewarp.trainers.predictor import spread
 from onewarp.trainers.run import Settings, loaders
 from onewarp.trainers.run import train as run_train
 from onewarp.trainers.serving import load_learner
+from onewarp.trainers.train_commands import predict, train
 
 TRANSFORMS = "Resize(64) | aug_transforms(size=48, min_scale=0.8)"
 

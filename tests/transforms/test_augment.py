@@ -19,7 +19,7 @@ from onewarp.transforms.colour import (
     Saturation,
     Solarize,
 )
-from onewarp.transforms.decoding import decode
+from onewarp.transforms.decoding.decode import decode
 from onewarp.transforms.draw import draw
 from onewarp.transforms.geometry import Dihedral, Flip, RandomResizedCrop, Resize, Rotate, Warp, Zoom
 from onewarp.transforms.policies import rand_augment, trivial_augment

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onewarp.errors import LabelError, UsageError
-from onewarp.pipeline.spec import from_json, to_json
+from onewarp.pipeline.composition.spec import from_json, to_json
 from onewarp.transforms.category import MISSING, Categorize, MultiCategorize, is_missing, label_of
 from onewarp.transforms.types import TensorCategory, TensorImage, TensorMultiCategory
 

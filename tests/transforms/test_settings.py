@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import onewarp.transforms as ours
 from onewarp.errors import UsageError
-from onewarp.pipeline.loader import Loader
+from onewarp.pipeline.loading.loader import Loader
 from onewarp.pipeline.loading.rows import MemoryRows
 from onewarp.transforms import (
     Affine,

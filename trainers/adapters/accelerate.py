@@ -27,7 +27,7 @@ from ...errors import UsageError
 from ...pipeline import DataLoaders, Loader
 from ...pipeline.loading.batch import Batch
 from ...pipeline.loading.rows import RowNumbers
-from ...pipeline.order import Picks
+from ...pipeline.order.orders import Picks
 from .torch import shared
 
 

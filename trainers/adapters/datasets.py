@@ -17,9 +17,9 @@ import numpy as np
 from torch.utils.data import Sampler
 
 from ...errors import UsageError
-from ...pipeline.loading.share import Share, Tail, from_environment
-from ...pipeline.loading.state import integer
-from ...pipeline.order import Order, Shuffled
+from ...pipeline.loading.loader_state import integer
+from ...pipeline.order.orders import Order, Shuffled
+from ...pipeline.order.ranks import Share, Tail, from_environment
 from ...transforms import Fused, fuse
 from ...transforms.transform import Split
 from .epochs import SharedEpoch

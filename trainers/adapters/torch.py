@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ...errors import UsageError
 from ...pipeline import DataLoaders, Loader
-from ...pipeline.loading.share import Share
+from ...pipeline.order.ranks import Share
 from .epochs import SharedEpoch
 
 Position = tuple[int, int]

@@ -12,13 +12,13 @@ import simplejpeg
 from PIL import Image
 
 from onewarp.errors import CacheError, DamagedRowError, UsageError
-from onewarp.pipeline.cache import files_of
-from onewarp.pipeline.loader import Loader
+from onewarp.pipeline.cache.files import ReadFiles
+from onewarp.pipeline.cache.index import Index
+from onewarp.pipeline.cache.mapping import MappedFiles
+from onewarp.pipeline.cache.reader import files_of
 from onewarp.pipeline.loading.cached_rows import CacheRows
+from onewarp.pipeline.loading.loader import Loader
 from onewarp.pipeline.loading.rows import MemoryRows
-from onewarp.pipeline.store.files import ReadFiles
-from onewarp.pipeline.store.index import Index
-from onewarp.pipeline.store.mapping import MappedFiles
 from onewarp.transforms.buffers import Buffers
 from onewarp.transforms.draw import hash_key
 from onewarp.transforms.types import Packed
@@ -288,7 +288,7 @@ def test_a_missing_part_is_an_error(tmp_path):
 def test_too_many_parts_are_read_and_not_mapped(tmp_path, monkeypatch):
     parts = store(tmp_path, pictures()).parts
     assert isinstance(files_of(parts, "auto"), MappedFiles)
-    monkeypatch.setattr("onewarp.pipeline.cache.most_maps", lambda: 6)
+    monkeypatch.setattr("onewarp.pipeline.cache.reader.most_maps", lambda: 6)
     assert isinstance(files_of(parts, "auto"), ReadFiles)
     assert isinstance(files_of(parts, "map"), MappedFiles)
 

@@ -4,10 +4,10 @@ import torch
 from PIL import Image
 
 from onewarp.errors import DamagedRowError, UsageError
-from onewarp.pipeline.loader import Loader
 from onewarp.pipeline.loading.decoded_rows import DecodedRows, rows_of_files
+from onewarp.pipeline.loading.loader import Loader
 from onewarp.transforms.buffers import Buffers
-from onewarp.transforms.resizing import Sizing
+from onewarp.transforms.decoding.resizing import Sizing
 
 
 @pytest.fixture

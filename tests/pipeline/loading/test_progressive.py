@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from onewarp.errors import UsageError
-from onewarp.pipeline.loader import Loader
+from onewarp.pipeline.loading.loader import Loader
 from onewarp.pipeline.loading.progressive import augmentations
 from onewarp.pipeline.loading.rows import MemoryRows, Targets
 from onewarp.transforms.augment import aug_transforms, fuse

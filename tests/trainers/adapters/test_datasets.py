@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 from onewarp.errors import UsageError
 from onewarp.pipeline import Loader
 from onewarp.pipeline.loading.rows import MemoryRows
-from onewarp.pipeline.order import Weighted
+from onewarp.pipeline.order.orders import Weighted
 from onewarp.trainers.adapters import Augment, OrderSampler
 from onewarp.transforms import Flip, Resize, Rotate, TensorImage
 

@@ -6,22 +6,13 @@ import torch
 import triton
 import triton.language as tl
 
-from onewarp.pipeline.loader import Loader
-from onewarp.pipeline.loading.device import HostLane
+from onewarp.pipeline.loading.devices import HostLane
+from onewarp.pipeline.loading.loader import Loader
 from onewarp.pipeline.loading.rows import MemoryRows, Targets
 from onewarp.transforms import aug_transforms, fuse
-from onewarp.transforms.colour import (
-    Brightness,
-    Normalize,
-)
+from onewarp.transforms.colour import Brightness, Normalize
 from onewarp.transforms.draw import hash_keys, philox, stream_key
-from onewarp.transforms.geometry import (
-    Dihedral,
-    RandomResizedCrop,
-    Resize,
-    Rotate,
-    Zoom,
-)
+from onewarp.transforms.geometry import Dihedral, RandomResizedCrop, Resize, Rotate, Zoom
 from onewarp.transforms.on_device import DeviceFused, LatePlan, drawn_on
 from onewarp.transforms.plan import Stage
 from onewarp.transforms.program import NotInTable
@@ -184,7 +175,7 @@ def test_a_loader_draws_on_the_device_and_knows_the_way_back(monkeypatch, split)
     rows = Points(photos, splits=[split] * 3)
     options = {"split": split, "batch_size": 3, "batch_tfms": aug_transforms(size=24), "seed": 5, "shuffle": False}
     (host,) = Loader(rows, **options)
-    monkeypatch.setattr("onewarp.pipeline.loader.lane_to", There)
+    monkeypatch.setattr("onewarp.pipeline.loading.loader.lane_to", There)
     (device,) = Loader(rows, **options)
     assert isinstance(device._matrix.plan, LatePlan)
     assert (device[0] - host[0]).abs().max() < 3 / 255

@@ -1,0 +1,1 @@
+"""How a cache is kept: its format, read, checked and exported."""

@@ -1,0 +1,130 @@
+"""The index of a cache: every column of its rows but the pixels, found by name and read some rows at a time."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ...errors import CacheError
+from .columns import Column, piece_of
+from .digest_blocks import Blocks, Test
+from .mapping import MappedFiles
+
+
+class Index:
+    """The columns of a cache's rows: `index["height"][rows]`.
+
+    `tests` tell which values of a column cannot be. With `blocks`, those of the file that the table lies in, nothing is
+    read here, and what is read later is held against its checksum first. Raises `CacheError` for what cannot be.
+    """
+
+    def __init__(
+        self,
+        table: pa.Table,
+        tests: Mapping[str, Test] | None = None,
+        blocks: Blocks | None = None,
+        files: MappedFiles | None = None,
+    ) -> None:
+        self._files = files
+        self._table, self._blocks, self._whole = table, blocks, blocks is None
+        tests = tests or {}
+        self._columns = {
+            name: Column([piece_of(name, chunk, tests.get(name), blocks) for chunk in _chunks(table.column(name))])
+            for name in table.column_names
+        }
+
+    def __len__(self) -> int:
+        count: int = self._table.num_rows
+        return count
+
+    def __getitem__(self, name: str) -> Column:
+        return self._columns[name]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns."""
+        return list(self._columns)
+
+    def nulls(self, name: str) -> int:
+        """How many rows have nothing in a column."""
+        count: int = self._table.column(name).null_count
+        return count
+
+    def row(self, number: int) -> dict[str, Any]:
+        """The columns of one row as plain values."""
+        rows = np.array([number], np.int64)
+        return {name: _plain(column[rows][0]) for name, column in self._columns.items()}
+
+    def table(self) -> pa.Table:
+        """All of it, held against its checksums."""
+        if not self._whole:
+            if self._blocks is not None:
+                self._blocks.need_all()
+            try:
+                self._table.validate(full=True)
+            except pa.ArrowException as error:
+                raise CacheError(f"the index is no index of a cache: {str(error).splitlines()[0]}") from error
+            self._whole = True
+        return self._table
+
+    def take(self, order: NDArray[np.int64]) -> "Index":
+        """The rows in another order, in memory."""
+        return Index(self.table().take(pa.array(order)).combine_chunks())
+
+    def confirm(self) -> None:
+        """Raise CacheError where bytes were read that are no longer there."""
+        if self._files is not None:
+            self._files.confirm()
+
+    def damages(self) -> Iterator[str]:
+        """What is wrong with each block of its file, if anything."""
+        return iter(()) if self._blocks is None else self._blocks.damages()
+
+
+def open_index(path: Path, about: Mapping[str, Any], rows: int, schema: pa.Schema, tests: Mapping[str, Test]) -> Index:
+    """The index in a file: mapped, so that opening takes the same time and memory at any length.
+
+    `about` is what the footer says of the file. Of the file only what tells where the columns lie is read.
+    """
+    files = MappedFiles([path], [about["bytes"]])
+    data = files.data[: about["bytes"]]
+    blocks = Blocks(path, data, about["checksums"])
+    blocks.need_ends()
+    try:
+        with pa.ipc.open_file(pa.BufferReader(pa.py_buffer(data))) as reader:
+            table = fitting(reader.read_all(), rows, schema, path)
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+        raise CacheError(f"{path} is no index of a cache: {str(error).splitlines()[0]}") from error
+    return Index(table, tests, blocks, files)
+
+
+def fitting(table: pa.Table, rows: int, schema: pa.Schema, path: Path) -> pa.Table:
+    """The columns of a table that a cache must have; others, of a later version, are left out."""
+    if table.num_rows != rows:
+        raise CacheError(f"{path} has {table.num_rows} rows, and the cache says {rows}: run presize again")
+    for field in schema:
+        found = [one.type for one in table.schema if one.name == field.name]
+        if len(found) != 1 or not _alike(found[0], field.type):
+            seen = ", ".join(map(str, found)) or "missing"
+            raise CacheError(f"{path} must have a column {field.name} of {field.type}, but it is {seen}")
+    return table.select(schema.names)
+
+
+def _alike(one: pa.DataType, other: pa.DataType) -> bool:
+    """Whether types are the same but for the names of what is in a list."""
+    if pa.types.is_fixed_size_list(one) and pa.types.is_fixed_size_list(other):
+        return bool(one.list_size == other.list_size) and _alike(one.value_type, other.value_type)
+    if pa.types.is_list(one) and pa.types.is_list(other):
+        return _alike(one.value_type, other.value_type)
+    return bool(one.equals(other))
+
+
+def _chunks(column: pa.ChunkedArray) -> list[pa.Array]:
+    return list(column.chunks) or [pa.array([], column.type)]
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value

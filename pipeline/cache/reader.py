@@ -1,0 +1,253 @@
+"""A finished cache, opened to be read."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from ...errors import CacheError, UsageError
+from ...transforms.decoding.decode import Matrix, Pixels
+from ...transforms.draw import hash_key
+from ..dataset.spatial_targets import PLACES
+from . import format2
+from .checksums import checksum
+from .encodings import Encoding, decode_mask, decode_row
+from .files import ReadFiles
+from .footer import COMMIT, is_format2, parse_footer, read_commit, read_footer
+from .index import Index, fitting, open_index
+from .mapping import MappedFiles, most_maps
+from .recipe import fingerprint
+from .regular_files import read_regular
+from .schema import REJECTED, index_schema, small_fields, told_fields
+from .validation import KINDS, tests_of
+from .verification import list_damages, part_damages, rejections_bytes
+
+_MOST_BYTES = 1 << 46  # half of the addresses that a process has
+
+
+class Row(NamedTuple):
+    """One row: its pixels `uint8[h, w, 3]`, and the matrix from them to the pixels of the original file.
+
+    `places` has, by column and in these pixels, a mask `[h, w]`, points `float32[n, 2]` and boxes `float32[n, 4]`.
+    """
+
+    key: str
+    pixels: Pixels
+    label: str | int | list[str | int] | None
+    split: str | None
+    matrix: Matrix
+    places: dict[str, NDArray[Any]]
+
+
+class Cache:
+    """A cache that `presize` has finished; `Cache.open(path)`.
+
+    `parts` are the part files by number, and `files` these files, held as they are. `small` are all columns but the
+    pixels (`store/schema.py`), read some rows at a time, and `index` is a table of them. `targets` says by name what
+    the columns of targets are, in the order of a batch: a mapping with `kind` and `vocab`. `vocab` are the names of the
+    classes by number, None without labels, `splits` how many rows each split has, `encoding` how the pixels are kept.
+    `fingerprint` names the settings that decide the pixels.
+    """
+
+    def __init__(self, path: Path, small: Index, said: dict[str, Any], files: MappedFiles | ReadFiles) -> None:
+        self.path, self.small, self.said, self.files = path, small, said, files
+        self.parts = files.states.paths
+        self.targets: dict[str, dict[str, Any]] = {one["name"]: one for one in said["targets"] if one["kind"] in KINDS}
+        self.vocab: list[str | int] | None = said["vocab"]
+        self.splits: dict[str, int] = said["splits"] or {}
+        self.encoding: Encoding = said["pixels"]["encoding"]
+        self.fingerprint: str = said["fingerprint"]
+        self._order: NDArray[np.int64] | None = None
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> "Cache":
+        """Open the cache in a folder. Raises `CacheError` where there is none, or not one that this version reads.
+
+        What is opened stays as it is, whatever is written to the folder later.
+        """
+        folder = Path(path)
+        if is_format2(folder):
+            said, small = format2.read_cache(folder)
+            return cls(folder, small, said, _parts(folder, said))
+        while True:
+            footer = read_commit(folder)
+            try:
+                said = parse_footer(footer, folder / COMMIT)
+                schema = index_schema(small_fields(told_fields(said["targets"], said["splits"] is not None)))
+                index = folder / said["index"]["name"]
+                small = open_index(index, said["index"], said["rows"], schema, tests_of(said))
+                return cls(folder, small, said, _parts(folder, said))
+            except CacheError:
+                if read_commit(folder) == footer:
+                    raise  # and otherwise another cache has taken its place just now
+
+    @property
+    def index(self) -> pa.Table:
+        """The small columns as a table, in the order of the rows; `CacheError` where they are damaged."""
+        return self.small.table()
+
+    def __len__(self) -> int:
+        return len(self.small)
+
+    def __repr__(self) -> str:
+        return f"Cache({str(self.path)!r}, {len(self)} rows, {self.encoding})"
+
+    def rows(self, split: str | None = None) -> NDArray[np.int64]:
+        """The numbers `int64[n]` of the rows of a split, or of all; `UsageError` for a split that is not there."""
+        if split is None:
+            return np.arange(len(self))
+        if split not in self.splits:
+            known = ", ".join(self.splits) or "none, the cache was made with split none"
+            raise UsageError(f"split must be one of the cache's ({known}), but got {split!r}")
+        return self.small["split"].where(split)
+
+    def __getitem__(self, key: str) -> Row:
+        """The row of a key, decoded. Raises `UsageError` where there is none, `CacheError` where it is damaged."""
+        for number in self.small["key_hash"].where(np.uint64(hash_key(key))).tolist():
+            if self.small["key"][np.array([number])][0] == key:
+                return self.row(number)
+        raise UsageError(f"key must be one of the cache's, but {key!r} is not: keys are paths relative to the source")
+
+    def row(self, number: int) -> Row:
+        """The row of a number, decoded. Raises `CacheError` where it is damaged."""
+        columns = self.columns(number)
+        data = self.bytes_of(columns)
+        try:
+            pixels = decode_row(data, self.encoding, columns["height"], columns["width"])
+        except (ValueError, OSError) as error:
+            raise CacheError(
+                f"row {columns['key']!r} of {self.path} is damaged: it cannot be decoded ({error})"
+            ) from error
+        matrix = np.array(columns["matrix"]).reshape(3, 3)
+        label, places = self.names(columns.get("label")), self._places(columns)
+        return Row(columns["key"], pixels, label, columns.get("split"), matrix, places)
+
+    def _places(self, columns: dict[str, Any]) -> dict[str, NDArray[Any]]:
+        places: dict[str, NDArray[Any]] = {}
+        for name, target in self.targets.items():
+            if target["kind"] == "mask":
+                places[name] = decode_mask(self.bytes_of(columns, name))
+            elif target["kind"] in PLACES:
+                width = {"points": 2, "boxes": 4}[target["kind"]]
+                places[name] = np.array(columns[name], np.float32).reshape(-1, width)
+        return places
+
+    def columns(self, number: int) -> dict[str, Any]:
+        """What the index says of a row."""
+        return self.small.row(number)
+
+    def bytes_of(self, columns: dict[str, Any], mask: str | None = None) -> bytes:
+        """The bytes of a row's pixels, or of a mask, given its columns of the index; `CacheError` if damaged."""
+        number, prefix = columns["part"], "" if mask is None else f"{mask}_"
+        part, offset, length = self.parts[number], columns[f"{prefix}offset"], columns[f"{prefix}length"]
+        if offset + length > self.files.sizes[number]:
+            raise CacheError(f"row {columns['key']!r} of {part} is damaged: the index places it outside of its part")
+        self.files.states.check([number])
+        data = self.files.get(number, offset, length).tobytes()
+        self.files.confirm()
+        self.small.confirm()
+        if checksum(data) != columns[f"{prefix}checksum"]:
+            what = "its checksum" if mask is None else f"the checksum of its {mask}"
+            raise CacheError(f"row {columns['key']!r} of {part} is damaged: {what} is not that of the index")
+        return data
+
+    @property
+    def masks(self) -> list[str]:
+        """The names of the columns of masks."""
+        return [name for name, target in self.targets.items() if target["kind"] == "mask"]
+
+    def in_order(self, keys: Sequence[str]) -> "Cache":
+        """The same cache with its rows in the order of `keys`; those that it does not hold are left out."""
+        numbers = {key: row for row, key in enumerate(self.index.column("key").to_pylist())}
+        order = np.array([numbers[key] for key in keys if key in numbers], np.int64)
+        if not len(order):
+            raise UsageError(f"none of the {len(keys)} keys is in {self!r}: give it a cache of its own")
+        if len(order) == len(self) and (order == np.arange(len(self))).all():
+            return self
+        return self._ordered(order)
+
+    def _ordered(self, order: NDArray[np.int64]) -> "Cache":
+        small = self.small.take(order)
+        splits = {name: int(sum(some.sum() for some in small["split"].equal(name))) for name in self.splits} or None
+        other = Cache(self.path, small, self.said | {"splits": splits, "rows": len(order)}, self.files)
+        other.fingerprint, other._order = fingerprint([self.fingerprint, order.tolist()]), order
+        return other
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _opened_again, (self.path, self._files(), self._order)
+
+    def _files(self) -> list[str]:
+        return [*self.said["parts"], self.said.get("index", {}).get("name", "")]
+
+    def names(self, label: int | list[int] | None) -> str | int | list[str | int] | None:
+        """A label, or several, by name."""
+        if label is None or self.vocab is None:
+            return None
+        return [self.vocab[one] for one in label] if isinstance(label, list) else self.vocab[label]
+
+    def rejected(self) -> list[dict[str, Any]]:
+        """The files that became no row: `key`, `reason`, `bytes`, `sha256`."""
+        about = self.said.get("rejections", {"name": format2.REJECTIONS})
+        path = self.path / about["name"]
+        data = read_regular(path) if self.said["format"] == 2 else rejections_bytes(self.path, about)
+        try:
+            table = pq.read_table(pa.BufferReader(data))
+            found: list[dict[str, Any]] = fitting(table, self.said["rejected"], REJECTED, path).to_pylist()
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise CacheError(f"{path} cannot be read ({str(error).splitlines()[0]}): run presize again") from error
+        return found
+
+    def verify(self) -> Iterator[str]:
+        """Every byte held against its checksum: a line for each row, part and block of the index that is damaged.
+
+        Raises `CacheError` where another cache has taken the place of this one meanwhile: its files may be gone.
+        """
+        for line in self._damages():
+            if self.is_replaced():
+                raise CacheError(f"{self.path} is another cache by now than the one that was opened: open it again")
+            yield line
+
+    def is_replaced(self) -> bool:
+        """Whether another cache has taken the place of this one since it was opened."""
+        try:
+            return self.said["format"] > 2 and read_footer(self.path) != self.said
+        except CacheError:  # damaged, or gone: there is no other
+            return False
+
+    def _damages(self) -> Iterator[str]:
+        whole = True
+        if self.said["format"] > 2:
+            for line in list_damages(self.path, self.said):
+                whole = False
+                yield line
+        if whole:  # else nothing tells where the rows lie
+            for number, (part, size) in enumerate(zip(self.parts, self.said["part_bytes"], strict=True)):
+                yield from part_damages(part, number, size, self.small, self.said["format"] > 2)
+
+
+def _opened_again(path: Path, files: list[str], order: NDArray[np.int64] | None) -> Cache:
+    """A cache that was pickled; `CacheError` where another one has taken its place."""
+    cache = Cache.open(path)
+    if cache._files() != files:
+        raise CacheError(f"{path} is another cache by now than the one that was opened: open it again")
+    return cache if order is None else cache._ordered(order)
+
+
+def _parts(folder: Path, said: dict[str, Any]) -> MappedFiles | ReadFiles:
+    """The part files, held as they are."""
+    return files_of([folder / name for name in said["parts"]], "auto", said["part_bytes"])
+
+
+def files_of(parts: list[Path], reading: str, sizes: list[int] | None = None) -> MappedFiles | ReadFiles:
+    """The parts, mapped or to be read; `auto` maps them while they are few enough and fit into the addresses."""
+    if reading == "map":
+        return MappedFiles(parts, sizes)
+    files = ReadFiles(parts, sizes)
+    if reading == "pread" or len(parts) > most_maps() // 2 or int(files.sizes.sum()) > _MOST_BYTES:
+        return files
+    return MappedFiles(parts, sizes)

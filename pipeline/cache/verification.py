@@ -1,0 +1,95 @@
+"""Every byte of a cache held against its checksums."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ...errors import CacheError
+from .checksums import checksum
+from .digest_blocks import Blocks
+from .frames import digest_around
+from .index import Index
+from .mapping import MappedFiles
+from .parts import bytes_at, read_frame
+from .regular_files import open_regular, read_regular
+
+
+def list_damages(folder: Path, said: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with the index and with the list of rejected files: a line for each block of the index."""
+    index, rejections = said["index"], said["rejections"]
+    try:
+        path = folder / index["name"]
+        data = MappedFiles([path], [index["bytes"]]).data[: index["bytes"]]
+        yield from Blocks(path, data, index["checksums"]).damages()
+    except CacheError as error:
+        yield str(error)
+    try:
+        rejections_bytes(folder, rejections)
+    except CacheError as error:
+        yield str(error)
+
+
+def rejections_bytes(folder: Path, about: Mapping[str, Any]) -> bytes:
+    """The bytes of the list of rejected files; `CacheError` where they are damaged."""
+    data = read_regular(folder / about["name"], about["bytes"])
+    if checksum(data) != about["checksum"]:
+        raise CacheError(f"{folder / about['name']} is damaged: run presize again, it makes it anew")
+    return data
+
+
+def part_damages(path: Path, number: int, size: int, index: Index, named: bool) -> Iterator[str]:
+    """What is wrong with a part: a line for each row, and one for its other bytes.
+
+    `number` is that of the part in the index. `named`: the part's name is the digest of its frame.
+    """
+    rows = np.flatnonzero(np.concatenate([*index["part"].equal(number), np.empty(0, bool)]))
+    prefixes = [name.removesuffix("checksum") for name in index.names if name.endswith("checksum")]
+    try:
+        with open_regular(path, size) as file:
+            for row in rows.tolist():
+                yield from _row_damages(file, row, index, prefixes)
+            if named:
+                yield from _frame_damages(file, path, rows, index, prefixes)
+    except (CacheError, OSError) as error:
+        yield str(error)
+
+
+def _row_damages(file: BinaryIO, row: int, index: Index, prefixes: list[str]) -> Iterator[str]:
+    for prefix in prefixes:
+        columns = {what: int(index[f"{prefix}{what}"][np.array([row])][0]) for what in ("offset", "length", "checksum")}
+        what = f"the checksum of its {prefix.removesuffix('_')}" if prefix else "its checksum"
+        try:
+            fits = checksum(bytes_at(file, columns["offset"], columns["length"])) == columns["checksum"]
+        except (CacheError, OSError, OverflowError) as error:
+            yield f"row {row}: {_name(file)} {error}"
+            continue
+        if not fits:
+            key = index["key"][np.array([row])][0]
+            yield f"row {row}: row {key!r} of {_name(file)} is damaged: {what} is not that of the index"
+
+
+def _frame_damages(file: BinaryIO, path: Path, rows: Any, index: Index, prefixes: list[str]) -> Iterator[str]:
+    begins, lengths = (np.concatenate([index[f"{p}{what}"][rows] for p in prefixes]) for what in ("offset", "length"))
+    if not path.name.endswith(f"-{digest_around(file, begins, lengths)}.parquet"):
+        yield f"{path} is damaged: {_where(file, path, rows, index)}"
+
+
+def _where(file: BinaryIO, path: Path, rows: Any, index: Index) -> str:
+    """Which columns of a part are not what the index says, if that can be told."""
+    try:
+        part = read_frame(file, path)
+    except CacheError as error:
+        return str(error)
+    common = [name for name in part.rows.column_names if name in index.names and len(part.rows) == len(rows)]
+    other = [name for name in common if part.rows.column(name).to_pylist() != [_plain(v) for v in index[name][rows]]]
+    return f"its columns {', '.join(other)} are not those that were written" if other else "its headers or its footer"
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+def _name(file: BinaryIO) -> str:
+    return Path(file.name).name

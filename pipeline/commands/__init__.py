@@ -1,0 +1,1 @@
+"""The commands of presizing and of caches, and what only they use."""

@@ -1,0 +1,344 @@
+"""The commands of presizing and of caches: they parse, call and print."""
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ...errors import CacheError, UsageError
+from ...transforms.augment import explain as explained
+from ...transforms.decoding.decode import LIMITS, Decoding
+from ...transforms.margin import margin, smallest_presize
+from ...transforms.types import TensorImage
+from ..cache.encodings import ENCODINGS
+from ..cache.export import export as write_files
+from ..cache.inspection import describe
+from ..cache.reader import Cache
+from ..composition.show import displayable, save_picture
+from ..loading.cached_rows import CacheRows
+from ..loading.loader import Loader
+from ..presizing.presizer import presize as make_cache
+from ..presizing.progress import reporter
+from .doctor import examine
+from .fetch import DATASETS
+from .fetch import fetch as fetch_dataset
+from .preview import preview as draw_preview
+from .transform_texts import fused_from, read_block
+
+_SHOWN = 50  # classes of a cache, in words
+DEFAULT = "Resize(460) | aug_transforms(size=224, min_scale=0.75)"
+TRANSFORMS = click.option(
+    "--transforms", "-t", default=DEFAULT, show_default=True, help="A text such as this one, or a pipeline's JSON file."
+)
+
+
+@click.command()
+@click.argument("source")
+@click.argument("cache")
+@click.option("--size", type=int, help="Pixels on the short side, at most.  [default: the block's Resize, or 460]")
+@click.option("--label", help="none, parent, regex:PATTERN, column:NAME or column:NAME:DELIM.  [default: none]")
+@click.option("--split", help="none, random:FRACTION:SEED, hash:FRACTION, folders or column:NAME.  [default: none]")
+@click.option(
+    "--block",
+    type=click.Path(path_type=Path),
+    help="A DataBlock's JSON file: its labels, split, masks, points and boxes, in place of --label and --split.",
+)
+@click.option(
+    "--import", "modules", multiple=True, metavar="MODULE", help="Import a module first, whose functions --block names."
+)
+@click.option(
+    "--encoding",
+    type=click.Choice(["auto", *ENCODINGS]),
+    default="auto",
+    show_default=True,
+    help="How pixels are kept; auto is raw where that fits into the budget, else jpeg.",
+)
+@click.option("--budget", default=16.0, show_default=True, help="GiB that raw pixels may take with --encoding auto.")
+@click.option("--jpeg-quality", default=95, show_default=True, help="Quality of --encoding jpeg.")
+@click.option("--square", type=click.Choice(["crop", "squish", "pad"]), help="Make every image SIZE x SIZE.")
+@click.option("--enlarge", is_flag=True, help="Make the short side exactly SIZE.")
+@click.option("--image-column", "image", help="The column of a table with paths or bytes.")
+@click.option("--key-column", "key", help="The column of a table with a unique name for each image.")
+@click.option(
+    "--quality", default=Decoding.quality, show_default=True, help="Decode JPEG at this multiple of SIZE at least."
+)
+@click.option("--background", default="255,255,255", show_default=True, help="R,G,B behind transparent pixels.")
+@click.option("--truncated", type=click.Choice(["refuse", "accept"]), default="refuse", show_default=True)
+@click.option("--max-pixels", default=Decoding.max_pixels, show_default=True, help="Refuse larger images.")
+@click.option("--max-bytes", default=Decoding.max_bytes, show_default=True, help="Refuse larger files.")
+@click.option(
+    "--max-memory",
+    default=Decoding.max_memory,
+    show_default=True,
+    help="Refuse files that need more bytes of memory while they are decoded.",
+)
+@click.option(
+    "--max-seconds",
+    default=Decoding.max_seconds,
+    show_default=True,
+    help="Refuse files that take a processor longer.",
+)
+@click.option(
+    "--memory",
+    type=click.FloatRange(0, min_open=True),
+    help="GiB of pictures that all workers of a machine hold at once.  [default: half of what it has]",
+)
+@click.option("--max-rejected", type=int, help="Fail when more files than this are rejected.")
+@click.option("--scheduler", default="threads", show_default=True, help="threads, processes or tcp://HOST:PORT.")
+@click.option("--workers", type=int, help="Threads or processes; all cores if not given.")
+@click.option("--rehash", is_flag=True, help="Read every file again, also where size, times and inode are the same.")
+@click.option("--overwrite", is_flag=True, help="Replace a cache that was made with other settings.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def presize(
+    source: str,
+    cache: str,
+    block: Path | None,
+    modules: tuple[str, ...],
+    background: str,
+    budget: float,
+    memory: float | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Decode and resize the images of SOURCE once, into the Parquet cache CACHE.
+
+    SOURCE is a folder of images, or a .csv or .parquet table. Stopped at any point, the same command goes on; run again
+    it does what is new or changed.
+    """
+    decoding = Decoding(
+        background=_colour(background),
+        **{name: options.pop(name) for name in ("quality", "truncated", *LIMITS)},
+    )
+    import_modules(modules)
+    options["memory"] = None if memory is None else int(memory * 2**30)
+    options["block"] = None if block is None else read_block(block)
+    summary = make_cache(source, cache, decoding=decoding, budget=int(budget * 2**30), quiet=False, **options)
+    for entry in summary.rejected:
+        click.echo(f"rejected {entry.key}: {entry.reason}", err=True)
+    for key, lacks in summary.lacks.items():
+        click.echo(f"accepted {key}: {lacks}", err=True)
+    counts = {name: getattr(summary, name) for name in ("rows", "decoded", "copied", "kept", "encoding", "seconds")}
+    if as_json:
+        click.echo(
+            json.dumps({**counts, "rejected": [vars(entry) for entry in summary.rejected], "lacks": summary.lacks})
+        )
+        return
+    made = f"{summary.decoded} decoded, {summary.copied} copied, {summary.kept} kept, {len(summary.rejected)} rejected"
+    click.echo(f"{summary.rows} rows in {cache} ({made}) in {summary.seconds:.1f} s", err=True)
+
+
+@click.command()
+@click.argument("cache")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def inspect(cache: str, as_json: bool) -> None:
+    """What CACHE holds."""
+    opened = Cache.open(cache)
+    facts = describe(opened)
+    if as_json:
+        click.echo(json.dumps(facts))
+        return
+    for name, words in _in_words(opened, facts).items():
+        click.echo(f"{name:<12} {words}")
+
+
+def _in_words(cache: Cache, facts: dict[str, Any]) -> dict[str, str]:
+    """What `describe` says, for people: by name, one line each."""
+    pixels = dict(facts["pixels"])
+    decoders = pixels.pop("decoder", {})
+    sizes = {side: f"{n['min']} to {n['max']} px, {n['mean']} on average" for side, n in facts["sizes"].items()}
+    splits = ", ".join(f"{name} {count}" for name, count in facts["splits"].items())
+    targets = ", ".join(f"{name} ({kind})" for name, kind in facts["targets"].items())
+    counts = {f"{name}s": _classes(cache.targets[name]["vocab"], counts) for name, counts in facts["counts"].items()}
+    return {
+        "cache": str(cache.path),
+        "rows": f"{facts['rows']}, and {facts['rejected']} rejected",
+        "targets": targets or "none",
+        **counts,
+        "splits": splits or "none",
+        **sizes,
+        "encoding": facts["encoding"],
+        "size": f"{facts['bytes'] / 2**20:,.1f} MiB in {facts['parts']} parts",
+        "settings": _listed(pixels),
+        "decoders": _listed(decoders),
+        "format": f"{facts['format']}, fingerprint {facts['fingerprint']}",
+    }
+
+
+def _classes(vocab: Sequence[Any], counts: Sequence[int]) -> str:
+    each = [f"{name} {count}" for name, count in zip(vocab, counts, strict=True)]
+    shown = each if len(each) <= _SHOWN else [*each[:_SHOWN], f"and {len(each) - _SHOWN} more (all with --json)"]
+    return f"{len(each)} classes: {', '.join(shown)}"
+
+
+def _listed(settings: Mapping[str, Any]) -> str:
+    """Settings in words: `size 460, square none, background 255 255 255`."""
+    return ", ".join(f"{name} {_word(value)}" for name, value in settings.items())
+
+
+def _word(value: Any) -> str:
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return " ".join(map(str, value))
+        case _:
+            return str(value)
+
+
+@click.command()
+@click.argument("cache")
+def verify(cache: str) -> None:
+    """Hold every byte of CACHE against its checksum; name the rows and files that are damaged, and exit 1 if any is."""
+    opened, damages = _verified(cache)
+    for line in damages:
+        click.echo(line)
+    if damaged := len(damages):
+        found = "1 damage was" if damaged == 1 else f"{damaged} damages were"
+        raise CacheError(f"{found} found in {cache}: run presize again, it makes anew what is damaged")
+    click.echo(f"all {len(opened)} rows are whole, and so is every other byte", err=True)
+
+
+@click.command()
+@click.argument("cache")
+@click.argument("folder")
+@click.option("--encoding", type=click.Choice(["jpeg", "png", "webp"]), help="Of the files; the cache's, or png.")
+@click.option("--jpeg-quality", "quality", default=95, show_default=True, help="Quality of --encoding jpeg.")
+def export(cache: str, folder: str, encoding: Any, quality: int) -> None:
+    """Write the images of CACHE as files into FOLDER/split/label/."""
+    opened = Cache.open(cache)
+    with reporter(len(opened), "exporting") as report:
+        count = write_files(opened, folder, encoding, quality, report.advance)
+    click.echo(f"{count} files in {folder}", err=True)
+
+
+def _verified(path: str) -> tuple[Cache, list[str]]:
+    """A cache and a line for each of its damages; where a writer commits meanwhile, the cache of that commit."""
+    while True:
+        cache = Cache.open(path)
+        try:
+            return cache, list(cache.verify())
+        except CacheError:
+            if not cache.is_replaced():
+                raise
+
+
+def import_modules(names: Sequence[str]) -> None:
+    """Import modules of the user's own, of which those in the working folder come last."""
+    here = os.getcwd()
+    if names and here not in sys.path:
+        sys.path.append(here)
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # whatever a module of the user's own stumbles over
+            raise UsageError(f"--import must name a module that can be imported, but {name} cannot: {error}") from error
+
+
+def _colour(text: str) -> tuple[int, int, int]:
+    try:
+        red, green, blue = (int(part) for part in text.split(","))
+    except ValueError:
+        red = -1
+    if not (0 <= red <= 255 and 0 <= green <= 255 and 0 <= blue <= 255):
+        raise UsageError(f"background must be three numbers from 0 to 255, as 255,255,255, but got {text!r}")
+    return red, green, blue
+
+
+@click.command()
+@click.argument("cache", type=click.Path(path_type=Path))
+@click.option("--out", "-o", type=click.Path(path_type=Path), default=Path("preview.png"), show_default=True)
+@TRANSFORMS
+@click.option("--photos", default=4, show_default=True, help="How many photos of the cache.")
+@click.option("--draws", default=4, show_default=True, help="How many draws of each.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--unfused", is_flag=True, help="Beside each draw the same one with a resampling for each operation.")
+def preview(cache: Path, out: Path, transforms: str, photos: int, draws: int, seed: int, unfused: bool) -> None:
+    """A picture of what augmentation does to the photos of CACHE."""
+    click.echo(draw_preview(cache, out, transforms, photos=photos, draws=draws, seed=seed, unfused=unfused))
+
+
+@click.command()
+@click.argument("spec", default=DEFAULT)
+@click.option("--presize", default=460, show_default=True, help="The short side, in pixels, at which photos are kept.")
+@click.option(
+    "--aspect",
+    type=click.FloatRange(1),
+    default=4 / 3,
+    show_default="4/3",
+    help="Of the photos: the long side over the short one.",
+)
+@click.option(
+    "--bound",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    help="The largest share of enlarged pixels that is welcome.",
+)
+@click.option("--json", "as_json", is_flag=True, help="For a program.")
+def explain(spec: str, presize: int, aspect: float, bound: float, as_json: bool) -> None:
+    """How transforms are done: what fuses, how many resamplings, how large photos should be kept.
+
+    SPEC is a text such as "Resize(460) | aug_transforms(size=224)", or a file with a pipeline's JSON.
+    """
+    fused = fused_from(spec)
+    facts = explained(fused)
+    found, least = margin(fused, presize, aspect), smallest_presize(fused, bound, aspect)
+    if as_json:
+        click.echo(json.dumps({**asdict(facts), "margin": asdict(found), "smallest_presize": least}, indent=1))
+        return
+    click.echo(facts)
+    click.echo(
+        f"photos kept at {presize} px: {found.outside:.1%} of the pixels lie outside, {found.enlarged:.1%} are enlarged"
+    )
+    click.echo(f"smallest size with at most {bound:.1%} enlarged: {least} px")
+
+
+@click.command()
+@click.argument("cache", type=click.Path(path_type=Path))
+@click.argument("key")
+@click.option("--epoch", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+@click.option("--out", "-o", type=click.Path(path_type=Path), default=Path("replay.png"), show_default=True)
+@TRANSFORMS
+def replay(cache: Path, key: str, epoch: int, seed: int, out: Path, transforms: str) -> None:
+    """The sample KEY of CACHE as it was in an epoch: equal to its copy in the batch."""
+    fused = fused_from(transforms)
+    x, _ = Loader(CacheRows(Cache.open(cache)), batch_tfms=fused, seed=seed).replay(key, epoch)
+    save_picture(displayable(fused.decode(TensorImage(x.float())).plain()), out)
+    click.echo(out)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="For a program.")
+def doctor(as_json: bool) -> None:
+    """What this machine has for onewarp (ok), what is not there and not needed (--), and what has to be mended (BAD).
+
+    Exit 1 where something has to be mended.
+    """
+    findings = examine()
+    if as_json:
+        click.echo(json.dumps([asdict(f) for f in findings], indent=1))
+    else:
+        width = max(len(f.name) for f in findings)
+        for f in findings:
+            mark = "BAD" if not f.well else "ok " if f.there else "-- "
+            click.echo(f"{mark} {f.name:<{width}}  {f.detail}{f'; {f.advice}' if f.advice else ''}")
+    raise SystemExit(0 if all(f.well for f in findings) else 1)
+
+
+@click.command()
+@click.argument("name", type=click.Choice([*DATASETS]))
+@click.option(
+    "--out", "-o", type=click.Path(path_type=Path), help="The folder; one named after the data set if not given."
+)
+def fetch(name: str, out: Path | None) -> None:
+    """Download a data set, check it, and unpack it into a folder. Stopped at any point, the same command goes on."""
+    click.echo(fetch_dataset(name, Path(name) if out is None else out))

@@ -1,0 +1,1 @@
+"""How transforms become one: in turn, there and back, as JSON and as pictures."""

@@ -1,0 +1,1 @@
+"""What a data set is made of, as one object; from it samples, caches and loaders."""

@@ -1,0 +1,1 @@
+"""What a sample is: where its files are, what it is called, its label, its split, its blocks."""

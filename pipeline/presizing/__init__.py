@@ -1,0 +1,1 @@
+"""How a cache is made: what is to be done, who does it, and how it goes on after a stop."""

@@ -1,0 +1,277 @@
+"""Presize photos once: decode, turn upright, resize, and keep them in a Parquet cache."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from ...errors import CacheError, UsageError
+from ...transforms.decoding.decode import Decoding
+from ...transforms.decoding.resizing import Sizing
+from ..cache.atomic_files import disk_errors, sweep
+from ..cache.encodings import Encoding
+from ..cache.footer import COMMIT, refuse_newer
+from ..cache.parts import Rejected, read_part
+from ..cache.recipe import Recipe, differences
+from ..dataset.item_labels import Labeller
+from ..dataset.labels import labeller_from
+from ..dataset.sources import Listed
+from ..dataset.splits import Splitter, splitter_from
+from ..dataset.tables import open_source
+from .catalogue import Catalogue, catalogue_of
+from .commit import commit
+from .encoding_choice import choose_encoding
+from .execution import make_parts, refuse_too_many
+from .existing_parts import Earlier, earlier_parts
+from .file_hashes import seen
+from .finished import finished_parts
+from .lock import writing
+from .part_plan import Plan
+from .part_task import Done
+from .progress import Reporter, Silent, reporter
+
+
+class Block(Protocol):
+    """What `presize` asks of a `DataBlock`."""
+
+    def catalogue(self, source: Any, image: str | None, key: str | None) -> Catalogue:
+        """The items of a source, with labels and splits."""
+
+    def sizing(self) -> Sizing | None:
+        """The size of its `Resize`, if it has one."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run of `presize` has left and done.
+
+    `decoded` rows were made of their files, `copied` taken over from an earlier run into a part that had to be written
+    anew, `kept` left where they were. `notes` are what there is to know of the source and its labels, a line each.
+    `lacks` says by key what is missing of files that were accepted in this run although they are not whole.
+    """
+
+    cache: Path
+    rows: int
+    rejected: list[Rejected]
+    encoding: Encoding
+    decoded: int
+    copied: int
+    seconds: float
+    notes: tuple[str, ...] = ()
+    lacks: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def kept(self) -> int:
+        """Rows of parts that were not touched."""
+        return self.rows - self.decoded - self.copied
+
+
+def presize(
+    source: str | os.PathLike[str] | Listed | Catalogue,
+    cache: str | os.PathLike[str],
+    size: int | None = None,
+    *,
+    label: str | Labeller | None = None,
+    split: str | Splitter | None = None,
+    block: Block | None = None,
+    encoding: Encoding | Literal["auto"] = "auto",
+    square: Literal["crop", "squish", "pad"] | None = None,
+    enlarge: bool = False,
+    image: str | None = None,
+    key: str | None = None,
+    decoding: Decoding | None = None,
+    jpeg_quality: int = 95,
+    budget: int = 16 << 30,
+    memory: int | None = None,
+    max_rejected: int | None = None,
+    scheduler: str = "threads",
+    workers: int | None = None,
+    overwrite: bool = False,
+    rehash: bool = False,
+    verify: bool = True,
+    quiet: bool = True,
+) -> Summary:
+    """Decode and resize every image of `source` once, into the cache in the folder `cache`.
+
+    `source` is a folder, a table (`.csv`, `.parquet`; `image` and `key` name its columns) or any source that lists its
+    items. `label` and `split` are labellers and splitters, or their names on the command line; a `block` (a
+    `DataBlock`) says both in their place. Without `square` the aspect is kept and the short side is at most `size`:
+    460, or what the block's `Resize` says. `encoding="auto"` keeps pixels raw where they are expected to fit into
+    `budget` bytes, and as JPEG otherwise. All workers of a machine together hold no more than `memory` bytes of
+    pictures that they decode, half of what it has if not given: a file that needs more than a worker's share waits for
+    its turn. Files that cannot be used are set aside; more than `max_rejected` of them end the run. `rehash` reads and
+    hashes every file again, also those that seem to be the same by size, times and inode.
+
+    The cache is complete when this returns. Stopped or killed before that, it goes on from the parts that are whole
+    when it is called again; called on a finished cache it does what is new or changed, and makes anew what is damaged:
+    all that it keeps is read and held against its checksums, unless `verify` is false. The result depends on the source
+    and the settings alone. While another process writes the cache, it waits, and then does what is left. Raises
+    `UsageError` for a source or settings that cannot be used, `LabelError` for labels that cannot be found, and
+    `CacheError` where the folder was made with other settings, or cannot be written to.
+    """
+    begun = time.monotonic()
+    sizing, decoding = Sizing(_size(size, block), square, enlarge), decoding or Decoding()
+    catalogue = source if isinstance(source, Catalogue) else _catalogue(source, image, key, label, split, block)
+    bounds = (budget, memory, workers)
+    wish = _Wish(
+        _folder(cache), catalogue, sizing, decoding, encoding, jpeg_quality, *bounds, overwrite, rehash, verify
+    )
+    crew = (scheduler, workers)
+    with disk_errors(wish.folder), reporter(len(catalogue.items), "presizing", quiet) as report:
+        for note in catalogue.notes:
+            report.say(note)
+        plan, decoded, lacks = wish.plan(report), 0, dict[str, str]()
+        done = finished_parts(plan, *crew, whole=verify)
+        if done is None:
+            _ensure_folder(wish.folder)
+            with writing(wish.folder, report.say):
+                sweep(wish.folder)
+                if plan.earlier.is_outdated():  # another process was faster
+                    plan = wish.plan(report)
+                    done = finished_parts(plan, *crew, whole=False)  # the lock is ours, and lies there too
+                if done is None:
+                    done = make_parts(plan, *crew, report, max_rejected)
+                    decoded = sum(part.decoded for part in done)
+                    lacks = {key: lack for part in done for key, lack in part.lacks.items()}
+                    if (narrower := wish.naming_rows(plan, done)) is not None:
+                        plan, done = narrower, make_parts(narrower, *crew, Silent(), max_rejected)
+                    commit(wish.folder, done, plan.small, plan.about, catalogue.set_aside)
+        refuse_too_many([*catalogue.set_aside, *(entry for part in done for entry in part.rejected)], max_rejected)
+    summary = _summary(wish.folder, done, decoded, catalogue, plan.recipe.encoding, begun)
+    return replace(summary, lacks=lacks)
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """A cache as it is asked for."""
+
+    folder: Path
+    catalogue: Catalogue
+    sizing: Sizing
+    decoding: Decoding
+    encoding: Encoding | Literal["auto"]
+    jpeg_quality: int
+    budget: int
+    memory: int | None
+    workers: int | None
+    overwrite: bool
+    rehash: bool
+    verify: bool
+
+    def plan(self, report: Reporter) -> Plan:
+        """What is to be done, given what is there; `CacheError` where that was made with other settings."""
+        if not self.overwrite:
+            refuse_newer(self.folder)
+        earlier = Earlier() if self.overwrite else earlier_parts(self.folder, self.verify)
+        chosen = self._chosen(earlier, report)
+        recipe = Recipe(self.sizing, self.decoding, chosen, self.jpeg_quality, self.memory, self.workers)
+        _refuse_other(self.folder, earlier, recipe)
+        memory = seen(self.catalogue.source.where(), forget=self.rehash)
+        return Plan(self.catalogue.naming(earlier.refused()), self.folder, recipe, earlier, memory)
+
+    def naming_rows(self, plan: Plan, done: Sequence[Done]) -> Plan | None:
+        """The plan of a cache whose vocabularies name the classes of its rows; None where those of `plan` do so.
+
+        They differ where the files that were refused are others than before: no file is decoded again for it.
+        """
+        refused = frozenset(entry.key for part in done for entry in part.rejected)
+        named = self.catalogue.naming(refused)
+        if named.targets == plan.catalogue.targets or not any(part.rows.num_rows for part in done):
+            return None
+        made = Earlier()
+        for part in done:
+            made.add(read_part(self.folder / part.name))
+        return Plan(named, self.folder, plan.recipe, made, plan.memory)
+
+    def _chosen(self, earlier: Earlier, report: Reporter) -> Encoding:
+        if self.encoding != "auto":
+            return self.encoding
+        if earlier.parts:
+            there: Encoding = earlier.parts[0].said["pixels"]["encoding"]
+            return there
+        items = self.catalogue.items
+        chosen, expected = choose_encoding(items, self.catalogue.source, self.sizing, self.decoding, self.budget)
+        sizes = f"about {expected / 2**30:.2f} GiB (budget {self.budget / 2**30:.1f} GiB)"
+        report.say(f"encoding: {chosen}, {len(items)} images, {sizes}")
+        return chosen
+
+
+def _catalogue(
+    source: str | os.PathLike[str] | Listed,
+    image: str | None,
+    key: str | None,
+    label: str | Labeller | None,
+    split: str | Splitter | None,
+    block: Block | None,
+) -> Catalogue:
+    if block is None:
+        labeller = labeller_from(label) if isinstance(label, str) else label
+        splitter = splitter_from(split) if isinstance(split, str) else split
+        return catalogue_of(open_source(source, image, key), labeller, splitter)
+    if label is not None or split is not None:
+        given = "label" if label is not None else "split"
+        raise UsageError(f"a block says what labels and splits are, but {given} is given too: leave one of them out")
+    return block.catalogue(source, image, key)
+
+
+def _size(asked: int | None, block: Block | None) -> int:
+    if asked is not None:
+        return asked
+    sizing = None if block is None else block.sizing()
+    return 460 if sizing is None else sizing.size
+
+
+def _folder(cache: str | os.PathLike[str]) -> Path:
+    folder = Path(os.path.abspath(cache))
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"cache must be a folder, but {folder} is a file: give another path")
+    _refuse_strangers(folder)
+    return folder
+
+
+def _refuse_strangers(folder: Path) -> None:
+    """Refuse a folder of other things, before anything is written to it."""
+    if not folder.exists() or (folder / COMMIT).exists():
+        return
+    with disk_errors(folder):
+        strangers = [entry.name for entry in folder.iterdir() if not entry.name.startswith(("part-", "_", "."))]
+    if strangers:
+        raise UsageError(
+            f"cache must be an empty folder or a cache, but {folder} holds {strangers[0]}: give another path"
+        )
+
+
+def _ensure_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except NotADirectoryError:
+        raise UsageError(f"cache must be a folder, but a part of {folder} is a file: give another path") from None
+
+
+def _refuse_other(folder: Path, earlier: Earlier, recipe: Recipe) -> None:
+    asked = recipe.pixels()
+    for part in earlier.parts:
+        if part.said["pixels"] != asked:
+            found = "; ".join(differences(part.said["pixels"], asked))
+            raise CacheError(
+                f"{folder} was made with other settings ({found}): give another folder, the same settings, "
+                "or overwrite it (--overwrite)"
+            )
+
+
+def _summary(
+    folder: Path, done: Sequence[Done], decoded: int, catalogue: Catalogue, encoding: Encoding, begun: float
+) -> Summary:
+    rejected = [*catalogue.set_aside, *(entry for part in done for entry in part.rejected)]
+    return Summary(
+        folder,
+        rows=sum(part.rows.num_rows for part in done),
+        rejected=rejected,
+        encoding=encoding,
+        decoded=decoded,
+        copied=sum(part.decoded + part.copied for part in done) - decoded,
+        seconds=time.monotonic() - begun,
+        notes=tuple(catalogue.notes),
+    )

@@ -1,0 +1,97 @@
+"""A row's mask, points and boxes: read as they are given, and made into its columns.
+
+What is given is told again by its digest, so that a row is taken over as long as neither its picture nor this changes.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import LabelError
+from ..cache.checksums import checksum
+from ..cache.encodings import encode_mask
+from ..cache.recipe import canonical
+from ..dataset.blocks import Block
+from ..dataset.sources import read_file
+from ..dataset.spatial_targets import place
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the getters gave for each column: the bytes of a mask's file, values, or the error in their place.
+
+    `digest` is that of all of them, None where no such columns are asked for.
+    """
+
+    contents: Mapping[str, Any]
+    digest: str | None
+
+    def refuse_missing(self) -> None:
+        """Raise the first error."""
+        for name, content in self.contents.items():
+            if isinstance(content, Exception):
+                raise LabelError(f"{name}: {content}")
+
+
+def read_given(values: Mapping[str, Any]) -> Given:
+    """What was given, with the files that it names read."""
+    contents = {name: _content(value) for name, value in values.items()}
+    told = {name: _digest(content) for name, content in contents.items()}
+    return Given(contents, sha256(canonical(told).encode()).hexdigest() if told else None)
+
+
+def placed(
+    given: Given, blocks: Mapping[str, Block], row: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The columns of a row's mask, points and boxes, and the pictures of its masks by column.
+
+    Raises `LabelError` for what cannot be had, is not what its block takes, or does not fit the photo.
+    """
+    given.refuse_missing()
+    columns: dict[str, Any] = {}
+    pictures: dict[str, bytes] = {}
+    matrix = np.array(row["matrix"], np.float64).reshape(3, 3)
+    for name, content in given.contents.items():
+        kind = blocks[name].kind
+        try:
+            value = blocks[name](content).plain()
+            size, file_size = (row["height"], row["width"]), (row["original_height"], row["original_width"])
+            value = place(kind, value, size, matrix, file_size)
+            if kind != "mask":
+                columns[name] = value.tolist()
+                continue
+            pictures[name] = encode_mask(value.numpy())
+        except Exception as error:  # a block of the user's own, and Pillow, raise whatever they stumble over
+            raise LabelError(f"{name}: {str(error) or type(error).__name__}".splitlines()[0]) from error
+        columns |= {f"{name}_length": len(pictures[name]), f"{name}_checksum": checksum(pictures[name])}
+    return columns if given.digest is None else columns | {"targets_sha256": given.digest}, pictures
+
+
+def _content(value: Any) -> Any:
+    """What a path leads to, what a Hugging Face image holds, or the value itself."""
+    if isinstance(value, Mapping):
+        value = value.get("bytes") if value.get("bytes") is not None else value.get("path")
+    if isinstance(value, str | os.PathLike):
+        try:
+            return read_file(value)
+        except OSError as error:
+            return LabelError(f"{Path(value).name} cannot be read: {error.strerror}")
+    return value
+
+
+def _digest(content: Any) -> str:
+    if isinstance(content, Exception):
+        return str(content)
+    if isinstance(content, bytes):
+        return sha256(content).hexdigest()
+    try:
+        array = np.asarray(content)
+    except ValueError:  # rows of unequal length
+        array = np.array(repr(content))
+    data = array.tobytes() if array.dtype != object else repr(content).encode()
+    return f"{array.dtype}{array.shape}{sha256(data).hexdigest()}"

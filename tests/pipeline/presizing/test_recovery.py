@@ -1,0 +1,139 @@
+"""Presizing that is killed, crowded out, or finds no room: nothing is lost, and it goes on."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from onewarp.errors import CacheError
+from onewarp.pipeline import Beside, DataBlock, ImageBlock, MaskBlock, get_image_files
+from onewarp.pipeline.cache.atomic_files import disk_errors, files_like, write_whole, written_aside
+from onewarp.pipeline.cache.reader import Cache
+from onewarp.pipeline.presizing.lock import writing
+from onewarp.pipeline.presizing.presizer import presize
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_killed_at_any_instant_and_resumed_it_is_as_if_nothing_had_been(draw, tmp_path):
+    """A few of the instants that `benchmarks/recovery.py` tries, with a mask for each picture but every tenth."""
+    (tmp_path / "masks").mkdir()
+    for i in range(400):
+        draw(tmp_path / "many" / f"{i:03d}.png", i % 50, (90, 120))
+        if i % 10:
+            Image.new("L", (120, 90), i % 256).save(tmp_path / "masks" / f"{i:03d}.png")
+    block = DataBlock(blocks=(ImageBlock, MaskBlock), get_items=get_image_files, get_y=Beside("../masks", ".png"))
+    (tmp_path / "block.json").write_text(block.to_json())
+    command = [sys.executable, "-m", "onewarp.benchmarks.recovery", str(tmp_path / "many"), "--size=80", "--kills=7"]
+    command += ["--block", str(tmp_path / "block.json")]
+    said = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert said["same"] == said["kills"] == 7
+    assert said["between"] >= 3
+
+
+def test_a_run_that_fails_in_the_middle_leaves_whole_parts_that_the_next_takes_up(draw, tmp_path, monkeypatch):
+    for i in range(400):
+        draw(tmp_path / "many" / f"{i:03d}.png", i, (8, 12))
+    presize(tmp_path / "many", tmp_path / "expected", 8)
+    from onewarp.pipeline.presizing import part_task as work
+
+    make, count = work._write, 0
+
+    def failing(*args):
+        nonlocal count
+        count += 1
+        if count == 3:
+            raise OSError(28, "No space left on device")
+        return make(*args)
+
+    monkeypatch.setattr(work, "_write", failing)
+    with pytest.raises(CacheError, match=r"no space is left for .*: make room") as raised:
+        presize(tmp_path / "many", tmp_path / "C", 8, workers=1)
+    assert "\n" not in str(raised.value)
+    assert not list((tmp_path / "C").glob(".writing-*"))
+    assert not (tmp_path / "C" / "_cache.json").exists()
+    monkeypatch.undo()
+    done = presize(tmp_path / "many", tmp_path / "C", 8)
+    assert done.kept > 0
+    assert _files(tmp_path / "C") == _files(tmp_path / "expected")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_disk_that_is_really_full(pictures, tmp_path):
+    """A disk of 48 KB, inside a name space of its own."""
+    program = f"""
+from onewarp.pipeline.presizing.presizer import presize
+from onewarp.errors import CacheError
+try:
+    presize({str(pictures)!r}, "/mnt/C", 200, enlarge=True)
+except CacheError as error:
+    print(error)
+"""
+    mounted = f'mount -t tmpfs -o size=48k none /mnt && "{sys.executable}" -c "$PROGRAM"'
+    run = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", mounted],
+        env={**os.environ, "PROGRAM": program},
+        capture_output=True,
+        text=True,
+    )
+    if "unshare" in run.stderr or "mount" in run.stderr:
+        pytest.skip(f"no disk can be mounted here: {run.stderr.strip()}")
+    assert "no space is left for /mnt/C (No space left on device): make room" in run.stdout
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written_to(pictures, tmp_path):
+    (tmp_path / "C").mkdir(mode=0o500)
+    with pytest.raises(CacheError, match="must be a folder that may be written to"):
+        presize(pictures, tmp_path / "C", 16)
+
+
+def test_a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one(tmp_path):
+    write_whole(tmp_path / "part-1", b"whole")
+    assert files_like(tmp_path, "part-*") == [tmp_path / "part-1"]
+    assert files_like(tmp_path / "none", "part-*") == []
+    with pytest.raises(OSError, match="too long"):  # as for any error of the system
+        files_like(tmp_path / ("n" * 300), "part-*")
+
+
+def test_a_file_system_that_refuses_is_one_line(tmp_path):
+    for number, said in (
+        (13, "must be a folder that may be written to"),
+        (30, "Read-only"),
+        (28, "no space is left"),
+        (5, "its disk fails"),
+    ):
+        with pytest.raises(CacheError, match=said), disk_errors(tmp_path):
+            raise OSError(number, os.strerror(number))
+    for number in (errno.EINTR, errno.EMFILE, errno.ENODEV):
+        with pytest.raises(CacheError, match=f"{tmp_path}.* cannot be read or written"), disk_errors(tmp_path):
+            raise OSError(number, os.strerror(number))
+    with pytest.raises(BrokenPipeError), disk_errors(tmp_path):  # of whoever reads what is printed
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+
+def test_readers_need_no_lock_and_keep_what_they_have_opened(pictures, tmp_path, draw):
+    presize(pictures, tmp_path / "C", 16)
+    cache = Cache.open(tmp_path / "C")
+    with writing(tmp_path / "C", print):
+        assert Cache.open(tmp_path / "C")["cat/0.png"].pixels.shape == (16, 21, 3)
+    handle = os.open(cache.parts[0], os.O_RDONLY)
+    draw(pictures / "cat" / "0.png", 99)
+    presize(pictures, tmp_path / "C", 16)
+    assert not cache.parts[0].exists()
+    assert len(os.pread(handle, 100, 0)) == 100
+    os.close(handle)
+
+
+def test_a_file_is_there_whole_or_not_at_all(tmp_path):
+    write_whole(tmp_path / "a", b"old")
+    with pytest.raises(ZeroDivisionError), written_aside(tmp_path) as (file, _):
+        file.write(b"new" * (1 // 0))
+    assert _files(tmp_path) == {"a": b"old"}

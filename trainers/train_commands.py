@@ -1,0 +1,137 @@
+"""The commands of training: they parse, call and print."""
+
+import json
+import math
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import UsageError
+from ..pipeline.dataset.items import get_image_files
+from .answers import Answer, Refusal
+from .demo import demo as run_demo
+from .run import MODEL, Settings
+from .run import train as run_train
+from .serving import load_learner
+
+DEFAULT = "Resize(460) | aug_transforms(size=224, min_scale=0.75)"
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path), help="A folder of photos; drawn ones if not given.")
+@click.option("--out", "-o", type=click.Path(path_type=Path), default=Path("demo"), show_default=True)
+@click.option("--epochs", type=click.IntRange(1), default=14, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+def demo(data: Path | None, out: Path, epochs: int, seed: int) -> None:
+    """The main job, end to end: photos, a cache, one warp, a short training, and a report to look at."""
+    click.echo(run_demo(data, out, epochs, seed, _say))
+
+
+@click.command()
+@click.argument("cache", type=click.Path(path_type=Path))
+@click.option("--model", default="resnet34", show_default=True, help="A timm model, or small_resnet.")
+@click.option("--epochs", type=click.IntRange(1), default=5, show_default=True)
+@click.option("--lr", default="auto", show_default=True, help="A rate, or auto: the finder's valley.")
+@click.option("--pretrained/--no-pretrained", default=True, show_default=True)
+@click.option("--weights", type=click.Path(path_type=Path), help="A file of weights for the model's body.")
+@click.option("--precision", type=click.Choice(["no", "bf16", "fp16"]), default="no", show_default=True)
+@click.option("--bs", type=click.IntRange(1), default=64, show_default=True, help="Images in a batch.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--transforms", "-t", default=DEFAULT, show_default=True, help="A text like this, or a JSON file.")
+@click.option("--out", "-o", type=click.Path(path_type=Path), default=Path("run"), show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def train(
+    cache: Path, lr: str, weights: Path | None, transforms: str, out: Path, as_json: bool, **options: Any
+) -> None:
+    """Train on CACHE: a model, and a report. Stopped at any point, the same command goes on."""
+    settings = Settings(lr=_rate(lr), weights=None if weights is None else str(weights), **options)
+    words = click.get_current_context().find_root().obj
+    done = run_train(cache, transforms, settings, out, _say, command=words and shlex.join(["onewarp", *words]))
+    if as_json:
+        facts = {"model": str(done.model), "report": str(done.report), "lr": done.lr, **done.values}
+        click.echo(json.dumps(facts))
+        return
+    click.echo(done.model)
+    click.echo(done.report)
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--top-k", type=click.IntRange(1), help="Print the K most probable labels, each with its probability.")
+@click.option("--bs", type=click.IntRange(1), default=64, show_default=True, help="Images in a batch.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def predict(model: Path, files: tuple[Path, ...], top_k: int | None, bs: int, as_json: bool) -> None:
+    """What each of FILES shows, according to MODEL: path, label, probability, with tabs between them.
+
+    MODEL is a file that `onewarp train` left, or the folder in which it lies; a folder among FILES stands for the
+    images in it. A file that cannot be read is named on stderr, and the exit status is 1; the others are predicted.
+    """
+    learn = load_learner(model / MODEL if model.is_dir() else model)
+    refused = 0
+    for one in learn.answers(_images(files), bs):
+        if isinstance(one, Refusal):
+            refused += 1
+            click.echo(f"rejected {one.item}: {one.reason}", err=True)
+            if as_json:
+                click.echo(json.dumps({"file": str(one.item), "error": one.reason}))
+        elif as_json:
+            click.echo(json.dumps(_facts(one, learn.dls.vocab, top_k)))
+        else:
+            click.echo("\t".join(_words(one, learn.dls.vocab, top_k)))
+    if refused:
+        raise SystemExit(1)
+
+
+def _images(files: tuple[Path, ...]) -> list[Path]:
+    """The files, with all images of a folder in its place."""
+    found = [(file, get_image_files(file) if file.is_dir() else [file]) for file in files]
+    if empty := [file for file, images in found if not images]:
+        raise UsageError(f"files must be images, or folders of them, but {empty[0]} holds none")
+    return [image for _, images in found for image in images]
+
+
+def _facts(answer: Answer, vocab: Sequence[Any] | None, top_k: int | None) -> dict[str, Any]:
+    """An answer for JSON."""
+    label = answer.label if answer.is_class else answer.label.tolist()
+    facts = {"file": str(answer.item), "label": label, "probability": answer.probability}
+    if top_k is None or not answer.is_class:
+        return facts
+    return facts | {"top": [{"label": name, "probability": p} for name, p in _most_probable(answer, vocab, top_k)]}
+
+
+def _words(answer: Answer, vocab: Sequence[Any] | None, top_k: int | None) -> list[str]:
+    """An answer for people."""
+    if not answer.is_class:
+        return [str(answer.item), str(answer.label.tolist())]
+    if top_k is not None:
+        pairs = _most_probable(answer, vocab, top_k)
+        return [str(answer.item), *(word for name, p in pairs for word in (str(name), f"{p:.4f}"))]
+    several = isinstance(answer.label, list)
+    labels, sure = answer.label if several else [answer.label], answer.probability
+    sures = sure if isinstance(sure, list) else [sure]
+    return [str(answer.item), ", ".join(map(str, labels)), ", ".join(f"{p:.4f}" for p in sures)]
+
+
+def _most_probable(answer: Answer, vocab: Sequence[Any] | None, count: int) -> list[tuple[Any, float]]:
+    found = answer.probabilities.topk(min(count, len(answer.probabilities)))
+    return [(n if vocab is None else vocab[n], p) for p, n in zip(found[0].tolist(), found[1].tolist(), strict=True)]
+
+
+def _rate(text: str) -> float | None:
+    if text == "auto":
+        return None
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = math.nan
+    if not 0 < rate < math.inf:
+        raise UsageError(f"lr must be a positive number or auto, but got {text!r}")
+    return rate
