@@ -28,8 +28,9 @@ from ..transforms.augment import aug_transforms, fuse  # noqa: E402
 from ..transforms.colour import Brightness, Contrast, Normalize  # noqa: E402
 from ..transforms.geometry import Affine, Flip, RandomResizedCrop  # noqa: E402
 from ..transforms.on_device import DeviceFused, DevicePlan  # noqa: E402
-from ..transforms.types import Packed, sizes_of  # noqa: E402
+from ..transforms.types import sizes_of  # noqa: E402
 from ..transforms.warp import OutSpec, backends, gpu, reference, warp  # noqa: E402
+from ..transforms.warp.packed import Packed  # noqa: E402
 from . import alone  # noqa: E402
 from .peers.gpu import MEAN, PEERS, STD  # noqa: E402
 from .report import Report  # noqa: E402

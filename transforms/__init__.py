@@ -22,7 +22,8 @@ from .mix import CutMix, MixUp
 from .policies import rand_augment, trivial_augment
 from .to_tensor import ToTensor
 from .transform import ItemTransform, RandTransform, Transform
-from .types import Packed, TensorBBox, TensorCategory, TensorImage, TensorMask, TensorMultiCategory, TensorPoint
+from .types import TensorBBox, TensorCategory, TensorImage, TensorMask, TensorMultiCategory, TensorPoint
+from .warp.packed import Packed
 
 __all__ = [
     "Affine",

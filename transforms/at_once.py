@@ -12,12 +12,7 @@ from .plan import Array, Plan, Stage, Step, common_size
 from .plan import Segment as Run
 from .program import NotInTable, Program, compile_program
 from .transform import Split
-
-native: Any
-try:
-    from .warp import cpu as native
-except ImportError:  # Not compiled.
-    native = None
+from .warp import cpu, native
 
 NAMES = {
     Stage.LOGIT: "logit",
@@ -47,7 +42,7 @@ class AtOnce:
         """What happens to images of `sizes` `[N, 2]`, heights and widths, whose keys have these hashes."""
         program = self.program
         sources: Array = np.ascontiguousarray(sizes, np.float64).reshape(-1, 2)
-        made = native.draw(
+        made = cpu.draw(
             program.integers,
             program.floats,
             sources,
@@ -67,7 +62,7 @@ class AtOnce:
 
 def drawn_at_once(fused: Fused, split: Split | None) -> AtOnce | None:
     """What draws for all transforms of `fused` at once; None where one decides for itself, or without a compiler."""
-    if native is None:
+    if native.extension is None:
         return None
     try:
         return AtOnce.of(fused, split)

@@ -9,7 +9,7 @@ on the worker, the rank or the order of calls, and can be drawn again alone. The
 - uniform number: the upper 24 bits of word `i % 4`, times 2**-24, exact in float32 and float64.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -19,14 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
-
-Philox = Callable[[NDArray[np.uint32], tuple[int, int]], NDArray[np.uint32]]
-
-native_philox: Philox | None
-try:
-    from .warp.cpu import philox as native_philox
-except ImportError:  # Not compiled: the same numbers, ten times slower.
-    native_philox = None
+from .warp import cpu, native
 
 Key = str | bytes | int
 """What names a sample: a path, any bytes, or a row number."""
@@ -119,7 +112,8 @@ def draws(seed: int, epoch: int, keys: NDArray[np.uint64], operations: Mapping[s
     counters = np.empty((n, total, 4), np.uint32)
     counters[..., :2] = keys.astype("<u8").view(np.uint32).reshape(n, 1, 2)
     counters[..., 2:] = blocks
-    words = (native_philox or philox)(counters.reshape(-1, 4), stream_key(seed, epoch)).reshape(n, total * 4)
+    generate = cpu.philox if native.extension else philox  # the same numbers, ten times slower
+    words = generate(counters.reshape(-1, 4), stream_key(seed, epoch)).reshape(n, total * 4)
     uniform = (words >> np.uint32(8)).astype(np.float64) * 2.0**-24
     result, start = {}, 0
     for name, count in operations.items():

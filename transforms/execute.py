@@ -13,9 +13,10 @@ from ..errors import UsageError
 from .plan import Array, Plan, Stage, Step
 from .targets import keep_visible, move_boxes, move_points
 from .transform import Keys, Params, RandTransform, Transform
-from .types import Packed, TensorBBox, TensorImage, TensorMask, TensorPoint, as_given, check_pixels, sizes_of, typed
+from .types import TensorBBox, TensorImage, TensorMask, TensorPoint, as_given, check_pixels, sizes_of, typed
 from .warp import OutSpec, warp, warp_mask
 from .warp.outspec import Padding
+from .warp.packed import Packed
 
 Images = Tensor | Packed
 """`uint8[N, H, W, 3]`, or packed."""

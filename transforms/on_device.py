@@ -19,8 +19,8 @@ from .draw import stream_key
 from .plan import Array, Plan, Stage
 from .program import NotInTable, Program, compile_program
 from .transform import Keys, Split, sample_keys
-from .types import Packed
 from .warp import OutSpec, gpu
+from .warp.packed import Packed
 
 Images = Tensor | Packed
 

@@ -20,7 +20,8 @@ from torch import Tensor
 from ..errors import DispatchError, UsageError
 from .draw import Draw, Key, draw, hash_keys
 from .eager import eager
-from .types import Packed, TypedTensor, as_given, typed
+from .types import TypedTensor, as_given, typed
+from .warp.packed import Packed
 
 Split = Literal["train", "valid"]
 SPLITS = ("train", "valid")

@@ -5,24 +5,17 @@ import mmap
 import os
 import weakref
 from collections.abc import Sequence
-from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import CacheError
-from ...transforms.buffers import copy_all
+from ...transforms.warp import native
+from ...transforms.warp.buffers import copy_all
 from .files import FileStates, state_of
 from .regular_files import open_regular
-
-_native: Any = None
-with suppress(ImportError):  # not compiled, or before this was: a file that is cut while it is read ends the process
-    from ...transforms.warp import _cpu  # type: ignore[attr-defined]
-
-    _native = _cpu if hasattr(_cpu, "guard_map") else None
 
 _PAGE = mmap.PAGESIZE
 _HUGE = 2 << 20  # a huge page can only be mapped where address and place in the file agree to this
@@ -71,7 +64,7 @@ class MappedFiles:
 
     def confirm(self) -> None:
         """Raise CacheError where bytes were read that are no longer there: zeros stood in their place."""
-        if self._guard >= 0 and _native is not None and _native.lost_pages(self._guard):
+        if self._guard >= 0 and native.extension.lost_pages(self._guard):
             where = self.states.paths[0].parent
             raise CacheError(f"a file in {where} was cut, or its disk fails, while it was read: open the cache again")
 
@@ -123,13 +116,14 @@ def _reserve(length: int) -> tuple[NDArray[np.uint8], int]:
     if address == _FAILED:
         raise CacheError(f"The system has no {whole} bytes of addresses left to map the cache: use reading='pread'")
     owner = (ctypes.c_uint8 * length).from_address(-(-address // _HUGE) * _HUGE)
-    guard = -1 if _native is None else _native.guard_map(address, whole)
+    # Without the extension nothing is guarded: a file that is cut while it is read ends the process.
+    guard = native.extension.guard_map(address, whole) if native.extension else -1
     weakref.finalize(owner, _release, address, whole, guard).atexit = False
     data: NDArray[np.uint8] = np.frombuffer(memoryview(owner), np.uint8)
     return data, guard
 
 
 def _release(address: int, length: int, guard: int) -> None:
-    if guard >= 0 and _native is not None:
-        _native.release_map(guard)
+    if guard >= 0:
+        native.extension.release_map(guard)
     _libc.munmap(address, length)

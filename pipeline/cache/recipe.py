@@ -12,7 +12,8 @@ from PIL import features
 
 from ...errors import UsageError
 from ...transforms.decoding.decode import LIMITS, Decoding
-from ...transforms.decoding.resizing import Sizing, bilinear
+from ...transforms.decoding.resizing import Sizing
+from ...transforms.warp import native
 from ..composition.spec import register
 from .encodings import ENCODINGS, Encoding
 
@@ -77,7 +78,7 @@ def decoder_build() -> dict[str, str]:
         "littlecms": features.version("littlecms2") or "none, colour profiles are left out of account",
         "simplejpeg": simplejpeg.__version__,
         "torch": torch.__version__.split("+")[0],
-        "enlarging": "torch" if bilinear is None else "onewarp",
+        "enlarging": "onewarp" if native.extension else "torch",
     }
 
 

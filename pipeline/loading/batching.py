@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import DamagedRowError
-from ...transforms.types import Packed, sizes_of
+from ...transforms.types import sizes_of
+from ...transforms.warp.packed import Packed
 from ..cache.selection import Selection
 from .batch import Batch
 from .devices import Lane

@@ -17,9 +17,9 @@ from PIL import Image
 from torch import Tensor
 
 from ...errors import CacheError, DamagedRowError, UsageError
-from ...transforms.buffers import Buffers
 from ...transforms.draw import hash_key
-from ...transforms.types import Packed
+from ...transforms.warp.buffers import Buffers
+from ...transforms.warp.packed import Packed
 from ..cache.checksums import checksum
 from ..cache.columns import distinct
 from ..cache.files import ReadFiles

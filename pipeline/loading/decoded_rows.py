@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import DamagedRowError, DecodeError, LabelError, UsageError
-from ...transforms.buffers import Buffers
 from ...transforms.decoding.decode import decode_pixels
 from ...transforms.decoding.resizing import Sizing, resize
 from ...transforms.draw import hash_keys
+from ...transforms.warp.buffers import Buffers
 from ..dataset.items import relative_key
 from .rows import Kind, Pixels, RowNumbers, Targets, gather
 

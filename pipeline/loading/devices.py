@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from ...transforms.augment import Fused
-from ...transforms.buffers import Buffers
 from ...transforms.transform import Split
-from ...transforms.types import Packed
 from ...transforms.warp import backends
+from ...transforms.warp.buffers import Buffers
+from ...transforms.warp.packed import Packed
 from .batch import Batch
 
 T = TypeVar("T")

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import UsageError
-from ...transforms.buffers import Buffers, copy_all
 from ...transforms.draw import hash_keys
-from ...transforms.types import Packed
+from ...transforms.warp.buffers import Buffers, copy_all
+from ...transforms.warp.packed import Packed
 from ..cache.selection import Selection
 
 RowNumbers = NDArray[np.int64]

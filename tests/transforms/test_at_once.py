@@ -5,18 +5,19 @@ import os
 import numpy as np
 import pytest
 
-from onewarp.transforms import at_once, fuse
+from onewarp.transforms import fuse
 from onewarp.transforms.fusing import make_plan
 from onewarp.transforms.geometry import Flip, Resize, Rotate
 from onewarp.transforms.transform import sample_keys
+from onewarp.transforms.warp import native
 
 SIZES = np.array([(300, 400), (400, 300), (333, 500), (100, 120), (64, 65), (64, 64)] * 8)
 KEYS = [f"{i}.jpg" for i in range(len(SIZES))]
 
-if at_once.native is None:
+if native.extension is None:
     if os.environ.get("CI"):
-        pytest.fail("CI must have the C++ extension")
-    pytest.skip("the C++ extension was not built", allow_module_level=True)
+        pytest.fail(f"CI must have the C++ extension: {native.absence}")
+    pytest.skip(native.absence, allow_module_level=True)
 
 
 def by_themselves(fused, sizes, keys, seed, epoch, split):
@@ -75,7 +76,7 @@ def test_what_a_table_cannot_say_decides_for_itself(own):
 
 
 def test_without_a_compiler_the_transforms_decide_themselves(monkeypatch, recipe):
-    monkeypatch.setattr(at_once, "native", None)
+    monkeypatch.setattr(native, "extension", None)
     fused = fuse(recipe)
     assert fused._at_once("train") is None
     agree(fused.plan(SIZES, KEYS, 0, 0, "train"), by_themselves(fused, SIZES, KEYS, 0, 0, "train"))

@@ -23,7 +23,8 @@ from onewarp.transforms.decoding.decode import decode
 from onewarp.transforms.draw import draw
 from onewarp.transforms.geometry import Dihedral, Flip, RandomResizedCrop, Resize, Rotate, Warp, Zoom
 from onewarp.transforms.policies import rand_augment, trivial_augment
-from onewarp.transforms.types import Packed, TensorBBox, TensorCategory, TensorImage, TensorMask, TensorPoint
+from onewarp.transforms.types import TensorBBox, TensorCategory, TensorImage, TensorMask, TensorPoint
+from onewarp.transforms.warp.packed import Packed
 
 
 def smooth(h=96, w=96, seed=0):

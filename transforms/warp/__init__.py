@@ -3,74 +3,21 @@
 README.md beside this file has the mathematics; `reference.py` is that in plain torch, `cpu` and `gpu` are held to it.
 """
 
-import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ...errors import WarpError
-from ..types import Packed
-from . import operator, reference
-from .checks import (
-    check_colour,
-    check_fill,
-    check_homography,
-    check_images,
-    check_invertible,
-    check_masks,
-    check_outspec,
-    check_parameter,
-)
+from . import cpu, native, operator, reference
+from .backends import Backend, BackendName, backends
+from .backends import warp as run
+from .checks import check_fill, check_homography, check_images, check_masks, check_outspec
 from .outspec import OutSpec
+from .packed import Packed
 
-__all__ = ["Backend", "OutSpec", "backends", "validity", "warp", "warp_mask"]
-
-BackendName = Literal["gpu", "cpu", "reference"]
-
-
-@dataclass(frozen=True)
-class Backend:
-    """A back end of the warp: whether it can be used here, and with what, or why not."""
-
-    name: BackendName
-    available: bool
-    detail: str
-
-
-def backends() -> dict[str, Backend]:
-    """The back ends by name, and for each whether it can be used here, and with what, or why not.
-
-    >>> backends()["reference"].available
-    True
-    """
-    natives = {name: _native(name) for name in ("gpu", "cpu")}
-    return {**natives, "reference": Backend("reference", True, f"torch {torch.__version__}")}
-
-
-def _native(name: Literal["gpu", "cpu"]) -> Backend:
-    """The state of one."""
-    try:
-        return Backend(name, True, str(_module(name).detail()))
-    except ImportError as error:
-        return Backend(name, False, str(error))
-
-
-@cache
-def _module(name: str) -> Any:
-    """The module of a back end; `ImportError` says why it cannot be used."""
-    return importlib.import_module(f".{name}", __name__)
-
-
-def _compiled() -> Any | None:
-    """The module in C++, if it was built."""
-    try:
-        return _module("cpu")
-    except ImportError:
-        return None
+__all__ = ["Backend", "OutSpec", "Packed", "backends", "validity", "warp", "warp_mask"]
 
 
 def warp(
@@ -114,37 +61,8 @@ def warp(
     """
     if torch.compiler.is_compiling():
         return operator.called(images, homography, logit, colour, out, hue, table, erase, backend)
-    check_outspec(out)
-    count, device = check_images(images)
-    check_parameter("homography", homography, [(count, 3, 3)], device)
-    check_colour(count, device, logit, colour, hue, table, erase)
-    module = reference if backend == "reference" else _chosen(images, device, out, backend)
-    if module is not _compiled():  # which sees to it by itself, in a hundredth of the time
-        check_invertible(homography)
-    result: Tensor = module.warp(images, homography, logit, colour, out, hue=hue, table=table, erase=erase)
-    return result
-
-
-def _chosen(images: Tensor | Packed, device: torch.device, out: OutSpec, backend: BackendName | None) -> Any:
-    """The back end's module that serves these images."""
-    exact = torch.float64 in (out.dtype, images.dtype if isinstance(images, Tensor) else None)
-    native: Literal["gpu", "cpu"] = "gpu" if device.type == "cuda" else "cpu"
-    if backend is None:
-        if exact or device.type not in ("cpu", "cuda"):
-            return reference
-        if native == "cpu":
-            return _compiled() or reference
-        return _module("gpu") if _native("gpu").available else reference
-    if backend not in ("gpu", "cpu"):
-        raise WarpError(f"backend must be 'gpu', 'cpu', 'reference' or None, but got {backend!r}")
-    if exact:
-        raise WarpError(f"backend {backend!r} takes and makes no float64; use backend='reference'")
-    if device.type == "cuda" and backend == "cpu":
-        raise WarpError("backend 'cpu' needs its images in host memory, but they are on a GPU; move them with .cpu()")
-    state = _native(backend)
-    if not state.available:
-        raise WarpError(f"backend {backend!r} cannot be used here: {state.detail}")
-    return _module(backend)
+    way = operator.called if torch.compiler.is_compiling() else run
+    return way(images, homography, logit, colour, out, hue, table, erase, backend)
 
 
 def warp_mask(
@@ -174,8 +92,9 @@ def warp_mask(
     votes = mode == "majority"
     dtype = masks.dtype if isinstance(masks, Tensor) else masks[0].dtype if count else torch.int64
     check_fill(fill, dtype)
-    native = _compiled() if device.type == "cpu" and count else None
-    done = native and native.warp_mask(masks, homography, out, fill, votes)
+    done = None
+    if native.extension and device.type == "cpu" and count:
+        done = cpu.warp_mask(masks, homography, out, fill, votes)
     return reference.warp_mask(masks, homography, out, fill, votes) if done is None else done
 
 
@@ -190,5 +109,6 @@ def validity(images: Tensor | Packed, homography: Tensor, out: OutSpec) -> Tenso
     count, device = check_images(images)
     check_homography(homography, count, device)
     sizes = images.sizes if isinstance(images, Packed) else homography.new_tensor(images.shape[1:3]).expand(count, 2)
-    native = _compiled() if device.type == "cpu" else None
-    return native.validity(sizes, homography, out) if native else reference.validity(sizes, homography, out.size)
+    if native.extension and device.type == "cpu":
+        return cpu.validity(sizes, homography, out)
+    return reference.validity(sizes, homography, out.size)

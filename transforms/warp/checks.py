@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from ...errors import WarpError
-from ..types import Packed
 from .outspec import OutSpec
+from .packed import Packed
 
 LEAST_DETERMINANT = 1e-14
 """A homography whose determinant is smaller, beside the product of its rows' lengths, has no inverse in float32."""

@@ -11,16 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import WarpError
-from ..buffers import Buffers
-from ..types import Packed
-from . import threads
+from . import native, threads
+from .buffers import Buffers
 from .checks import check_invertible
 from .outspec import OutSpec
-
-try:
-    from . import _cpu  # type: ignore[attr-defined]
-except ImportError as error:
-    raise ImportError(f"the C++ extension was not built ({error})") from error
+from .packed import Packed
 
 NUMBERS = {torch.float32: 0, torch.bfloat16: 1, torch.uint8: 2}
 LABELS = {torch.bool: 0, torch.uint8: 0, torch.int8: 1, torch.int16: 2, torch.int32: 3, torch.int64: 4}
@@ -43,7 +38,7 @@ def detail() -> str:
 
 def instruction_sets() -> list[str]:
     """The instruction sets that this machine has a kernel for, best first."""
-    names: list[str] = _cpu.instruction_sets()
+    names: list[str] = native.extension.instruction_sets()
     return names
 
 
@@ -57,7 +52,7 @@ def philox(counters: NDArray[np.uint32], key: tuple[int, int]) -> NDArray[np.uin
     if given.ndim != 2 or given.shape[1] != 4:
         raise WarpError(f"counters must be [M, 4], but got {list(given.shape)}")
     words = np.empty_like(given)
-    _cpu.philox(given, *key, words)
+    native.extension.philox(given, *key, words)
     return words
 
 
@@ -79,7 +74,7 @@ def draw(
     count = len(keys)
     made = {name: np.empty((segments, count, *_DRAWN[name])) for name in stages}
     made["matrix"] = np.empty((count, 3, 3))
-    _cpu.draw(integers, floats, sizes, keys, stream, size or (0, 0), **made)
+    native.extension.draw(integers, floats, sizes, keys, stream, size or (0, 0), **made)
     return made
 
 
@@ -110,7 +105,7 @@ def warp(
     homography, colour = homography.contiguous(), colour.contiguous()
     logit, hue, table, erase = (None if p is None else p.contiguous() for p in (logit, hue, table, erase))
     try:
-        _cpu.warp(
+        native.extension.warp(
             data=data.data_ptr(),
             total=data.nbytes,
             pixel=3 * data.element_size(),
@@ -174,7 +169,7 @@ def _masks(
     votes: bool = False,
 ) -> None:
     homography = homography.contiguous()
-    _cpu.masks(
+    native.extension.masks(
         masks=places,
         sizes=sizes.ctypes.data,
         count=len(homography),
@@ -206,7 +201,7 @@ def bilinear(
     sizes = np.array(pixels.shape[:2], np.int32)
     result = np.empty((height, width, 3), np.uint8)
     try:
-        _cpu.warp(
+        native.extension.warp(
             data=_place(pixels),
             total=pixels.size,
             pixel=3,

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from ...errors import WarpError
-from ..types import Packed
 from .footprint import TILE
 from .gpu_draws import NUMBERS, draw_kernel
 from .gpu_kernel import BORDER, COLOUR, INTERPRETED, REFLECTION, colour_kernel, warp_kernel
 from .gpu_tiles import SLOPES, tiles_kernel
 from .outspec import OutSpec
+from .packed import Packed
 
 CHUNK, SHORT_CHUNK = (1024, 1024) if INTERPRETED.value else (256, 128)
 """Pixels that a program does at a time: two for each of its threads, one where offsets take 64 bits."""

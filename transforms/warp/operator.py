@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from ...errors import WarpError
-from ..types import Packed
+from . import backends
 from .outspec import OutSpec
+from .packed import Packed
 
 
 def called(
@@ -56,13 +57,11 @@ def _operation(
     backend: str,
 ) -> Tensor:
     """The warp with its images and its `OutSpec` taken apart."""
-    from . import warp
-
     images = Packed(data, offsets, sizes) if packed and offsets is not None and sizes is not None else data
     named: Any = tuple(fill) if padding == "colour" else padding
     out = OutSpec((size[0], size[1]), dtype, layout, named, antialias)  # type: ignore[arg-type]
     way: Any = backend or None
-    return warp(images, homography, logit, colour, out, hue=hue, table=table, erase=erase, backend=way)
+    return backends.warp(images, homography, logit, colour, out, hue, table, erase, way)
 
 
 @_operation.register_fake

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..types import Packed
 from .footprint import TILE, jacobian, moves_whole_pixels, project, subpixels, taps
 from .outspec import OutSpec, Padding
+from .packed import Packed
 
 EPSILON = 1e-7
 """What logits are kept from: x and 1 - x count as no less."""

@@ -10,8 +10,8 @@ import torch
 pytest.importorskip("triton")
 
 from onewarp.benchmarks.ptx import Fault, Interpreter
-from onewarp.transforms.types import Packed
 from onewarp.transforms.warp import OutSpec, gpu, gpu_kernel
+from onewarp.transforms.warp.packed import Packed
 
 SOURCE = Path(gpu_kernel.__file__)
 HOMOGRAPHY = torch.tensor([[[0.8, 0.25, 6], [-0.2, 0.9, 12], [0.001, 0.002, 1]]])  # the tile is inside

@@ -19,9 +19,9 @@ from onewarp.pipeline.cache.reader import files_of
 from onewarp.pipeline.loading.cached_rows import CacheRows
 from onewarp.pipeline.loading.loader import Loader
 from onewarp.pipeline.loading.rows import MemoryRows
-from onewarp.transforms.buffers import Buffers
 from onewarp.transforms.draw import hash_key
-from onewarp.transforms.types import Packed
+from onewarp.transforms.warp.buffers import Buffers
+from onewarp.transforms.warp.packed import Packed
 
 
 @dataclass

@@ -6,8 +6,8 @@ from PIL import Image
 from onewarp.errors import DamagedRowError, UsageError
 from onewarp.pipeline.loading.decoded_rows import DecodedRows, rows_of_files
 from onewarp.pipeline.loading.loader import Loader
-from onewarp.transforms.buffers import Buffers
 from onewarp.transforms.decoding.resizing import Sizing
+from onewarp.transforms.warp.buffers import Buffers
 
 
 @pytest.fixture

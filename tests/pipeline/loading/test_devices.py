@@ -5,7 +5,7 @@ import torch
 from onewarp.pipeline.loading.devices import CudaLane, HostLane, lane_to
 from onewarp.pipeline.loading.loader import Loader
 from onewarp.pipeline.loading.rows import MemoryRows
-from onewarp.transforms.types import Packed
+from onewarp.transforms.warp.packed import Packed
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 

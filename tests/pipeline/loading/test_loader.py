@@ -18,7 +18,7 @@ from onewarp.pipeline.loading.loader import Loader
 from onewarp.pipeline.loading.rows import MemoryRows, Pixels, Targets
 from onewarp.pipeline.order.orders import Computed, Sequential, Shuffled, Subset, Weighted, balanced
 from onewarp.transforms.draw import draw
-from onewarp.transforms.types import Packed
+from onewarp.transforms.warp.packed import Packed
 
 
 def dense_rows(n=37, **columns):

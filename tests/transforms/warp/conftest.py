@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from onewarp.transforms.types import Packed
 from onewarp.transforms.warp import OutSpec, reference
+from onewarp.transforms.warp.packed import Packed
 
 LEVEL = 1 / 255
 TOLERANCES = {

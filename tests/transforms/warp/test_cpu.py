@@ -16,8 +16,8 @@ from torch import Tensor
 from onewarp.errors import WarpError
 from onewarp.transforms import Normalize, Rotate, draw, fuse
 from onewarp.transforms.program import compile_program
-from onewarp.transforms.types import Packed
-from onewarp.transforms.warp import OutSpec, backends, reference, warp, warp_mask
+from onewarp.transforms.warp import OutSpec, backends, native, reference, warp, warp_mask
+from onewarp.transforms.warp.packed import Packed
 
 if not backends()["cpu"].available:
     if os.environ.get("CI"):
@@ -388,9 +388,9 @@ class TestLengths:
         counters = np.zeros((8, 4), np.uint32)
         for out in (np.zeros(4, np.uint32), np.zeros((9, 4), np.uint32), np.zeros(127, np.uint8)):
             with pytest.raises(ValueError, match="as many words out as in"):
-                cpu._cpu.philox(counters, 0, 0, out)
+                native.extension.philox(counters, 0, 0, out)
         with pytest.raises(ValueError, match="four words"):
-            cpu._cpu.philox(np.zeros(6, np.uint32), 0, 0, np.zeros(6, np.uint32))
+            native.extension.philox(np.zeros(6, np.uint32), 0, 0, np.zeros(6, np.uint32))
 
     @pytest.mark.parametrize("short", ["floats", "sizes", "keys", "matrix", "colour"])
     def test_a_drawing(self, short):
@@ -404,12 +404,12 @@ class TestLengths:
             "matrix": np.zeros((5, 3, 3)),
             "colour": np.zeros((1, 5, 3, 4)),
         }
-        cpu._cpu.draw(**arrays, stream=(0, 0), size=(40, 40))
+        native.extension.draw(**arrays, stream=(0, 0), size=(40, 40))
         assert arrays["matrix"].any()
         arrays[short] = arrays[short].reshape(-1)[:-1].copy()
         arrays["matrix"] *= 0
         with pytest.raises(ValueError, match=r"must (be|have)"):
-            cpu._cpu.draw(**arrays, stream=(0, 0), size=(40, 40))
+            native.extension.draw(**arrays, stream=(0, 0), size=(40, 40))
         assert not arrays["matrix"].any()
 
 

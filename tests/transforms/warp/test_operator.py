@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from onewarp.errors import WarpError
-from onewarp.transforms.types import Packed
 from onewarp.transforms.warp import OutSpec, warp
+from onewarp.transforms.warp.packed import Packed
 
 HOMOGRAPHY = torch.tensor([[[0.9, 0.1, 1], [-0.1, 1.1, 0], [0.001, 0, 1]], [[-1.0, 0, 9], [0, 1, 0], [0, 0, 1]]])
 COLOUR = torch.eye(3, 4).repeat(2, 1, 1)

@@ -8,9 +8,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from onewarp.errors import WarpError
-from onewarp.transforms.types import Packed
 from onewarp.transforms.warp import OutSpec, validity, warp, warp_mask
 from onewarp.transforms.warp.footprint import moves_whole_pixels, subpixels, taps
+from onewarp.transforms.warp.packed import Packed
 
 SAME = torch.eye(3, 4)[None]
 

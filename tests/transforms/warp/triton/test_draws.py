@@ -16,8 +16,9 @@ from onewarp.transforms.geometry import Dihedral, RandomResizedCrop, Resize, Rot
 from onewarp.transforms.on_device import DeviceFused, LatePlan, drawn_on
 from onewarp.transforms.plan import Stage
 from onewarp.transforms.program import NotInTable
-from onewarp.transforms.types import Packed, sizes_of
+from onewarp.transforms.types import sizes_of
 from onewarp.transforms.warp.gpu_draws import uniform
+from onewarp.transforms.warp.packed import Packed
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 NORMALIZE = Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

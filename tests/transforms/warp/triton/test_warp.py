@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from onewarp.errors import WarpError
-from onewarp.transforms.types import Packed
 from onewarp.transforms.warp import OutSpec, gpu, warp
 from onewarp.transforms.warp.footprint import TILE, moves_whole_pixels, subpixels
 from onewarp.transforms.warp.gpu_tiles import EDGE
+from onewarp.transforms.warp.packed import Packed
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SAME = torch.eye(3, 4)[None]

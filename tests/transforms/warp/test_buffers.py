@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from onewarp.transforms.buffers import Buffers, copy_all
+from onewarp.transforms.warp.buffers import Buffers, copy_all
 
 
 def test_memory_comes_back_when_the_last_view_is_gone():

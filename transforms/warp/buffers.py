@@ -11,13 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-_past_caches: Any = np.copyto
-try:
-    from .warp import _cpu  # type: ignore[attr-defined]
-
-    _past_caches = _cpu.copy
-except ImportError:  # Not compiled.
-    pass
+from . import native
 
 _Block = NDArray[np.uint8]
 _ALIGNMENT = 64  # a cache line, and the widest vector
@@ -96,7 +90,8 @@ def copy_all(targets: Sequence[NDArray[Any]], sources: Sequence[NDArray[Any]]) -
 
     More than the caches hold goes past them: that is a third faster, as long as nobody reads it at once.
     """
-    copy = _past_caches if sum(target.nbytes for target in targets) > _CACHED else np.copyto
+    beyond = sum(target.nbytes for target in targets) > _CACHED
+    copy = native.extension.copy if native.extension and beyond else np.copyto
     for target, source in zip(targets, sources, strict=True):
         copy(target, source)
 
