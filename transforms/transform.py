@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import PurePath
 from types import FunctionType
-from typing import Any, ClassVar, Literal, Self, cast, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, dataclass_transform
 
 import numpy as np
 from numpy.typing import NDArray
-from plum import Function, Signature
 from torch import Tensor
 
 from ..errors import DispatchError, UsageError
@@ -22,6 +21,9 @@ from .draw import Draw, Key, draw, hash_keys
 from .eager import eager
 from .types import TypedTensor, as_given, typed
 from .warp.packed import Packed
+
+if TYPE_CHECKING:
+    from plum import Function, Signature
 
 Split = Literal["train", "valid"]
 SPLITS = ("train", "valid")
@@ -102,7 +104,7 @@ class Transform(metaclass=TransformType):
     """Whether a tuple comes whole to the overloads, not element by element."""
 
     _own: ClassVar[dict[str, list[FunctionType]]]
-    _functions: ClassVar[dict[str, Function | None]]
+    _functions: ClassVar[dict[str, "Function | None"]]
 
     def setup(self, items: Sequence[Any]) -> Self:
         """A transform that knows what it learnt from `items`; this one is not changed."""
@@ -132,9 +134,11 @@ class Transform(metaclass=TransformType):
         return ", ".join(sorted(getattr(t, "__name__", str(t)) for t in types)) or "no type"
 
     @classmethod
-    def _function(cls, method: str) -> Function | None:
+    def _function(cls, method: str) -> "Function | None":
         """All overloads of `method`: those of this class over those of its bases."""
         if method not in cls._functions:
+            from plum import Function  # not above: a plan of fused transforms dispatches on no type
+
             bases = reversed(cls.__mro__)
             overloads = [f for base in bases for f in base.__dict__.get("_own", {}).get(method, ())]
             function = Function(overloads[0]) if overloads else None
@@ -178,8 +182,10 @@ class Transform(metaclass=TransformType):
         return f"{type(self).__name__} -- {settings}" if settings else type(self).__name__
 
 
-def signature_of(overload: FunctionType) -> Signature:
+def signature_of(overload: FunctionType) -> "Signature":
     """What `plum` dispatches on: the annotation of the value alone, the first argument behind `self`."""
+    from plum import Signature
+
     parameters = list(inspect.signature(overload, eval_str=True).parameters.values())
     annotation = parameters[1].annotation
     return Signature(
