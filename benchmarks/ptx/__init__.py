@@ -10,7 +10,7 @@ named GPU, specialised for the very arguments of the launch.
 - `parse.py`: what a text in PTX says
 - `opcodes.py`: what an instruction computes, a line of numpy for each; `arithmetic.py` has the longer ones
 - `memory.py`: where an address leads, and who was there before
-- `threads.py`: in which order threads go through the code
+- `threads.py`: in which order threads go through the code; `chains.py`: which instructions wait for one another
 - `launch.py`: how a launch of Triton's is compiled, specialised and run
 - `coverage.py`: which code was reached
 - `sass.py`, `model.py`: what `ptxas` makes of a kernel, and how fast it can be at best

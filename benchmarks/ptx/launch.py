@@ -32,8 +32,8 @@ class Interpreter:
     function `changed` makes of a kernel's PTX is run in its place, and only those programs that `programs` leaves of a
     kernel's. Code that takes more than `most_steps` for some programs is a fault.
 
-    Afterwards `visits` has, for each kernel's PTX, how many threads did each of its instructions, and `compiled` what
-    Triton knows of it.
+    Afterwards `visits` has, for each kernel's PTX, how many threads did each of its instructions, `compiled` what
+    Triton knows of it, and `chain` is the longest that there was in a launch (`chains.py`).
 
     Raises `Fault` for what no correct kernel does, `Unknown` for what has no meaning here.
     """
@@ -44,6 +44,7 @@ class Interpreter:
     programs: Callable[[str, Array], Array] = lambda _, programs: programs
     most_steps: int = 10**9
     steps: int = 0
+    chain: int = 0
     launches: Counter[str] = field(default_factory=Counter)
     visits: dict[str, Array] = field(default_factory=dict)
     compiled: dict[str, Any] = field(default_factory=dict)
@@ -52,7 +53,7 @@ class Interpreter:
         target = GPUTarget("cuda", int(self.target.removeprefix("sm_")), 32)
         asked = {
             "get_current_target": lambda: target,
-            "get_current_device": lambda: 0,
+            "get_current_device": lambda: self.target,  # Triton keeps what it has compiled by device
             "get_current_stream": lambda device: 0,
         }
         triton.runtime.driver.set_active(SimpleNamespace(**asked))  # as much of a driver as is asked before a launch
@@ -103,7 +104,7 @@ class Interpreter:
                     threads.run(self.most_steps)
                 finally:
                     visits += threads.visits
-                    self.steps = max(self.steps, threads.steps)
+                    self.steps, self.chain = max(self.steps, threads.steps), max(self.chain, threads.chains.longest)
         self.launches[kernel.name] += 1
         for number, array in enumerate(contents):
             if memory.dirty[number + 1]:

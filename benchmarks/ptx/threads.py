@@ -12,11 +12,13 @@ from functools import reduce
 import numpy as np
 
 from .arithmetic import TYPES, UNSIGNED, Array
+from .chains import Chains
 from .memory import WINDOW, Fault, Memory, Visitors, address_of
 from .opcodes import Operation, computed, operation
 from .parse import Address, Group, Instruction, Kernel, Name, Number, Operand, Register, Unknown
 
 _ACCESS = re.compile(r"(ld|st)\.(global|shared|local|param)(?:\.nc)?(\.v2|\.v4)?\.((?:[sub](?:8|16|32|64))|f32|f64)")
+_SHUFFLE = re.compile(r"shfl\.sync\.(idx|bfly)\.b32")
 _JUMPS = ("bra", "bra.uni", "brx.idx", "ret", "exit", "bar.sync", "barrier.sync.aligned")
 NEAR = 1 << 24
 """Where local and shared memory begin, for each thread or program: anywhere but at 0."""
@@ -103,6 +105,7 @@ class Threads:
         self.lanes: Array | None = None  # those that do the instruction; None is all
         self.visits = np.zeros(len(kernel.code), np.int64)  # how many lanes did each instruction
         self.steps = 0
+        self.chains = Chains()
 
     def _near(self, space: str, owners: int) -> dict[str, int]:
         """Memory that each thread, or each program, has of its own; the addresses of its variables."""
@@ -135,11 +138,14 @@ class Threads:
                 try:
                     held, rest = self._guarded(one, group)
                     self.visits[place] += len(held)
+                    self.chains.add(one)
                     if one.opcode in _JUMPS:
                         for target, those in self._jump(one, held, place):
                             _send(waiting, target, those)
                         _send(waiting, place + 1, rest)
                         break
+                    if one.opcode.startswith("shfl") and (np.bincount(held // 32)[held // 32] != 32).any():
+                        raise Fault("a shuffle in divergent code: some of 32 lanes are elsewhere")
                     if len(held):
                         self._step(one)
                 except (Fault, Unknown) as error:
@@ -183,6 +189,8 @@ class Threads:
         if access := _ACCESS.fullmatch(one.opcode):
             way, space, _, kind = access.groups()
             return self._load(one, space, kind) if way == "ld" else self._store(one, space, kind)
+        if shuffle := _SHUFFLE.fullmatch(one.opcode):
+            return self._shuffle(one, shuffle[1])
         target, *sources = one.operands
         if one.opcode == "mov.b64" and (isinstance(target, Group) or isinstance(sources[0], Group)):
             return self._packed(target, sources[0])
@@ -211,6 +219,15 @@ class Threads:
             self._write(_CARRY, (result >> 32).astype(np.uint32))
         self._write(target, result.astype(np.uint32) if row.carry else result)
         return None
+
+    def _shuffle(self, one: Instruction, way: str) -> None:
+        """shfl.sync: what another lane of the same 32 has in a register."""
+        target, source, other, limit, members = one.operands
+        value, by = self._read(source, "b32").reshape(-1, 32), self._read(other, "b32").reshape(-1, 32) & 31
+        if (self._read(limit, "b32") != 31).any() or (self._read(members, "b32") != 2**32 - 1).any():
+            raise Unknown("a shuffle of fewer than 32 lanes")
+        lane = by if way == "idx" else np.arange(32, dtype=np.uint32) ^ by
+        self._write(target, np.take_along_axis(value, lane.astype(np.intp), 1).reshape(-1))
 
     def _read(self, operand: Operand, kind: str, narrowed: bool = False) -> Array:
         """An operand of the active lanes as a type; `narrowed` takes the lower bits of a wider register."""

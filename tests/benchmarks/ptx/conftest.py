@@ -62,6 +62,12 @@ def on_threads() -> Any:
 
 
 @pytest.fixture(scope="session")
+def lines() -> Any:
+    """`kernel`."""
+    return kernel
+
+
+@pytest.fixture(scope="session")
 def compute() -> Any:
     """An instruction of arrays: `compute("add.s32", x, y)` has the type of the first unless `result` names another."""
     from onewarp.benchmarks.ptx.opcodes import computed, operation

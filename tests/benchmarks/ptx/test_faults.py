@@ -38,6 +38,7 @@ NEXT = """
         ("st.global.b32 [%rd1], %r1;", "two threads write different values to one place"),
         ("setp.eq.b32 %p1, %r1, 3;\n @%p1 st.global.b32 [%rd1], 5;\n ld.global.b32 %r2, [%rd1];", "what another has"),
         ("setp.lt.u32 %p1, %r1, 10;\n @%p1 bra $L1;\n bar.sync 0;\n$L1:", "a barrier in divergent code"),
+        ("setp.lt.u32 %p1, %r1, 10;\n @%p1 shfl.sync.idx.b32 %r2, %r1, 0, 31, -1;", "a shuffle in divergent code"),
         ("brx.idx %r1, $T;\n$A: ret;\n$T: .branchtargets $A, $A;", "a jump beyond its table"),
     ],
 )  # fmt: skip

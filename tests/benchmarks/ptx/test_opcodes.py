@@ -36,6 +36,15 @@ def wrapped(number: int, kind: str) -> int:
     return (number - info.min) % (1 << info.bits) + info.min
 
 
+def test_shuffles_stay_within_32_lanes(on_threads):
+    values = np.random.default_rng(0).integers(0, 2**32, 64, dtype=np.uint32)
+    lane = np.arange(64)
+    for way, sources in (("idx", lane // 32 * 32 + (5 * lane + 37) % 32), ("bfly", lane ^ 12)):
+        by = "mad.lo.s32 %r3, %r1, 5, 37;" if way == "idx" else "mov.b32 %r3, 44;"  # 44 is 12 of 32 lanes
+        body = f"ld.global.b32 %r2, [%rd3];\n {by}\n shfl.sync.{way}.b32 %r4, %r2, %r3, 31, -1;"
+        assert np.array_equal(on_threads(f"{body}\n st.global.b32 [%rd4], %r4;", values), values[sources])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("opcode", "exact"),
