@@ -358,11 +358,12 @@ def machine(dry: bool) -> dict[str, Any]:
 
 def modelled(target: str) -> int:
     """Print what the warp costs on a GPU, and what bounds it."""
-    from .ptx.model import cost, table
+    from .ptx.model import DRAWING, cost, drawing, drawing_row, table
     from .ptx.sass import version
 
     torch.set_num_threads(1)
     print(table([cost(target, antialias) for antialias in (True, False)], target))
+    print(f"{DRAWING}\n{drawing_row(drawing(target), target)}\n")
     print(f"Counted, not timed: {version()}, commit {commit()}.")
     return 0
 

@@ -84,7 +84,8 @@ class DeviceFused:
                 f"but got {hashes.dtype} {list(hashes.shape)} and {stream.dtype} {list(stream.shape)}"
             )
         parameters = (self._integers, self._floats, hashes, stream)
-        return DevicePlan(*gpu.draw(images, *parameters, len(self.program.segments), size), size)
+        numbers = (len(self.program.segments), self.program.turning)
+        return DevicePlan(*gpu.draw(images, *parameters, *numbers, size), size)
 
     def images(self, images: Images, plan: DevicePlan) -> Tensor:
         """The batch `[N, 3, h, w]` of `fused.dtype`: one launch, and one for each pointwise step behind it."""

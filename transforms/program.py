@@ -48,6 +48,12 @@ class Program:
     size: tuple[int, int] | None
     """Height and width of the result; None where they are those of the images."""
 
+    @property
+    def turning(self) -> int:
+        """How many of the first rows there are up to the last that may turn the frame."""
+        turns = np.flatnonzero(self.integers[:, draw_table.FLAGS] & draw_table.TURNS)
+        return int(turns[-1]) + 1 if len(turns) else 0
+
 
 _Frame = tuple[int, int] | Literal["any"] | None
 """A size that is known, any (some are turned), or that of the images."""
@@ -62,7 +68,8 @@ class _Row:
         self.integers[draw_table.OPERATION] = operation
         self.integers[draw_table.FLAGS] = flags
         self.integers[draw_table.OF] = 1
-        self.chance(0, 1.0)
+        self.integers[draw_table.GROUP] = _group(operation, flags)
+        self.chance(0, 1.0).number(0, 0, 1)
 
     def chance(self, number: int, p: float) -> "_Row":
         """Of number 0 or 2: rounded up to a multiple of 2^-24, as the numbers are, which decides the same."""
@@ -80,6 +87,15 @@ class _Row:
         """What is not drawn."""
         self.floats[draw_table.OTHER : draw_table.OTHER + len(values)] = values
         return self
+
+
+def _group(operation: int, flags: int) -> int:
+    """What an operation changes; see `draw_table.py`."""
+    if operation <= draw_table.HOMOGRAPHY:
+        return draw_table.GEOMETRY
+    if operation <= draw_table.CHANNELS:
+        return draw_table.LOGITS if flags & draw_table.LOGIT else draw_table.COLOURS
+    return draw_table.ALONE
 
 
 def _rows(t: Transform, draws: bool) -> list[_Row]:
@@ -145,7 +161,7 @@ def _zoom(t: geometry.Zoom, draws: bool) -> _Row:
 
 
 def _warp(t: geometry.Warp, draws: bool) -> _Row:
-    row = _Row(draw_table.PERSPECTIVE).chance(0, t.p).chance(2, t.p)
+    row = _Row(draw_table.PERSPECTIVE).chance(0, t.p).chance(2, t.p).number(2, 0, 1)
     return row.number(1, -t.magnitude, t.magnitude, t.draw_x).number(3, -t.magnitude, t.magnitude, t.draw_y)
 
 
@@ -226,7 +242,7 @@ def _posterize(t: colour.Posterize, draws: bool) -> _Row:
 
 def _erasing(t: colour.RandomErasing, draws: bool) -> _Row:
     row = _Row(draw_table.ERASE).chance(0, t.p).number(1, *t.area)
-    return row.number(2, math.log(t.ratio[0]), math.log(t.ratio[1]))
+    return row.number(2, math.log(t.ratio[0]), math.log(t.ratio[1])).number(3, 0, 1).number(4, 0, 1)
 
 
 _ROWS: dict[type, Callable[[Any, bool], _Row]] = {
@@ -288,6 +304,11 @@ def compile_program(fused: Fused, split: Split | None = None) -> Program:
         segments.append(Segment(frozenset(stages), padding, diagonal=not mixes))
     if size == "any":
         raise NotInTable("Dihedral is decided on the host: it may turn images that are not square")
+    crop = -1
+    for i, row in enumerate(rows):
+        row.integers[draw_table.FRAME] = crop
+        if row.integers[draw_table.OPERATION] in (draw_table.CROP, draw_table.RANDOM_CROP):
+            crop = i
     integers = np.stack([row.integers for row in rows]).astype(np.uint32).view(np.int32)
     floats = np.stack([row.floats for row in rows])
     return Program(integers, floats, tuple(segments), size)

@@ -14,7 +14,7 @@ import torch
 
 from ...transforms import aug_transforms, fuse
 from ...transforms.colour import Normalize
-from ...transforms.on_device import DeviceFused
+from ...transforms.on_device import DeviceFused, DevicePlan
 from ...transforms.warp import gpu
 from ...transforms.warp.footprint import TILE
 from ...transforms.warp.gpu_tiles import SLOPES
@@ -92,17 +92,52 @@ def occupancy(registers: int, threads: int) -> int:
     return min(64, programs * threads // 32)
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """What the launch that draws takes: instructions of the PTX and of the machine code for each thread, those of the
+    PTX for each image, the longest chain of them that wait for one another, and what its threads take.
+    """
+
+    thread: float
+    machine: float
+    image: float
+    chain: int
+    resources: Resources
+
+
+def drawing(target: str, images: int = 2) -> Drawing:
+    """Of the same augmentation as `cost`."""
+    interpreter, augmentation = Interpreter(target), _augmentation(True)
+    with interpreter:
+        _plan(augmentation, images)
+    ((text, visits),) = interpreter.visits.items()
+    compiled, threads = interpreter.compiled[text], images * parsed(text).threads
+    machine = sum(counted(text, visits, compiled, threads).values())
+    used = resources(compiled.asm["cubin"])
+    return Drawing(float(visits.sum()) / threads, machine, float(visits.sum()) / images, interpreter.chain, used)
+
+
+def _augmentation(antialias: bool) -> DeviceFused:
+    """The augmentation that is counted."""
+    recipe = [*aug_transforms(size=SIZE, min_scale=0.75), Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))]
+    return DeviceFused(fuse(recipe, dtype=torch.bfloat16, antialias=antialias), "cpu", "train")
+
+
+def _plan(augmentation: DeviceFused, images: int) -> tuple[torch.Tensor, DevicePlan]:
+    """A batch, and what is drawn for it."""
+    batch = torch.zeros(images, SOURCE, SOURCE, 3, dtype=torch.uint8)
+    return batch, augmentation.plan(batch, augmentation.hashes(range(images), images), augmentation.stream(0, 0))
+
+
 def cost(target: str, antialias: bool, images: int = 2, most: int | None = None) -> Cost:
     """Of the warp of some images, on the path of its most frequent tiles; `most` limits how many are gone through."""
-    recipe = [*aug_transforms(size=SIZE, min_scale=0.75), Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))]
-    drawn = DeviceFused(fuse(recipe, dtype=torch.bfloat16, antialias=antialias), "cpu", "train")
-    batch = torch.zeros(images, SOURCE, SOURCE, 3, dtype=torch.uint8)
-    with Interpreter(target) as interpreter:
-        plan = drawn.plan(batch, drawn.hashes(range(images), images), drawn.stream(0, 0))
+    augmentation = _augmentation(antialias)
+    with Interpreter(target):
+        batch, plan = _plan(augmentation, images)
     usual = _usual(plan.tiles[:, : -SLOPES.value].numpy())[:most]
     interpreter = Interpreter(target, programs=lambda name, programs: usual if name == "warp_kernel" else programs)
     with interpreter:
-        drawn.images(batch, plan)
+        augmentation.images(batch, plan)
     ((text, visits),) = interpreter.visits.items()
     compiled, pixels = interpreter.compiled[text], len(usual) * TILE * TILE * gpu.SPAN
     used, threads = resources(compiled.asm["cubin"]), parsed(text).threads
@@ -123,6 +158,17 @@ def _usual(words: Array) -> Array:
     whole = same[:, : rows * gpu.SPAN].reshape(len(words), rows, gpu.SPAN, across).all(2)
     image, down, column = np.nonzero(whole)
     return np.asarray((image * -(-same.shape[1] // gpu.SPAN) + down) * across + column)
+
+
+_COLUMNS = ("PTX, a thread", "machine code, a thread", "PTX, an image", "longest chain", "registers")
+DRAWING = f"| drawing, counted, not timed | {' | '.join(_COLUMNS)} |\n|---|{'--:|' * len(_COLUMNS)}"
+"""The head of a table of drawing launches."""
+
+
+def drawing_row(one: Drawing, target: str) -> str:
+    """A row of Markdown."""
+    numbers = " | ".join(f"{number:,.0f}" for number in (one.thread, one.machine, one.image, one.chain))
+    return f"| {target} | {numbers} | {one.resources.registers} |"
 
 
 def table(costs: list[Cost], target: str) -> str:

@@ -36,6 +36,14 @@ RECIPES = {
     "affine": [Affine(20, (0.1, 0.2), (0.7, 1.4), (15.0, 10.0), p=0.8), Resize(96, method="pad")],
     "dihedral": [Resize(64, method="squish"), Dihedral(p=0.9)],
     "turned frames": [Dihedral(p=0.9), RandomResizedCrop((96, 64), ratio=(0.5, 2.0))],
+    "turned twice": [
+        Dihedral(p=0.9),
+        Rotate(30, p=1.0),
+        Dihedral(p=0.5),
+        Zoom(1.2, 2.0, p=1.0),
+        Resize((40, 60)),
+        Affine(20, (0.1, 0.2), p=1.0),
+    ],
     "given": [
         Resize(64),
         Flip(draw=1),

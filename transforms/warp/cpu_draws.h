@@ -45,7 +45,7 @@ enum Flag {
 // A row's whole numbers, and the others.
 struct Whole {
     Operation operation;
-    int32_t flags, word, index, of, segment, unused[2];
+    int32_t flags, word, index, of, segment, frame, group;  // The last two are for the GPU.
 };
 struct Real {
     double low[8], span[8], chance[4], other[12];

@@ -8,9 +8,14 @@ DIHEDRAL, AFFINE, ZOOM, PERSPECTIVE, CROP, RANDOM_CROP, HOMOGRAPHY = range(7)
 BRIGHTNESS, FACTOR, CHANNELS, HUE, GAMMA, SOLARIZE, POSTERIZE, ERASE, END = range(7, 16)
 
 # A row's whole numbers, and its numbers from where on.
-OPERATION, FLAGS, WORD, INDEX, OF, SEGMENT, INTEGERS = 0, 1, 2, 3, 4, 5, 8
+OPERATION, FLAGS, WORD, INDEX, OF, SEGMENT, FRAME, GROUP, INTEGERS = 0, 1, 2, 3, 4, 5, 6, 7, 8
 LOW, SPAN, CHANCE, OTHER, FLOATS = 0, 8, 16, 20, 32
 """Number i is LOW[i] + SPAN[i] u; CHANCE has the probabilities of numbers 0 and 2; OTHER what is not drawn."""
+
+# FRAME is the row of the last crop before, whose OTHER begins with the size that it leaves; -1 where there is none.
+# GROUP is what an operation changes:
+GEOMETRY, LOGITS, COLOURS, ALONE = range(4)
+"""The homography, the affine map of logits, the one of RGB, or something that no other kind of operation changes."""
 
 BATCH = 1
 """One decision for all samples of an epoch."""

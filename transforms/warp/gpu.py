@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...errors import WarpError
 from .footprint import TILE
-from .gpu_draws import NUMBERS, draw_kernel
+from .gpu_draws import draw_kernel
 from .gpu_kernel import BORDER, COLOUR, INTERPRETED, REFLECTION, colour_kernel, warp_kernel
 from .gpu_tiles import SLOPES, tiles_kernel
 from .outspec import OutSpec
@@ -202,17 +202,17 @@ def draw(
     hashes: Tensor,
     stream: Tensor,
     segments: int,
+    turning: int,
     size: tuple[int, int],
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """All parameters of a batch, by a program (see `gpu_draws.py`): the homographies, the tiles, and for each segment
-    the logits' maps, hues, tables, colour maps and rectangles.
+    """All parameters of a batch, by a program (see `gpu_draws.py`), of whose rows only the first `turning` may turn the
+    frame: the homographies, the tiles, and for each segment the logits' maps, hues, tables, colour maps and rectangles.
     """
     device, count = floats.device, len(images)
     homography = torch.empty(count, 3, 3, device=device)
-    logit, colour = (torch.empty(segments, count, 3, 4, device=device) for _ in range(2))
+    maps = torch.empty(segments, 2, count, 3, 4, device=device)
     hue, table = torch.empty(segments, count, device=device), torch.empty(segments, count, 256, device=device)
     erase = torch.empty(segments, count, 4, device=device)
-    numbers = torch.empty(count, len(integers), NUMBERS.value, device=device)  # what one thread leaves for others
     source, (down, across) = _Source.of(images), (-(-n // TILE) for n in size)
     words = torch.empty(count, down * across + SLOPES.value, dtype=torch.int32, device=device)
     if count:
@@ -227,12 +227,11 @@ def draw(
                 integers,
                 floats,
                 len(integers),
-                numbers,
+                turning,
                 homography,
-                logit,
+                maps,
                 hue,
                 table,
-                colour,
                 erase,
                 words,
                 *size,
@@ -243,7 +242,7 @@ def draw(
                 num_warps=DRAW_WARPS,
                 enable_fp_fusion=True,
             )
-    return homography, words, logit, hue, table, colour, erase
+    return homography, words, maps[:, 0], hue, table, maps[:, 1], erase
 
 
 @dataclass(frozen=True)

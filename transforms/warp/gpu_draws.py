@@ -12,8 +12,8 @@ import triton
 import triton.language as tl
 
 from . import draw_table as draws
-from .gpu_kernel import ROUND
-from .gpu_tiles import store_tiles
+from .gpu_kernel import ROUND, log2
+from .gpu_tiles import doubled, homography_at, store_tiles
 
 # The table's, as Triton wants them.
 DIHEDRAL, AFFINE, ZOOM, PERSPECTIVE = (
@@ -23,13 +23,13 @@ CROP, RANDOM_CROP, HOMOGRAPHY = (tl.constexpr(i) for i in (draws.CROP, draws.RAN
 BRIGHTNESS, FACTOR, CHANNELS, HUE = (
     tl.constexpr(i) for i in (draws.BRIGHTNESS, draws.FACTOR, draws.CHANNELS, draws.HUE)
 )
-GAMMA, SOLARIZE, POSTERIZE, ERASE = (
-    tl.constexpr(i) for i in (draws.GAMMA, draws.SOLARIZE, draws.POSTERIZE, draws.ERASE)
+GAMMA, SOLARIZE, POSTERIZE, ERASE, END = (
+    tl.constexpr(i) for i in (draws.GAMMA, draws.SOLARIZE, draws.POSTERIZE, draws.ERASE, draws.END)
 )
-OPERATION, FLAGS, WORD, INDEX, OF, SEGMENT, INTEGERS = (
-    tl.constexpr(i)
-    for i in (draws.OPERATION, draws.FLAGS, draws.WORD, draws.INDEX, draws.OF, draws.SEGMENT, draws.INTEGERS)
+OPERATION, FLAGS, WORD, INDEX, OF, SEGMENT = (
+    tl.constexpr(i) for i in (draws.OPERATION, draws.FLAGS, draws.WORD, draws.INDEX, draws.OF, draws.SEGMENT)
 )
+FRAME, GROUP, INTEGERS = (tl.constexpr(i) for i in (draws.FRAME, draws.GROUP, draws.INTEGERS))
 LOW, SPAN, CHANCE, OTHER, FLOATS = (
     tl.constexpr(i) for i in (draws.LOW, draws.SPAN, draws.CHANCE, draws.OTHER, draws.FLOATS)
 )
@@ -38,10 +38,9 @@ TURNS, PAD, SQUISH, LOGIT, MIX = (
     tl.constexpr(i) for i in (draws.TURNS, draws.PAD, draws.SQUISH, draws.LOGIT, draws.MIX)
 )
 
-ROWS = tl.constexpr(32)
-"""Of how many rows the numbers are drawn at once."""
-NUMBERS = tl.constexpr(10)
-"""How many numbers are kept of a row; see `store_numbers`."""
+ROWS = tl.constexpr(16)
+"""Of how many rows of a program is found at once what they do: two threads of a warp for each."""
+GEOMETRY, LOGITS, COLOURS, ALONE = (tl.constexpr(i) for i in (draws.GEOMETRY, draws.LOGITS, draws.COLOURS, draws.ALONE))
 LUMA_R, LUMA_G, LUMA_B = (tl.constexpr(weight) for weight in (0.2989, 0.5870, 0.1140))
 LAST = tl.constexpr(1 - 2.0**-24)
 DEGREE = tl.constexpr(0.017453292519943295)
@@ -55,60 +54,64 @@ def unit(word):
 
 
 @triton.jit
-def uniform(stream, key, word, flags, of):
-    """Numbers 0 to 7 of an operation for one sample, in [0, 1), and which of `of` number 0 picks."""
+def four_words(stream, key, word, flags, block):
+    """The random bits of numbers 0 to 3 of an operation for one sample, or of numbers 4 to 7 where `block` is 1."""
     key = tl.where((flags & BATCH) != 0, 0, key)
     low, high = (key & 0xFFFFFFFF).to(tl.uint32), ((key >> 32) & 0xFFFFFFFF).to(tl.uint32)
-    zero = low & 0
     first, second = tl.load(stream).to(tl.uint32), tl.load(stream + 1).to(tl.uint32)
     word = word.to(tl.uint32, bitcast=True)
-    a, b, c, d = tl.philox_impl(low, high, word, zero, first, second)
-    e, f, g, h = tl.philox_impl(low, high, word, zero + 1, first, second)
-    pick = (((a >> 8).to(tl.int64) * of) >> 24).to(tl.int32)
-    return (unit(a), unit(b), unit(c), unit(d), unit(e), unit(f), unit(g), unit(h)), pick
+    return tl.philox_impl(low, high, word, (low & 0) + block.to(tl.uint32), first, second)
 
 
 @triton.jit
-def at_end(u, flags):
-    """The nearer end of 0..1, if the flags ask for it."""
-    return tl.where((flags & AT_ENDS) != 0, tl.where(u < 0.5, 0.0, LAST), u)
+def of_threads(values, threads):
+    """For each thread of a warp what another one of them has."""
+    return tl.gather(values, threads, 0)
 
 
 @triton.jit
-def store_numbers(target, stream, key, integers, floats, count, block: tl.constexpr):
-    """For each row of a program its numbers 0 to 7, whether it acts, and whether what it does happens: a thread for
-    each row, where one after the other would take most of the launch's time.
+def of_thread(values, thread):
+    """What one thread of a warp has, as a number that all threads have."""
+    return tl.sum(tl.where(tl.arange(0, 2 * ROWS) == thread, values, 0.0))
+
+
+@triton.jit
+def number(row, flags, u, i: tl.constexpr):
+    """Number i of an operation, in its range. Where number 0 has picked the operation, the others follow it."""
+    picked, at_ends = (flags & PICKED) != 0, (flags & AT_ENDS) != 0
+    share = tl.where(picked, u[i + 1], u[i])
+    share = tl.where(at_ends, tl.where(share < 0.5, 0.0, LAST), share)
+    return tl.load(row + LOW + i) + tl.load(row + SPAN + i) * share
+
+
+@triton.jit
+def drawn(stream, key, integers, floats, i):
+    """Numbers 0 to 6 of the rows `i` of a program, in their ranges, and whether the rows act: a row for each of 16
+    threads. For each of them another one draws numbers 4 to 7, and finds nothing of its own.
     """
-    for first in range(0, count, block):
-        i = first + tl.arange(0, block)
-        there = i < count
-        whole, row = integers + i * INTEGERS, floats + i * FLOATS
-        flags = tl.load(whole + FLAGS, mask=there, other=0)
-        u, pick = uniform(
-            stream, key, tl.load(whole + WORD, mask=there, other=0), flags, tl.load(whole + OF, mask=there, other=1)
-        )
-        picked = (flags & PICKED) != 0
-        acts = ~picked | (pick == tl.load(whole + INDEX, mask=there, other=0))
-        decides = tl.where(picked, at_end(u[1], flags), u[0])
-        happens = decides < tl.load(row + CHANCE, mask=there, other=0.0)
-        p = target + i * NUMBERS
-        for k in tl.static_range(7):
-            tl.store(p + k, tl.where(picked, at_end(u[k + 1], flags), u[k]), mask=there)
-        tl.store(p + 7, u[7], mask=there)
-        tl.store(p + 8, acts.to(tl.float32), mask=there)
-        tl.store(p + 9, happens.to(tl.float32), mask=there)
-
-
-@triton.jit
-def drawn(row, u, i: tl.constexpr):
-    """Number i of an operation, in its range."""
-    return tl.load(row + LOW + i) + tl.load(row + SPAN + i) * u[i]
+    whole, row = integers + i * INTEGERS, floats + i * FLOATS
+    flags, thread = tl.load(whole + FLAGS), tl.arange(0, 2 * ROWS)
+    a, b, c, d = four_words(stream, key, tl.load(whole + WORD), flags, thread // ROWS)
+    pick = (((a >> 8).to(tl.int64) * tl.load(whole + OF)) >> 24).to(tl.int32)
+    acts = ((flags & PICKED) == 0) | (pick == tl.load(whole + INDEX))
+    a, b, c, d, upper = unit(a), unit(b), unit(c), unit(d), thread | ROWS
+    u = (a, b, c, d, of_threads(a, upper), of_threads(b, upper), of_threads(c, upper), of_threads(d, upper))
+    n = (
+        number(row, flags, u, 0),
+        number(row, flags, u, 1),
+        number(row, flags, u, 2),
+        number(row, flags, u, 3),
+        number(row, flags, u, 4),
+        number(row, flags, u, 5),
+        number(row, flags, u, 6),
+    )
+    return n, acts
 
 
 @triton.jit
 def log(x):
-    """The natural logarithm."""
-    return tl.log2(x) * LN_2
+    """The natural logarithm, to 2e-7."""
+    return log2(x) * LN_2
 
 
 @triton.jit
@@ -142,9 +145,76 @@ def tangent(degrees):
 
 
 @triton.jit
-def covered(high, wide, rows, columns, flags):
-    """The share (x, y) of a frame that the box of the output's aspect takes: the largest in it, or around it."""
-    aspect = (wide * rows) / (high * columns)
+def frames(stream, key, integers, floats, i, turning, high, wide):
+    """The frames (h, w) that the rows `i` find: the one that the last crop before leaves, or that of the source,
+    `high x wide`; turned by those of the first `turning` rows that lie between and do so.
+    """
+    crop = tl.load(integers + i * INTEGERS + FRAME)
+    size = floats + tl.maximum(crop, 0) * FLOATS + OTHER
+    high, wide = tl.where(crop < 0, high, tl.load(size)), tl.where(crop < 0, wide, tl.load(size + 1))
+    turns = i * 0
+    for j in range(turning):
+        if (tl.load(integers + j * INTEGERS + FLAGS) & TURNS) != 0:
+            n, _ = drawn(stream, key, integers, floats, i * 0 + j)
+            which = tl.where(n[0] < tl.load(floats + j * FLOATS + CHANCE), n[1], 0.0)
+            turns += tl.where((crop < j) & (j < i), tl.where(which >= 4, 1, 0), 0)
+    return tl.where(turns % 2 == 0, high, wide), tl.where(turns % 2 == 0, wide, high)
+
+
+@triton.jit
+def chosen(condition, s, t):
+    """The matrix `s` where a condition holds, else `t`."""
+    return (
+        tl.where(condition, s[0], t[0]),
+        tl.where(condition, s[1], t[1]),
+        tl.where(condition, s[2], t[2]),
+        tl.where(condition, s[3], t[3]),
+        tl.where(condition, s[4], t[4]),
+        tl.where(condition, s[5], t[5]),
+        tl.where(condition, s[6], t[6]),
+        tl.where(condition, s[7], t[7]),
+        tl.where(condition, s[8], t[8]),
+    )
+
+
+@triton.jit
+def dihedral(n, happens):
+    """One of eight flips and turns."""
+    which = tl.where(happens, n[1], 0.0).to(tl.int32)
+    x, y, swap = 1.0 - 2 * (which & 1), 1.0 - 2 * ((which >> 1) & 1), which >= 4
+    a, b, d, e = tl.where(swap, 0.0, x), tl.where(swap, x, 0.0), tl.where(swap, y, 0.0), tl.where(swap, 0.0, y)
+    return a, b, 0.0, d, e, 0.0, 0.0, 0.0, 1.0
+
+
+@triton.jit
+def affine(n, happens, aspect):
+    """Turned, moved, scaled and skewed."""
+    cosine, sine = turned(tl.where(happens, n[1], 0.0))
+    x, y = tl.where(happens, -2 * n[2], 0.0), tl.where(happens, -2 * n[3], 0.0)
+    scale = 1 / tl.where(happens, n[4], 1.0)
+    skew_x, skew_y = tl.where(happens, n[5], 0.0), tl.where(happens, n[6], 0.0)
+    if tl.sum(tl.abs(skew_x) + tl.abs(skew_y)) > 0:  # few programs have skewed maps
+        skew_x, skew_y = tangent(skew_x), tangent(skew_y)
+    both = 1 + skew_x * skew_y  # along x, then along y: areas stay
+    a, b = (both * cosine + skew_x * sine) * scale, (both * sine - skew_x * cosine) * scale / aspect
+    d, e = (-sine - skew_y * cosine) * scale * aspect, (cosine - skew_y * sine) * scale
+    return a, b, a * x + b * y, d, e, d * x + e * y, 0.0, 0.0, 1.0
+
+
+@triton.jit
+def perspective(n, happens, second):
+    """Tilted along x, and along y where the `second` thing happens."""
+    x, y = tl.where(happens, n[1], 0.0), tl.where(second, n[3], 0.0)
+    b = 2 * x * y / (1 - x * x - y * y)
+    c, f = -x - b * y, -y - b * x
+    return 1.0, b, c, b, 1.0, f, c, f, 1.0
+
+
+@triton.jit
+def covered(aspect, flags):
+    """The share (x, y) of a frame, as many times as wide as the output, that a box of the output's aspect takes: the
+    largest in it, or around it.
+    """
     x, y = tl.minimum(1 / aspect, 1.0), tl.minimum(aspect, 1.0)
     around = (flags & PAD) != 0
     x, y = tl.where(around, tl.maximum(1 / aspect, 1.0), x), tl.where(around, tl.maximum(aspect, 1.0), y)
@@ -153,125 +223,97 @@ def covered(high, wide, rows, columns, flags):
 
 
 @triton.jit
-def geometric(operation, flags, row, u, happens, high, wide):
-    """An operation's matrix, output to input in normalised coordinates, and the frame (h, w) that it leaves."""
-    one, zero = high * 0 + 1, high * 0
-    a, b, c, d, e, f, g, k = one, zero, zero, zero, one, zero, zero, zero
-    m = one
-    if operation == DIHEDRAL:
-        which = tl.where(happens, drawn(row, u, 1), 0.0).to(tl.int32)
-        x, y, swap = 1.0 - 2 * (which & 1), 1.0 - 2 * ((which >> 1) & 1), which >= 4
-        a, b = tl.where(swap, 0.0, x), tl.where(swap, x, 0.0)
-        d, e = tl.where(swap, y, 0.0), tl.where(swap, 0.0, y)
-        turns = swap & ((flags & TURNS) != 0)
-        high, wide = tl.where(turns, wide, high), tl.where(turns, high, wide)
-    elif operation == AFFINE:
-        degrees, x, y = drawn(row, u, 1), drawn(row, u, 2), drawn(row, u, 3)
-        degrees = tl.where(happens, degrees, 0.0)
-        x, y = tl.where(happens, -2 * x, 0.0), tl.where(happens, -2 * y, 0.0)
-        scale = tl.where(happens, drawn(row, u, 4), 1.0)
-        skew_x = tl.where(happens, drawn(row, u, 5), 0.0)
-        skew_y = tl.where(happens, drawn(row, u, 6), 0.0)
-        if (skew_x != 0) | (skew_y != 0):
-            skew_x, skew_y = tangent(skew_x), tangent(skew_y)
-        cosine, sine = turned(degrees)
-        both = 1 + skew_x * skew_y  # along x, then along y: areas stay
-        aspect = wide / high
-        a, b = (both * cosine + skew_x * sine) / scale, (both * sine - skew_x * cosine) / scale / aspect
-        d, e = (-sine - skew_y * cosine) / scale * aspect, (cosine - skew_y * sine) / scale
-        c, f = a * x + b * y, d * x + e * y
-    elif operation == ZOOM:
-        scale = 1 / tl.where(happens, drawn(row, u, 1), 1.0)
-        a, e = scale, scale
-        c, f = (1 - scale) * (2 * drawn(row, u, 2) - 1), (1 - scale) * (2 * drawn(row, u, 3) - 1)
-    elif operation == PERSPECTIVE:
-        x, y = (
-            tl.where(happens, drawn(row, u, 1), 0.0),
-            tl.where(u[2] < tl.load(row + CHANCE + 1), drawn(row, u, 3), 0.0),
-        )
-        b = 2 * x * y / (1 - x * x - y * y)
-        c, f = -x - b * y, -y - b * x
-        d, g, k = b, c, f
-    elif operation == CROP:
-        rows, columns = tl.load(row + OTHER), tl.load(row + OTHER + 1)
-        a, e = covered(high, wide, rows, columns, flags)
-        c, f = (1 - a) * (2 * drawn(row, u, 0) - 1), (1 - e) * (2 * drawn(row, u, 1) - 1)
-        high, wide = rows, columns
-    elif operation == RANDOM_CROP:
-        ratio = exp(drawn(row, u, 1))
-        widest = tl.minimum(wide, high * ratio)
-        width = tl.minimum(tl.sqrt(drawn(row, u, 0) * wide * high * ratio), widest) * tl.load(row + OTHER + 2)
-        a, e = width / wide, width / ratio / high
-        c, f = (1 - a) * (2 * drawn(row, u, 2) - 1), (1 - e) * (2 * drawn(row, u, 3) - 1)
-        high, wide = tl.load(row + OTHER), tl.load(row + OTHER + 1)
-    else:
-        p = row + OTHER
-        a, b, c, d, e, f = tl.load(p), tl.load(p + 1), tl.load(p + 2), tl.load(p + 3), tl.load(p + 4), tl.load(p + 5)
-        g, k, m = tl.load(p + 6), tl.load(p + 7), tl.load(p + 8)
-    return (a, b, c, d, e, f, g, k, m), high, wide
+def box(operation, flags, n, happens, other, high, wide):
+    """A share of the frame, somewhere in it: what zooms and crops see."""
+    ratio = exp(n[1])
+    widest = tl.minimum(wide, high * ratio)
+    width = tl.minimum(tl.sqrt(n[0] * wide * high * ratio), widest) * other[2]
+    x, y = width / wide, width / ratio / high
+    zooms, crops = operation == ZOOM, operation == CROP
+    zoom = 1 / tl.where(happens, n[1], 1.0)
+    all_x, all_y = covered((wide * other[0]) / (high * other[1]), flags)
+    x, y = tl.where(zooms, zoom, tl.where(crops, all_x, x)), tl.where(zooms, zoom, tl.where(crops, all_y, y))
+    right, down = tl.where(crops, n[0], n[2]), tl.where(crops, n[1], n[3])
+    return x, 0.0, (1 - x) * (2 * right - 1), 0.0, y, (1 - y) * (2 * down - 1), 0.0, 0.0, 1.0
 
 
 @triton.jit
-def product(s, t):
-    """The matrix s t."""
+def geometric(operation, flags, n, happens, second, other, high, wide):
+    """Matrices of operations, output to input in normalised coordinates: the identity for those that have none."""
+    t = chosen(operation == HOMOGRAPHY, other, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
+    t = chosen(operation == PERSPECTIVE, perspective(n, happens, second), t)
+    t = chosen(operation == DIHEDRAL, dihedral(n, happens), t)
+    t = chosen(operation == AFFINE, affine(n, happens, wide / high), t)
+    boxes = (operation == ZOOM) | (operation == CROP) | (operation == RANDOM_CROP)
+    return chosen(boxes, box(operation, flags, n, happens, other, high, wide), t)
+
+
+@triton.jit
+def coloured(operation, flags, number, happens, other):
+    """Affine maps of colours: each channel scaled, luma mixed into it, and moved."""
+    channels = operation == CHANNELS
+    r, g, b = tl.where(channels, other[0], 1.0), tl.where(channels, other[1], 1.0), tl.where(channels, other[2], 1.0)
+    dr, dg, db = tl.where(channels, other[3], 0.0), tl.where(channels, other[4], 0.0), tl.where(channels, other[5], 0.0)
+    factor = operation == FACTOR
+    r, g, b = tl.where(factor, number, r), tl.where(factor, number, g), tl.where(factor, number, b)
+    luma = tl.where(factor & ((flags & MIX) != 0), 1 - number, 0.0)
+    change = tl.minimum(tl.maximum(tl.where(happens, number, 0.5), 1e-7), 1 - 1e-7)
+    moved, brighter = log(change / (1 - change)), operation == BRIGHTNESS
+    dr, dg, db = tl.where(brighter, moved, dr), tl.where(brighter, moved, dg), tl.where(brighter, moved, db)
+    red, green, blue = LUMA_R * luma, LUMA_G * luma, LUMA_B * luma
+    return (r + red, green, blue, red, g + green, blue, red, green, b + blue), (dr, dg, db)
+
+
+@triton.jit
+def erased(area, ratio, right, down):
+    """The rectangle (left, top, right, bottom) that becomes zero, in shares of the output."""
+    w, h = tl.minimum(tl.sqrt(area * ratio), 1.0), tl.minimum(tl.sqrt(area / ratio), 1.0)
+    x, y = right * (1 - w), down * (1 - h)
+    return x, y, x + w, y + h
+
+
+@triton.jit
+def steps(stream, key, integers, floats, i, turning, high, wide):
+    """What the rows `i` of a program do for one sample, a row for each thread: an affine map of three numbers, how much
+    of what has one parameter, all numbers, and 1 where it happens.
+
+    Each thread finds all that a row may do, and takes what its own does.
+    """
+    whole, row = integers + i * INTEGERS, floats + i * FLOATS
+    operation, flags, p = tl.load(whole + OPERATION), tl.load(whole + FLAGS), row + OTHER
+    n, acts = drawn(stream, key, integers, floats, i)
+    happens, second = acts & (n[0] < tl.load(row + CHANCE)), n[2] < tl.load(row + CHANCE + 1)
+    other = (
+        tl.load(p), tl.load(p + 1), tl.load(p + 2), tl.load(p + 3), tl.load(p + 4), tl.load(p + 5), tl.load(p + 6),
+        tl.load(p + 7), tl.load(p + 8),
+    )  # fmt: skip
+    high, wide = frames(stream, key, integers, floats, i, turning, high, wide)
+    amount = tl.where((flags & POWER) != 0, exp(n[1]), n[1])
+    nothing = tl.where(operation == SOLARIZE, 256.0, tl.where(operation == POSTERIZE, 8.0, 1.0))
+    amount = tl.where(happens, amount, tl.where(operation == HUE, 0.0, nothing))
+    operation = tl.where(acts, operation, END)
+    t = geometric(operation, flags, n, happens, second, other, high, wide)
+    a, b = coloured(operation, flags, amount, happens, other)
+    a = chosen(operation <= HOMOGRAPHY, (t[0], t[3], t[6], t[1], t[4], t[7], t[2], t[5], t[8]), a)
+    return a, b, amount, n, tl.where(happens, 1.0, 0.0)
+
+
+@triton.jit
+def applied(a, b, thread, x, y, z, shifts):
+    """`A v + b` for the three numbers `v` of each thread, by the map of one thread; `b` only where `shifts` is 1."""
     return (
-        s[0] * t[0] + s[1] * t[3] + s[2] * t[6],
-        s[0] * t[1] + s[1] * t[4] + s[2] * t[7],
-        s[0] * t[2] + s[1] * t[5] + s[2] * t[8],
-        s[3] * t[0] + s[4] * t[3] + s[5] * t[6],
-        s[3] * t[1] + s[4] * t[4] + s[5] * t[7],
-        s[3] * t[2] + s[4] * t[5] + s[5] * t[8],
-        s[6] * t[0] + s[7] * t[3] + s[8] * t[6],
-        s[6] * t[1] + s[7] * t[4] + s[8] * t[7],
-        s[6] * t[2] + s[7] * t[5] + s[8] * t[8],
-    )
-
-
-@triton.jit
-def in_pixels(t, high, wide, rows, columns):
-    """A matrix of normalised coordinates in continuous pixels: of the output `rows x columns`, of the source."""
-    rows, columns = rows.to(tl.float32), columns.to(tl.float32)
-    t = product(t, (2 / columns, columns * 0, -1.0, rows * 0, 2 / rows, -1.0, rows * 0, rows * 0, 1.0))
-    x, y = wide * 0.5, high * 0.5
-    return product((x, x * 0, x, y * 0, y, y, y * 0, y * 0, 1.0), t)
-
-
-@triton.jit
-def coloured(operation, flags, row, u, happens, m):
-    """The affine map `m` and, after it, an operation that scales each channel, mixes luma into it, and moves it."""
-    one, zero = u[0] * 0 + 1, u[0] * 0
-    r, g, b, luma, dr, dg, db = one, one, one, zero, zero, zero, zero
-    if operation == BRIGHTNESS:
-        change = tl.minimum(tl.maximum(tl.where(happens, drawn(row, u, 1), 0.5), 1e-7), 1 - 1e-7)
-        dr = log(change / (1 - change))
-        dg, db = dr, dr
-    elif operation == FACTOR:
-        number = drawn(row, u, 1)
-        number = tl.where((flags & POWER) != 0, exp(number), number)
-        r = tl.where(happens, number, 1.0)
-        g, b = r, r
-        luma = tl.where((flags & MIX) != 0, 1 - r, 0.0)
-    else:
-        p = row + OTHER
-        r, g, b = tl.load(p), tl.load(p + 1), tl.load(p + 2)
-        dr, dg, db = tl.load(p + 3), tl.load(p + 4), tl.load(p + 5)
-    y0 = luma * (LUMA_R * m[0] + LUMA_G * m[4] + LUMA_B * m[8])
-    y1 = luma * (LUMA_R * m[1] + LUMA_G * m[5] + LUMA_B * m[9])
-    y2 = luma * (LUMA_R * m[2] + LUMA_G * m[6] + LUMA_B * m[10])
-    y3 = luma * (LUMA_R * m[3] + LUMA_G * m[7] + LUMA_B * m[11])
-    return (
-        r * m[0] + y0,
-        r * m[1] + y1,
-        r * m[2] + y2,
-        r * m[3] + y3 + dr,
-        g * m[4] + y0,
-        g * m[5] + y1,
-        g * m[6] + y2,
-        g * m[7] + y3 + dg,
-        b * m[8] + y0,
-        b * m[9] + y1,
-        b * m[10] + y2,
-        b * m[11] + y3 + db,
+        of_threads(a[0], thread) * x
+        + of_threads(a[1], thread) * y
+        + of_threads(a[2], thread) * z
+        + of_threads(b[0], thread) * shifts,
+        of_threads(a[3], thread) * x
+        + of_threads(a[4], thread) * y
+        + of_threads(a[5], thread) * z
+        + of_threads(b[1], thread) * shifts,
+        of_threads(a[6], thread) * x
+        + of_threads(a[7], thread) * y
+        + of_threads(a[8], thread) * z
+        + of_threads(b[2], thread) * shifts,
     )
 
 
@@ -292,38 +334,13 @@ def toned(operation, level, number):
 
 
 @triton.jit
-def tabled(operation, flags, row, u, happens, table):
+def tabled(operation, number, table):
     """The table (in grey levels) and, after it, the one of an operation, linearly interpolated."""
-    number = drawn(row, u, 1)
-    if operation == GAMMA:
-        number = tl.where((flags & POWER) != 0, exp(number), number)
-        number = tl.where(happens, number, 1.0)
-    elif operation == SOLARIZE:
-        number = tl.where(happens, number, 256.0)
-    else:
-        number = tl.where(happens, (number + ROUND) - ROUND, 8.0)
+    number = tl.where(operation == POSTERIZE, (number + ROUND) - ROUND, number)
     level = tl.minimum(tl.maximum(table, 0.0), 255.0)
     below = tl.minimum(tl.floor(level), 254.0)
     low, high = toned(operation, below, number), toned(operation, below + 1, number)
     return low + (high - low) * (level - below)
-
-
-@triton.jit
-def erased(row, u, happens, rows, columns):
-    """The rectangle (left, top, right, bottom) that becomes zero, in pixels of the output."""
-    area, ratio = drawn(row, u, 1), exp(drawn(row, u, 2))
-    w, h = tl.minimum(tl.sqrt(area * ratio), 1.0), tl.minimum(tl.sqrt(area / ratio), 1.0)
-    x, y = u[3] * (1 - w), u[4] * (1 - h)
-    columns = tl.where(happens, columns.to(tl.float32), 0.0)
-    rows = tl.where(happens, rows.to(tl.float32), 0.0)
-    return x * columns, y * rows, (x + w) * columns, (y + h) * rows
-
-
-@triton.jit
-def store_affine(target, m):
-    """The twelve numbers of an affine map."""
-    for i in tl.static_range(12):
-        tl.store(target + i, m[i])
 
 
 @triton.jit(
@@ -334,12 +351,13 @@ def store_affine(target, m):
         "readable",
         "aligned",
         "count",
+        "turning",
         "rows",
         "columns",
         "across",
         "tile_count",
     ),
-    do_not_specialize_on_alignment=("offsets", "sizes", "keys", "stream", "integers", "floats", "numbers"),
+    do_not_specialize_on_alignment=("offsets", "sizes", "keys", "stream", "integers", "floats", "table"),
 )
 def draw_kernel(
     offsets,
@@ -354,12 +372,11 @@ def draw_kernel(
     integers,
     floats,
     count,
-    numbers,
+    turning,
     homography,
-    logit,
+    affine_maps,
     hue,
     table,
-    colour,
     erase,
     words,
     rows,
@@ -369,7 +386,12 @@ def draw_kernel(
     packed: tl.constexpr,
     block: tl.constexpr,
 ):
-    """All parameters of one image, segment by segment, by the program's `count` rows, and its tiles' words."""
+    """All parameters of one image, segment by segment, by the program's `count` rows, and its tiles' words.
+
+    A thread has a row of the program first. Then it has a row of the homography, or a column of one of the two affine
+    maps: a row of the product `s t` is a row of `s` times `t`, and a column is `s` times a column of `t`, so that none
+    needs the others, and each is three numbers. At last a thread has a tile.
+    """
     image = tl.program_id(0).to(tl.int64)
     images = tl.num_programs(0).to(tl.int64)
     if packed:
@@ -377,58 +399,67 @@ def draw_kernel(
         source_height, source_width = tl.load(sizes + 2 * image), tl.load(sizes + 2 * image + 1)
     else:
         start, source_height, source_width = image * (height.to(tl.int64) * width * 3), height, width
-    key = tl.load(keys + image)
-    source_high, source_wide = source_height.to(tl.float32), source_width.to(tl.float32)
-    high, wide = source_high, source_wide
-    one, zero = high * 0 + 1, high * 0
+    high, wide = source_height.to(tl.float32), source_width.to(tl.float32)
+    key, lane = tl.load(keys + image), tl.arange(0, 2 * ROWS)
+    group, part = lane // 4, lane % 4
+    geometry, maps, shifts = group == GEOMETRY, (group == LOGITS) | (group == COLOURS), tl.where(part == 3, 1.0, 0.0)
+    # The maps begin as what changes nothing, the homography as what leads from normalised coordinates to pixels.
+    same_x, same_y, same_z = tl.where(part == 0, 1.0, 0.0), tl.where(part == 1, 1.0, 0.0), tl.where(part == 2, 1.0, 0.0)
+    half = tl.where(part == 0, wide * 0.5, high * 0.5)
+    x, y = tl.where(geometry, same_x * half, same_x), tl.where(geometry, same_y * half, same_y)
+    z = tl.where(geometry & (part < 2), half, same_z)
     level = tl.arange(0, 256).to(tl.float32)
-    t = (one, zero, zero, zero, one, zero, zero, zero, one)
-    lights = (one, zero, zero, zero, zero, one, zero, zero, zero, zero, one, zero)
-    colours, turns, tones, box = lights, zero, level, (zero, zero, zero, zero)
-    numbers += image * count * NUMBERS
-    store_numbers(numbers, stream, key, integers, floats, count, ROWS)
-    tl.debug_barrier()  # what one thread has stored, others read
-    for i in range(count):
-        whole, row = integers + i * INTEGERS, floats + i * FLOATS
-        operation, flags = tl.load(whole + OPERATION), tl.load(whole + FLAGS)
-        p = numbers + i * NUMBERS
-        u = (
-            tl.load(p), tl.load(p + 1), tl.load(p + 2), tl.load(p + 3), tl.load(p + 4), tl.load(p + 5), tl.load(p + 6),
-        )  # fmt: skip
-        happens = tl.load(p + 9) > 0
-        if tl.load(p + 8) > 0:
-            if operation <= HOMOGRAPHY:
-                made, high, wide = geometric(operation, flags, row, u, happens, high, wide)
-                t = product(t, made)
-            elif operation <= CHANNELS:
-                if flags & LOGIT:
-                    lights = coloured(operation, flags, row, u, happens, lights)
-                else:
-                    colours = coloured(operation, flags, row, u, happens, colours)
-            elif operation == HUE:
-                turns += tl.where(happens, drawn(row, u, 1), 0.0)
-            elif operation <= POSTERIZE:
-                tones = tabled(operation, flags, row, u, happens, tones)
-            elif operation == ERASE:
-                box = erased(row, u, happens, rows, columns)
+    turns, tones = high * 0, level
+    left, top, right, bottom = turns, turns, turns, turns
+    for begin in range(0, count, ROWS):
+        i = tl.minimum(begin + lane % ROWS, count - 1)
+        a, b, amount, n, happens = steps(stream, key, integers, floats, i, turning, high, wide)
+        for row in range(begin, tl.minimum(begin + ROWS, count)):
+            whole, thread = integers + row * INTEGERS, row - begin
+            changes = tl.load(whole + GROUP)
+            if changes != ALONE:
+                to_x, to_y, to_z = applied(a, b, lane * 0 + thread, x, y, z, shifts)
+                acts = group == changes
+                x, y, z = tl.where(acts, to_x, x), tl.where(acts, to_y, y), tl.where(acts, to_z, z)
             else:
-                place = tl.load(whole + SEGMENT) * images + image
-                store_affine(logit + place * 12, lights)
-                store_affine(colour + place * 12, colours)
-                tl.store(hue + place, turns)
-                tl.store(table + place * 256 + tl.arange(0, 256), tones * (1 / 255))
-                for side in tl.static_range(4):
-                    tl.store(erase + place * 4 + side, box[side])
-                lights = (one, zero, zero, zero, zero, one, zero, zero, zero, zero, one, zero)
-                colours, turns, tones, box = lights, zero, level, (zero, zero, zero, zero)
-    h = in_pixels(t, source_high, source_wide, rows, columns)
-    for i in tl.static_range(9):
-        tl.store(homography + image * 9 + i, h[i])
-    exact = (
-        h[0].to(tl.float64), h[1].to(tl.float64), h[2].to(tl.float64), h[3].to(tl.float64), h[4].to(tl.float64),
-        h[5].to(tl.float64), h[6].to(tl.float64), h[7].to(tl.float64), h[8].to(tl.float64),
-    )  # fmt: skip
+                operation = tl.load(whole + OPERATION)
+                if operation == HUE:
+                    turns += of_thread(amount, thread)
+                elif operation <= POSTERIZE:
+                    tones = tabled(operation, of_thread(amount, thread), tones)
+                elif operation == ERASE:
+                    share, area, ratio = of_thread(happens, thread), of_thread(n[1], thread), of_thread(n[2], thread)
+                    left, top, right, bottom = erased(
+                        area, exp(ratio), of_thread(n[3], thread), of_thread(n[4], thread)
+                    )
+                    left, top, right, bottom = left * share, top * share, right * share, bottom * share
+                else:
+                    segment = tl.load(whole + SEGMENT)
+                    place = segment * images + image
+                    p = affine_maps + ((2 * segment + group - LOGITS) * images + image) * 12 + part
+                    tl.store(p, x, mask=maps)
+                    tl.store(p + 4, y, mask=maps)
+                    tl.store(p + 8, z, mask=maps)
+                    tl.store(hue + place, turns)
+                    tl.store(table + place * 256 + tl.arange(0, 256), tones * (1 / 255))
+                    tl.store(erase + place * 4, left * columns)
+                    tl.store(erase + place * 4 + 1, top * rows)
+                    tl.store(erase + place * 4 + 2, right * columns)
+                    tl.store(erase + place * 4 + 3, bottom * rows)
+                    x, y, z = (
+                        tl.where(geometry, x, same_x),
+                        tl.where(geometry, y, same_y),
+                        tl.where(geometry, z, same_z),
+                    )
+                    turns, tones = high * 0, level
+                    left, top, right, bottom = turns, turns, turns, turns
+    # From pixels of the output to normalised coordinates.
+    p, inside = homography + image * 9 + 3 * part, geometry & (part < 3)
+    tl.store(p, x * (2 / columns.to(tl.float32)), mask=inside)
+    tl.store(p + 1, y * (2 / rows.to(tl.float32)), mask=inside)
+    tl.store(p + 2, z - x - y, mask=inside)
+    tl.debug_barrier()  # what one thread has stored, others read
     store_tiles(
-        words, image, exact, start, source_height, source_width, total, readable, aligned, rows, columns, across,
-        tile_count, block,
+        words, image, doubled(homography_at(homography, image)), start, source_height, source_width, total, readable,
+        aligned, rows, columns, across, tile_count, block,
     )  # fmt: skip

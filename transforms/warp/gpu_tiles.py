@@ -43,8 +43,8 @@ LARGE = tl.constexpr(8192.0)
 """Terms of a coordinate up to here are as exact in float32 as the warp's tolerance asks."""
 LONG = tl.constexpr(1 << 21)
 """Beyond as many pixels, a position in float32 is too coarse to be known to lie inside."""
-CANCELS = tl.constexpr(1 / 16)
-"""So is w, unless it is smaller than this share of its terms."""
+CANCELS = tl.constexpr(16.0)
+"""So is w, unless its terms are more than as many times as large."""
 
 
 @triton.jit
@@ -91,22 +91,21 @@ def placed(packed: tl.constexpr, offsets, sizes, height, width, image):
 
 @triton.jit
 def project(h, u, v):
-    """Source position and one over `w`, and whether there is one."""
+    """Source position, one over `w`, and `w`: there is a position where it is positive."""
     w = h[6] * u + h[7] * v + h[8]
-    seen = w > 0
-    over = 1 / tl.where(seen, w, 1.0)  # the one division: in float64 it takes as long as forty products
-    return (h[0] * u + h[1] * v + h[2]) * over, (h[3] * u + h[4] * v + h[5]) * over, over, seen
+    over = 1 / tl.where(w > 0, w, 1.0)  # the one division: in float64 it takes as long as forty products
+    return (h[0] * u + h[1] * v + h[2]) * over, (h[3] * u + h[4] * v + h[5]) * over, over, w
 
 
 @triton.jit
 def off_whole(h, signs, u, v):
     """How far the centre of pixel (u, v) falls from where a move by whole pixels would take it."""
-    x, y, _, seen = project(h, u, v)
+    x, y, _, w = project(h, u, v)
     first_x, first_y, _, _ = project(h, u * 0 + 0.5, v * 0 + 0.5)
     start_x, start_y = tl.floor(first_x) + 0.5, tl.floor(first_y) + 0.5
     off_x = tl.abs(x - start_x - signs[0] * (u - 0.5) - signs[1] * (v - 0.5))
     off_y = tl.abs(y - start_y - signs[2] * (u - 0.5) - signs[3] * (v - 0.5))
-    return tl.where(seen, tl.maximum(off_x, off_y), float("inf"))
+    return tl.where(w > 0, tl.maximum(off_x, off_y), float("inf"))
 
 
 @triton.jit
@@ -118,7 +117,7 @@ def moves_whole_pixels(h, rows, columns):
         tl.floor(h[4] * over + 0.5),
     )  # fmt: skip
     a, b, d, e = tl.abs(signs[0]), tl.abs(signs[1]), tl.abs(signs[2]), tl.abs(signs[3])
-    permutes = (a + b == 1) & (d + e == 1) & (a + d == 1) & (b + e == 1)
+    permutes = (a + b == 1) & (a == e) & (b == d)
     if permutes:  # few do
         right, bottom = columns.to(tl.float64) - 0.5, rows.to(tl.float64) - 0.5
         left, top = right * 0 + 0.5, bottom * 0 + 0.5
@@ -161,25 +160,24 @@ def tile_words(h, copies, start, height, width, total, readable, aligned, rows, 
     long = (tile * 0).to(tl.float64)  # lengths of a pixel's sides, and how its footprint leans
     side_u, side_v, lean, terms = long, long, long, long
     least_x, most_x, least_y, most_y = long + inf, long - inf, long + inf, long - inf
-    hidden, cancels = tile * 0, tile != tile
+    least_w, most_w, share = long + inf, long - inf, long
     for corner in tl.static_range(4):
         u = tl.minimum((tile % across + corner % 2) * TILE, columns).to(tl.float64)
         v = tl.minimum((tile // across + corner // 2) * TILE, rows).to(tl.float64)
-        x, y, over, seen = project(h, u, v)
+        x, y, over, w = project(h, u, v)
         xu, xv = (h[0] - x * h[6]) * over, (h[1] - x * h[7]) * over
         yu, yv = (h[3] - y * h[6]) * over, (h[4] - y * h[7]) * over
-        beyond = tl.where(seen, 0.0, inf)
-        side_u = tl.maximum(side_u, xu * xu + yu * yu + beyond)
-        side_v = tl.maximum(side_v, xv * xv + yv * yv + beyond)
-        lean = tl.maximum(lean, tl.abs(xu * yu + xv * yv) + beyond)
+        side_u, side_v = tl.maximum(side_u, xu * xu + yu * yu), tl.maximum(side_v, xv * xv + yv * yv)
+        lean = tl.maximum(lean, tl.abs(xu * yu + xv * yv))
         across_x = tl.abs(h[0]) * u + tl.abs(h[1]) * v + tl.abs(h[2])
         across_y = tl.abs(h[3]) * u + tl.abs(h[4]) * v + tl.abs(h[5])
         terms = tl.maximum(terms, tl.maximum(across_x, across_y) * over)
-        cancels = cancels | (over * CANCELS * (tl.abs(h[6]) * u + tl.abs(h[7]) * v + tl.abs(h[8])) > 1) | ~seen
+        share = tl.maximum(share, (tl.abs(h[6]) * u + tl.abs(h[7]) * v + tl.abs(h[8])) * over)
         least_x, most_x = tl.minimum(least_x, x), tl.maximum(most_x, x)
         least_y, most_y = tl.minimum(least_y, y), tl.maximum(most_y, y)
-        hidden += tl.where(seen, 0, 1)
-    side_u, side_v = tl.sqrt(side_u), tl.sqrt(side_v)
+        least_w, most_w = tl.minimum(least_w, w), tl.maximum(most_w, w)
+    hidden = ~(least_w > 0)
+    side_u, side_v = tl.sqrt(tl.where(hidden, inf, side_u)), tl.sqrt(tl.where(hidden, inf, side_v))
     divided = (side_u > ONE_SAMPLE) | (side_v > ONE_SAMPLE) | (lean > SKEW)
     count_u = tl.where(divided, tl.minimum(tl.maximum(tl.ceil(side_u / SUBPIXEL), 1.0), MOST), 1.0).to(tl.int32)
     count_v = tl.where(divided, tl.minimum(tl.maximum(tl.ceil(side_v / SUBPIXEL), 1.0), MOST), 1.0).to(tl.int32)
@@ -188,15 +186,14 @@ def tile_words(h, copies, start, height, width, total, readable, aligned, rows, 
     end = start + height.to(tl.int64) * width.to(tl.int64) * 3
     # The number last: the interpreter takes a comparison of scalars for numbers of the kind that it compared.
     real = (start >= 0) & (height > 0) & (width > 0) & (end <= total) & (size < inf)
-    inside_x = (least_x >= MARGIN) & (most_x <= width - MARGIN)
-    inside_y = (least_y >= MARGIN) & (most_y <= height - MARGIN)
-    edge = ~(inside_x & inside_y) | (hidden > 0) | (tl.maximum(height, width) > LONG)
+    room = tl.minimum(tl.minimum(least_x, width - most_x), tl.minimum(least_y, height - most_y))
+    edge = ~(room >= MARGIN) | hidden | (tl.maximum(height, width) > LONG)
     small = (height < 4) | (width < 4)
     word = count_u + (count_v << COUNT_V)
     word += tl.where(copies, COPY, 0)
-    word += tl.where(cancels | (terms > LARGE), CAREFUL, 0) + tl.where(edge, EDGE, 0)
-    word += tl.where((aligned == 0) | small | (hidden > 0) | (edge & ((end + 3) // 4 * 4 + 4 > readable)), BYTES, 0)
-    return tl.where(real & (hidden < 4), word, EMPTY)
+    word += tl.where(hidden | (share > CANCELS) | (terms > LARGE), CAREFUL, 0) + tl.where(edge, EDGE, 0)
+    word += tl.where((aligned == 0) | small | hidden | (edge & ((end + 3) // 4 * 4 + 4 > readable)), BYTES, 0)
+    return tl.where(real & (most_w > 0), word, EMPTY)
 
 
 @triton.jit(

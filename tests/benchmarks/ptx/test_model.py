@@ -4,7 +4,8 @@ import pytest
 
 pytest.importorskip("triton")
 
-from onewarp.benchmarks.ptx.model import DEVICES, Cost, cost, occupancy, table
+from onewarp.benchmarks.ptx.chains import Chains
+from onewarp.benchmarks.ptx.model import DEVICES, Cost, cost, drawing, drawing_row, occupancy, table
 from onewarp.benchmarks.ptx.sass import Resources, kind, version
 
 # Instructions a pixel, antialiased and plain, for a pair of compilers: another one makes other code.
@@ -21,6 +22,40 @@ def test_a_pixel_takes_no_more_instructions_than_it_did(antialias):
     assert found.total >= 0.98 * kept, f"only {found.total:.1f} instructions a pixel, not {kept}: keep the new count"
     assert found.resources.stack == found.resources.local == 0
     assert found.warps >= (16 if antialias else 28)
+
+
+# Of the launch that draws, for each thread: instructions of the PTX, and the longest chain of them.
+KEPT_DRAWING = {"triton 3.9.0, ptxas 12.9.86": {"sm_90": (1493.5, 222), "sm_100": (1613.5, 224)}}
+
+
+@pytest.mark.parametrize("target", ["sm_90", "sm_100"])
+def test_drawing_takes_no_more_instructions_than_it_did(target):
+    if version() not in KEPT_DRAWING:
+        pytest.skip(f"instructions are not kept for {version()}, but for {', '.join(KEPT_DRAWING)}: run --model")
+    (thread, chain), found = KEPT_DRAWING[version()][target], drawing(target)
+    assert found.thread == pytest.approx(thread, rel=0.02), "another count: keep it, or find out why"
+    assert found.chain == pytest.approx(chain, rel=0.02), "another longest chain: keep it, or find out why"
+    assert found.image == pytest.approx(64 * found.thread)
+    assert found.resources.stack == found.resources.local == found.resources.shared == 0
+    assert f"| {target} | {found.thread:,.0f} |" in drawing_row(found, target)
+
+
+@pytest.mark.parametrize(
+    ("body", "longest"),
+    [
+        ("", 2),  # the addresses wait for the parameters
+        ("add.s32 %r2, %r1, 1;\n add.s32 %r3, %r2, 1;\n add.s32 %r4, %r1, 1;\n mov.b32 %r3, 0;", 3),
+        ("setp.lt.u32 %p1, %r1, 9;\n @%p1 mov.b32 %r2, 0;", 3),
+        ("setp.lt.u32 %p1, %r1, 9;\n @%p1 bra $L1;\n$L1:\n mov.b32 %r2, 0;", 4),
+        ("st.global.b32 [%rd3], %r1;\n mov.b32 %r2, 0;\n add.s32 %r2, %r2, 1;", 3),
+        ("st.global.b32 [%rd3], %r1;\n bar.sync 0;\n mov.b32 %r2, 0;\n add.s32 %r2, %r2, 1;", 6),
+    ],
+)
+def test_a_chain_is_of_instructions_that_wait_for_one_another(lines, body, longest):
+    chains = Chains()
+    for one in lines(body).code:
+        chains.add(one)
+    assert chains.longest == longest
 
 
 def test_bounds_follow_from_counts():
