@@ -108,7 +108,8 @@ def run_images(
             x = _barrier(x, step)
             continue
         layout: Literal["nchw", "channels_last"] = "channels_last" if channels_last or i < last else "nchw"
-        spec = _spec(output_size(step), dtype if i == last else torch.float32, layout, step.padding, antialias)
+        make = OutSpec if torch.compiler.is_compiling() else _spec  # the compiler looks into no cache
+        spec = make(output_size(step), dtype if i == last else torch.float32, layout, step.padding, antialias)
         done = _warp(x, step, spec)
         if i == last:
             return done
@@ -166,23 +167,28 @@ def _warp(images: Images, step: Step, spec: OutSpec) -> Tensor:
     device = images.data.device if isinstance(images, Packed) else images.device
     box = step.colour.get(Stage.ERASE)
 
-    def floats(values: Array | None) -> Tensor | None:
-        return None if values is None else _floats(values, device)
-
     return warp(
         images,
         _floats(step.matrix if step.matrix is not None else _identity(n, 3), device),
-        floats(step.colour.get(Stage.LOGIT)),
+        _floats_of(step, Stage.LOGIT, device),
         _floats(step.colour[Stage.RGB] if Stage.RGB in step.colour else _identity(n, 4), device),
         spec,
-        hue=floats(step.colour.get(Stage.HUE)),
-        table=floats(step.colour.get(Stage.TABLE)),
+        hue=_floats_of(step, Stage.HUE, device),
+        table=_floats_of(step, Stage.TABLE, device),
         erase=None if box is None else _floats(box * np.array([w, h, w, h]), device),
     )
 
 
+_SAME = np.eye(3, 4)
+
+
 def _identity(n: int, columns: int) -> Array:
-    return np.broadcast_to(np.eye(3, columns), (n, 3, columns))
+    return np.broadcast_to(_SAME[:, :columns], (n, 3, columns))
+
+
+def _floats_of(step: Step, stage: Stage, device: torch.device) -> Tensor | None:
+    """The parameters of one stage of the colour map, if there is one."""
+    return _floats(step.colour[stage], device) if stage in step.colour else None
 
 
 def _floats(values: Array, device: torch.device) -> Tensor:

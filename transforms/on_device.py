@@ -19,7 +19,7 @@ from .draw import stream_key
 from .plan import Array, Plan, Stage
 from .program import NotInTable, Program, compile_program
 from .transform import Keys, Split, sample_keys
-from .warp import OutSpec, gpu
+from .warp import OutSpec, gpu, operator
 from .warp.packed import Packed
 
 Images = Tensor | Packed
@@ -90,6 +90,7 @@ class DeviceFused:
     def images(self, images: Images, plan: DevicePlan) -> Tensor:
         """The batch `[N, 3, h, w]` of `fused.dtype`: one launch, and one for each pointwise step behind it."""
         x: Images = images
+        kernels = operator if torch.compiler.is_compiling() else gpu  # a compiler takes operations, and no launches
         for i, segment in enumerate(self.program.segments):
             spec = self._spec(i, plan)
             hue, table, erase, logit = (
@@ -102,12 +103,12 @@ class DeviceFused:
                 )
             )
             if i == 0:
-                x = gpu.warp(
+                x = kernels.warp(
                     x, plan.matrix, logit, plan.colour[i], spec, hue=hue, table=table, erase=erase, tiles=plan.tiles,
                     diagonal=segment.diagonal,
                 )  # fmt: skip
             else:
-                x = gpu.recolour(cast("Tensor", x), logit, plan.colour[i], spec, hue=hue, table=table, erase=erase)
+                x = kernels.recolour(cast("Tensor", x), logit, plan.colour[i], spec, hue=hue, table=table, erase=erase)
         return cast("Tensor", x)
 
     def _spec(self, i: int, plan: DevicePlan) -> OutSpec:

@@ -26,13 +26,18 @@ def called(
     table: Tensor | None,
     erase: Tensor | None,
     backend: str | None,
+    tiles: Tensor | None = None,
+    diagonal: bool = False,
 ) -> Tensor:
-    """The warp through the operation; arguments as `onewarp.transforms.warp.warp`."""
+    """The warp through the operation; arguments as `onewarp.transforms.warp.warp`, `tiles` and `diagonal` as of
+    `gpu.warp`, which does it where there are `tiles`.
+    """
     packed = isinstance(images, Packed)
     places = (images.data, images.offsets, images.sizes) if isinstance(images, Packed) else (images, None, None)
     padding = out.padding if isinstance(out.padding, str) else "colour"
     settings = (list(out.size), out.dtype, out.layout, padding, list(out.fill), out.antialias, backend or "")
-    result: Tensor = _operation(*places, homography, logit, colour, hue, table, erase, packed, *settings)
+    parameters = (homography, logit, colour, hue, table, erase, tiles)
+    result: Tensor = _operation(*places, *parameters, packed, *settings, diagonal)
     return result
 
 
@@ -47,6 +52,7 @@ def _operation(
     hue: Tensor | None,
     table: Tensor | None,
     erase: Tensor | None,
+    tiles: Tensor | None,
     packed: bool,
     size: list[int],
     dtype: torch.dtype,
@@ -55,11 +61,17 @@ def _operation(
     fill: list[float],
     antialias: bool,
     backend: str,
+    diagonal: bool,
 ) -> Tensor:
     """The warp with its images and its `OutSpec` taken apart."""
     images = Packed(data, offsets, sizes) if packed and offsets is not None and sizes is not None else data
     named: Any = tuple(fill) if padding == "colour" else padding
     out = OutSpec((size[0], size[1]), dtype, layout, named, antialias)  # type: ignore[arg-type]
+    if tiles is not None:
+        from . import gpu
+
+        stages = {"hue": hue, "table": table, "erase": erase}
+        return gpu.warp(images, homography, logit, colour, out, **stages, tiles=tiles, diagonal=diagonal)
     way: Any = backend or None
     return backends.warp(images, homography, logit, colour, out, hue, table, erase, way)
 
@@ -67,13 +79,74 @@ def _operation(
 @_operation.register_fake
 def _shape(
     data: Tensor, offsets: Any, sizes: Any, homography: Tensor, logit: Any, colour: Any, hue: Any, table: Any,
-    erase: Any, packed: bool, size: list[int], dtype: torch.dtype, layout: str, *_: Any,
+    erase: Any, tiles: Any, packed: bool, size: list[int], dtype: torch.dtype, layout: str, *_: Any,
 ) -> Tensor:  # fmt: skip
     """What the result is like, without data."""
     format_ = torch.channels_last if layout == "channels_last" else torch.contiguous_format
     return torch.empty(
         (homography.shape[0], 3, size[0], size[1]), dtype=dtype, device=homography.device, memory_format=format_
     )
+
+
+def warp(
+    images: Tensor | Packed,
+    homography: Tensor,
+    logit: Tensor | None,
+    colour: Tensor,
+    out: OutSpec,
+    *,
+    hue: Tensor | None,
+    table: Tensor | None,
+    erase: Tensor | None,
+    tiles: Tensor,
+    diagonal: bool,
+) -> Tensor:
+    """`gpu.warp` through the operation; the same arguments."""
+    return called(images, homography, logit, colour, out, hue, table, erase, "gpu", tiles, diagonal)
+
+
+def recolour(
+    images: Tensor,
+    logit: Tensor | None,
+    colour: Tensor,
+    out: OutSpec,
+    *,
+    hue: Tensor | None,
+    table: Tensor | None,
+    erase: Tensor | None,
+) -> Tensor:
+    """`gpu.recolour` as an operation; the same arguments."""
+    settings = (list(out.size), out.dtype, out.layout, out.antialias)
+    result: Tensor = _recolouring(images, logit, colour, hue, table, erase, *settings)
+    return result
+
+
+@torch.library.custom_op("onewarp::recolour", mutates_args=())
+def _recolouring(
+    images: Tensor,
+    logit: Tensor | None,
+    colour: Tensor,
+    hue: Tensor | None,
+    table: Tensor | None,
+    erase: Tensor | None,
+    size: list[int],
+    dtype: torch.dtype,
+    layout: str,
+    antialias: bool,
+) -> Tensor:
+    """A colour map with its `OutSpec` taken apart."""
+    from . import gpu
+
+    out = OutSpec((size[0], size[1]), dtype, layout, antialias=antialias)  # type: ignore[arg-type]
+    return gpu.recolour(images, logit, colour, out, hue=hue, table=table, erase=erase)
+
+
+@_recolouring.register_fake
+def _recoloured_shape(images: Tensor, *settings: Any) -> Tensor:
+    """What the result is like, without data."""
+    _, dtype, layout, _ = settings[-4:]
+    format_ = torch.channels_last if layout == "channels_last" else torch.contiguous_format
+    return torch.empty(images.shape, dtype=dtype, device=images.device, memory_format=format_)
 
 
 def _no_gradient(*_: Any) -> Any:
@@ -83,3 +156,4 @@ def _no_gradient(*_: Any) -> Any:
 
 
 _operation.register_autograd(_no_gradient)
+_recolouring.register_autograd(_no_gradient)

@@ -50,9 +50,9 @@ def test_packed_images_are_compiled_too():
 def arguments(**changed):
     return {
         "data": noise(2, 9, 9, 3), "offsets": None, "sizes": None, "homography": HOMOGRAPHY, "logit": None,
-        "colour": COLOUR, "hue": None, "table": None, "erase": None, "packed": False, "size": [7, 8],
+        "colour": COLOUR, "hue": None, "table": None, "erase": None, "tiles": None, "packed": False, "size": [7, 8],
         "dtype": torch.float32, "layout": "nchw", "padding": "reflection", "fill": [0.0, 0.0, 0.0], "antialias": True,
-        "backend": "", **changed,
+        "backend": "", "diagonal": False, **changed,
     }  # fmt: skip
 
 
