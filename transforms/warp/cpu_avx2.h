@@ -1,5 +1,17 @@
 // Eight pixels at a time: AVX2 and FMA.
-// Included inside a namespace of its own; see cpu_kernel.h for what each function is for.
+// See cpu_kernel-inl.h for what each function is for.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "cpu_compiler.h"
+#include "cpu_types.h"
+
+ONEWARP_FOR_AVX2
+namespace onewarp {
+namespace avx2 {
 
 constexpr int L = 8;
 using F = __m256;
@@ -59,7 +71,7 @@ ONEWARP_INLINE F scale(F x, F n) {
     return x * _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
 }
 
-// What cpu_words.h is made of, as for AVX-512.
+// What cpu_words-inl.h is made of, as for AVX-512.
 using V = __m256i;
 ONEWARP_INLINE V beside(I a, I b) { return _mm256_blend_epi16(bits(a), _mm256_slli_epi32(bits(b), 16), 0xAA); }
 template <class... Bytes>
@@ -169,3 +181,7 @@ ONEWARP_INLINE void put(uint8_t* p, F x, int count, bool) {
     const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_castsi256_si128(words));
     put_first(p, static_cast<int64_t>(_mm_cvtsi128_si64(bytes)), count);
 }
+
+}  // namespace avx2
+}  // namespace onewarp
+ONEWARP_END_FOR

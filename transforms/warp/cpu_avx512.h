@@ -1,5 +1,17 @@
 // Sixteen pixels at a time: AVX-512 F, BW, DQ, VL and VNNI.
-// Included inside a namespace of its own; see cpu_kernel.h for what each function is for.
+// See cpu_kernel-inl.h for what each function is for.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "cpu_compiler.h"
+#include "cpu_types.h"
+
+ONEWARP_FOR_AVX512
+namespace onewarp {
+namespace avx512 {
 
 constexpr int L = 16;
 using F = __m512;
@@ -58,7 +70,7 @@ ONEWARP_INLINE void split(F x, F& mantissa, F& exponent) {
 }
 ONEWARP_INLINE F scale(F x, F n) { return _mm512_scalef_ps(x, n); }
 
-// What cpu_words.h is made of: arithmetic of 16 bits, and windows of 16 bytes of which 12 are wanted.
+// What cpu_words-inl.h is made of: arithmetic of 16 bits, and windows of 16 bytes of which 12 are wanted.
 using V = __m512i;
 ONEWARP_INLINE V beside(I a, I b) {
     return _mm512_mask_blend_epi16(0xAAAAAAAA, bits(a), _mm512_slli_epi32(bits(b), 16));
@@ -177,3 +189,7 @@ ONEWARP_INLINE void put(uint8_t* p, F x, int count, bool) {
     if (count == L) return _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
     _mm_mask_storeu_epi8(p, first(count), bytes);
 }
+
+}  // namespace avx512
+}  // namespace onewarp
+ONEWARP_END_FOR

@@ -1,5 +1,14 @@
 // One pixel at a time, in plain C++: for machines without the instruction sets below, and to test against.
-// Included inside a namespace of its own; see cpu_kernel.h for what each function is for.
+// See cpu_kernel-inl.h for what each function is for.
+#pragma once
+
+#include <cstdint>
+
+#include "cpu_compiler.h"
+#include "cpu_types.h"
+
+namespace onewarp {
+namespace portable {
 
 constexpr int L = 1;
 using F = float;
@@ -155,3 +164,6 @@ ONEWARP_INLINE void put(uint16_t* p, F x, int, bool) {
     *p = x != x ? 0x7FC0 : static_cast<uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
 }
 ONEWARP_INLINE void put(uint8_t* p, F x, int, bool) { *p = static_cast<uint8_t>(round(min(max(x, 0.f), 255.f))); }
+
+}  // namespace portable
+}  // namespace onewarp

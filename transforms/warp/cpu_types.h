@@ -3,11 +3,6 @@
 
 #include <cstdint>
 
-// Vectors must stay in registers, so the whole of a kernel is one function.
-#define ONEWARP_INLINE inline __attribute__((always_inline))
-// What is rare is kept out of its way, and gets no vector's address if it can be helped.
-#define ONEWARP_ASIDE inline __attribute__((noinline))
-
 namespace onewarp {
 
 enum class Padding : int { reflection = 0, border = 1, colour = 2 };

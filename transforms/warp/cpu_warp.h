@@ -20,52 +20,22 @@
 #include "cpu_exact.h"
 #include "cpu_types.h"
 
-namespace onewarp {
-
-namespace portable {
-#include "cpu_portable.h"
-#include "cpu_colour.h"
-#include "cpu_kernel.h"
-#include "cpu_straight.h"
-#include "cpu_floats.h"
-#include "cpu_rectangle.h"
-}  // namespace portable
-
+// The kernels, for each instruction set: see cpu_target-inl.h.
+#undef ONEWARP_TARGET
+#define ONEWARP_TARGET ONEWARP_PORTABLE
+#include "cpu_rectangle-inl.h"
 #if defined(__x86_64__)
-// What stands between these is compiled for an instruction set, by GCC or clang.
-#define ONEWARP_TEXT(text) #text
-#if defined(__clang__)
-#define ONEWARP_FOR(set) _Pragma(ONEWARP_TEXT(clang attribute push(__attribute__((target(set))), apply_to = function)))
-#define ONEWARP_END _Pragma("clang attribute pop")
-#else
-#define ONEWARP_FOR(set) _Pragma("GCC push_options") _Pragma(ONEWARP_TEXT(GCC target(set)))
-#define ONEWARP_END _Pragma("GCC pop_options")
+#define ONEWARP_TOGGLE
+#undef ONEWARP_TARGET
+#define ONEWARP_TARGET ONEWARP_AVX2
+#include "cpu_rectangle-inl.h"
+#undef ONEWARP_TOGGLE
+#undef ONEWARP_TARGET
+#define ONEWARP_TARGET ONEWARP_AVX512
+#include "cpu_rectangle-inl.h"
 #endif
 
-ONEWARP_FOR("avx2,fma")
-namespace avx2 {
-#include "cpu_avx2.h"
-#include "cpu_words.h"
-#include "cpu_colour.h"
-#include "cpu_kernel.h"
-#include "cpu_straight.h"
-#include "cpu_floats.h"
-#include "cpu_rectangle.h"
-}  // namespace avx2
-ONEWARP_END
-
-ONEWARP_FOR("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")
-namespace avx512 {
-#include "cpu_avx512.h"
-#include "cpu_words.h"
-#include "cpu_colour.h"
-#include "cpu_kernel.h"
-#include "cpu_straight.h"
-#include "cpu_floats.h"
-#include "cpu_rectangle.h"
-}  // namespace avx512
-ONEWARP_END
-#endif
+namespace onewarp {
 
 // Bytes of a batch, above which whoever reads it would not find it in the caches.
 constexpr int64_t kCached = 16 << 20;

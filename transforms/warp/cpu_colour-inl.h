@@ -1,5 +1,17 @@
 // The colour map of vectors of pixels, written once over the vectors of cpu_portable.h, cpu_avx2.h and cpu_avx512.h.
-// Included inside the namespace of an instruction set, after its header.
+#if defined(ONEWARP_COLOUR_INL_H) == defined(ONEWARP_TOGGLE)  // once for each instruction set: see cpu_target-inl.h
+#ifdef ONEWARP_COLOUR_INL_H
+#undef ONEWARP_COLOUR_INL_H
+#else
+#define ONEWARP_COLOUR_INL_H
+#endif
+
+#include <initializer_list>
+
+#include "cpu_target-inl.h"
+#include "cpu_types.h"
+
+ONEWARP_BEGIN
 
 // log2 on positive numbers, and 2^x: minimax polynomials on one octave, to 9e-5 and to 1e-4 of the value.
 ONEWARP_INLINE F log2(F x) {
@@ -137,7 +149,7 @@ ONEWARP_INLINE bool is_steep(const float* logit) {
 }
 
 // Logits as curves, followed by a scale and an offset if there is nothing in between; whether they are good enough.
-ONEWARP_ASIDE bool draw_curves(const float* logit, const float* colour, float unit, Curve* curves) {
+ONEWARP_NOINLINE bool draw_curves(const float* logit, const float* colour, float unit, Curve* curves) {
     for (int c = 0; c < 3; c++) {
         if (c && logit[5 * c] == logit[0] && logit[4 * c + 3] == logit[3])
             curves[c] = curves[0];
@@ -206,3 +218,6 @@ ONEWARP_INLINE void recolour(const Colour& C, F* rgb) {
     if (C.table) look_up(C, rgb);
     affine(C.colour, C.colour_diagonal, rgb);
 }
+
+ONEWARP_END
+#endif

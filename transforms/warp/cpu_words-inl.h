@@ -1,7 +1,21 @@
 // Weighted sums of windows of bytes by multiplications of 16 bits, the same for AVX2 and AVX-512: a vector V has four
 // windows of 16 bytes for every four pixels.
-// Included inside the namespace of an instruction set, after its header; see cpu_kernel.h for what each function is
-// for.
+// See cpu_kernel-inl.h for what each function is for.
+#ifndef ONEWARP_TARGET
+#define ONEWARP_TARGET ONEWARP_AVX2  // Plain C++ has no such vectors.
+#endif
+#if defined(ONEWARP_WORDS_INL_H) == defined(ONEWARP_TOGGLE)  // once for each instruction set: see cpu_target-inl.h
+#ifdef ONEWARP_WORDS_INL_H
+#undef ONEWARP_WORDS_INL_H
+#else
+#define ONEWARP_WORDS_INL_H
+#endif
+
+#include "cpu_target-inl.h"
+#include "cpu_types.h"
+
+#if ONEWARP_TARGET != ONEWARP_PORTABLE
+ONEWARP_BEGIN
 
 // Weights of columns, two side by side in 16 bits, as vpmaddwd wants them, and of rows.
 struct Weights4 {
@@ -144,7 +158,7 @@ ONEWARP_INLINE void put_row(const int16_t* line, const int32_t* offset, const Ro
     put_pixels(out, pick(four, 0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14), count);
 }
 
-// Rows of bytes blended into one of words, as many as fit into whole vectors; returns how many. See cpu_straight.h.
+// Rows of bytes blended into one of words, as many as fit into whole vectors; returns how many. See cpu_axis_aligned-inl.h.
 template <int taps>
 ONEWARP_INLINE int blend_vectors(const uint8_t* first, int stride, const int16_t* weights, int count, int16_t* out) {
     constexpr int middle = taps / 2 - 1;
@@ -163,3 +177,8 @@ ONEWARP_INLINE int blend_vectors(const uint8_t* first, int stride, const int16_t
     }
     return i;
 }
+
+ONEWARP_END
+#endif
+
+#endif

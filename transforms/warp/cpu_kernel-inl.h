@@ -1,7 +1,24 @@
 // The warp of rows of one image, written once over the vectors of cpu_portable.h, cpu_avx2.h and cpu_avx512.h and
-// compiled once for each, inside a namespace and under that instruction set's target. The mathematics is README.md's.
+// compiled once for each. The mathematics is README.md's.
 //
 // A vector F holds L floats, I holds L integers, M the truth of L comparisons; each lane is one output pixel of a row.
+#if defined(ONEWARP_KERNEL_INL_H) == defined(ONEWARP_TOGGLE)  // once for each instruction set: see cpu_target-inl.h
+#ifdef ONEWARP_KERNEL_INL_H
+#undef ONEWARP_KERNEL_INL_H
+#else
+#define ONEWARP_KERNEL_INL_H
+#endif
+
+#include <cstdint>
+#include <type_traits>
+
+#include "cpu_exact.h"
+#include "cpu_target-inl.h"
+#include "cpu_types.h"
+#include "cpu_words-inl.h"
+#include "cpu_colour-inl.h"
+
+ONEWARP_BEGIN
 
 // Grey levels to 0..1. A little too large, so that white is never a rounding error less than one: its logit would show.
 constexpr float kLevel = 1.0000003f / 255;
@@ -148,7 +165,7 @@ ONEWARP_INLINE double near(double x, double length, Padding padding) {
 }
 
 // The same in float64, lane by lane, and already brought near the frame: for tiles at the horizon, which are few.
-ONEWARP_ASIDE Position precise_positions(const Geometry& G, const Row& row, F u, F du, F dv) {
+ONEWARP_NOINLINE Position precise_positions(const Geometry& G, const Row& row, F u, F du, F dv) {
     const double* h = G.image.h;
     alignas(64) float us[L], dus[L], dvs[L], x[L], y[L], extent_x[L], extent_y[L], live[L];
     store(us, u), store(dus, du), store(dvs, dv);
@@ -255,7 +272,7 @@ ONEWARP_INLINE F missing(const Taps<taps>& t) {
 
 // One sample of bytes anywhere.
 template <bool antialias>
-ONEWARP_ASIDE void sample_anywhere(const Geometry& G, Position p, bool is_near, F* rgb) {
+ONEWARP_NOINLINE void sample_anywhere(const Geometry& G, Position p, bool is_near, F* rgb) {
     const Image& image = G.image;
     const Taps<4> t = taps_at<4, antialias>(G, p, is_near);
     F sum[3];
@@ -286,7 +303,7 @@ using Window = Prepared<std::conditional_t<antialias, Weights4, Weights2>>;
 
 // Windows that would reach outside of the image, moved inside; not for a colour around it, which has no pixels.
 template <bool antialias>
-ONEWARP_ASIDE void prepare_edge(const Geometry& G, Position p, Window<antialias>& out) {
+ONEWARP_NOINLINE void prepare_edge(const Geometry& G, Position p, Window<antialias>& out) {
     const int stride = G.image.stride;
     const Taps<antialias ? 4 : 2> t = taps_at<antialias ? 4 : 2, antialias>(G, p, false);
     if constexpr (antialias) {
@@ -332,7 +349,7 @@ ONEWARP_INLINE void prepare(const Geometry& G, const Row& row, F u, F du, F dv, 
 }
 
 template <bool antialias>
-ONEWARP_ASIDE void sample_precisely(const Geometry& G, const Row& row, F u, F du, F dv, Window<antialias>& out) {
+ONEWARP_NOINLINE void sample_precisely(const Geometry& G, const Row& row, F u, F du, F dv, Window<antialias>& out) {
     out.inside = false;
     sample_anywhere<antialias>(G, precise_positions(G, row, u, du, dv), true, out.rgb);
 }
@@ -394,7 +411,7 @@ ONEWARP_INLINE void write(const Request& request, const Image& image, int v, int
 }
 
 // Does the logits of those pixels again, exactly, where `x` was close to black or white and its source is not plain.
-ONEWARP_ASIDE void logits_again(const Request& request, const Image& image, const Division& n, int v, int u, int count,
+ONEWARP_NOINLINE void logits_again(const Request& request, const Image& image, const Division& n, int v, int u, int count,
                                 const float (*x)[L], float (*y)[L]) {
     for (int i = 0; i < count; i++) {
         bool close = false;
@@ -415,7 +432,7 @@ ONEWARP_INLINE void logit_exactly(const Request& request, const Image& image, co
 }
 
 // The pixels of images that are smaller than the window.
-ONEWARP_ASIDE void pixels_of_small(const Request& request, const Image& image, const Division& n, int v, int u,
+ONEWARP_NOINLINE void pixels_of_small(const Request& request, const Image& image, const Division& n, int v, int u,
                                    int count, float (*x)[L]) {
     for (int i = 0; i < count; i++) {
         double exact[3];
@@ -539,3 +556,6 @@ inline void rectangle(const Request& request, const Image& image, const Division
         }
     }
 }
+
+ONEWARP_END
+#endif

@@ -1,5 +1,15 @@
 // The warp of images of floats, which barriers and pointwise steps leave: pixel after pixel, red, green and blue side
-// by side. Included inside the namespace of an instruction set, after cpu_kernel.h.
+// by side.
+#if defined(ONEWARP_FLOATS_INL_H) == defined(ONEWARP_TOGGLE)  // once for each instruction set: see cpu_target-inl.h
+#ifdef ONEWARP_FLOATS_INL_H
+#undef ONEWARP_FLOATS_INL_H
+#else
+#define ONEWARP_FLOATS_INL_H
+#endif
+
+#include "cpu_kernel-inl.h"
+
+ONEWARP_BEGIN
 
 // The fourth number is another pixel's, or what follows the image; where nothing may be read there, it is left.
 template <bool tight>
@@ -99,3 +109,6 @@ inline void floats(const Request& request, const Image& image, const Division& n
         }
     }
 }
+
+ONEWARP_END
+#endif

@@ -1,4 +1,15 @@
-// Which way a rectangle of the output goes. Included inside the namespace of an instruction set, after those ways.
+// Which way a rectangle of the output goes.
+#if defined(ONEWARP_RECTANGLE_INL_H) == defined(ONEWARP_TOGGLE)  // once for each instruction set: see cpu_target-inl.h
+#ifdef ONEWARP_RECTANGLE_INL_H
+#undef ONEWARP_RECTANGLE_INL_H
+#else
+#define ONEWARP_RECTANGLE_INL_H
+#endif
+
+#include "cpu_axis_aligned-inl.h"
+#include "cpu_floats-inl.h"
+
+ONEWARP_BEGIN
 
 inline void warp_rectangle(const Request& request, const Image& image, const Division& n, int v0, int v1, int u0,
                            int u1) {
@@ -9,3 +20,6 @@ inline void warp_rectangle(const Request& request, const Image& image, const Div
                                   : (antialias ? rectangle<true> : rectangle<false>);
     way(request, image, n, v0, v1, u0, u1);
 }
+
+ONEWARP_END
+#endif

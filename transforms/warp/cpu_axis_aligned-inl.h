@@ -1,7 +1,16 @@
 // The warp where rows stay rows and columns stay columns, as in resizing, cropping and flipping: all pixels of a row
 // see the same source rows through the same weights, and all of a column the same columns. So source rows are blended
-// into one first, and that one is filtered along. Included inside the namespace of an instruction set, after
-// cpu_kernel.h.
+// into one first, and that one is filtered along.
+#if defined(ONEWARP_AXIS_ALIGNED_INL_H) == defined(ONEWARP_TOGGLE)  // once for each instruction set: see cpu_target-inl.h
+#ifdef ONEWARP_AXIS_ALIGNED_INL_H
+#undef ONEWARP_AXIS_ALIGNED_INL_H
+#else
+#define ONEWARP_AXIS_ALIGNED_INL_H
+#endif
+
+#include "cpu_kernel-inl.h"
+
+ONEWARP_BEGIN
 
 // How many columns are worked on at once.
 constexpr int kColumns = 256;
@@ -138,3 +147,6 @@ inline void straight(const Request& request, const Image& image, const Division&
         }
     }
 }
+
+ONEWARP_END
+#endif
