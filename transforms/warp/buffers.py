@@ -15,7 +15,7 @@ from . import native
 
 _Block = NDArray[np.uint8]
 _ALIGNMENT = 64  # a cache line, and the widest vector
-_CACHED = 16 << 20  # what caches may hold of a batch; kCached of cpu_warp.h is the same for what a warp makes
+_CACHED = 16 << 20  # what caches may hold of a batch; kCacheBytes of cpu_warp.h is the same for what a warp makes
 _SAME_SIZE: dict[int, type[np.generic]] = {1: np.uint8, 2: np.int16, 4: np.float32, 8: np.int64}
 
 

@@ -56,7 +56,7 @@ ONEWARP_INLINE F select(M m, F a, F b) { return _mm256_blendv_ps(b, a, m); }
 ONEWARP_INLINE I selecti(M m, I a, I b) { return ints(_mm256_blendv_epi8(bits(b), bits(a), _mm256_castps_si256(m))); }
 ONEWARP_INLINE F after(F a) { return _mm256_permutevar8x32_ps(a, _mm256_setr_epi32(1, 2, 3, 4, 5, 6, 7, 7)); }
 ONEWARP_INLINE F gather(const float* table, I index) { return _mm256_i32gather_ps(table, bits(index), 4); }
-constexpr bool kCurves = false;  // Gathering takes longer than logits do.
+constexpr bool kLooksUpCurves = false;  // Gathering takes longer than logits do.
 ONEWARP_INLINE F look_up(const float* table, I index) { return gather(table, index & 31); }
 
 ONEWARP_INLINE void split(F x, F& mantissa, F& exponent) {
@@ -105,27 +105,28 @@ template <class Make>
 ONEWARP_INLINE F side_by_side(const Make& half) {
     return _mm256_castsi256_ps(two(reinterpret_cast<__m128i>(half(0)), reinterpret_cast<__m128i>(half(1))));
 }
-template <bool tight>
+template <bool no_overread>
 ONEWARP_INLINE __m128i window(const uint8_t* p) {
-    return tight ? _mm_maskload_epi32(reinterpret_cast<const int*>(p), _mm_setr_epi32(-1, -1, -1, 0))
-                 : _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return no_overread ? _mm_maskload_epi32(reinterpret_cast<const int*>(p), _mm_setr_epi32(-1, -1, -1, 0))
+                       : _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
 }
-template <int k, bool tight>
+template <int k, bool no_overread>
 ONEWARP_INLINE V windows(const uint8_t* p, const int32_t* o) {
-    return two(window<tight>(p + o[k]), window<tight>(p + o[4 + k]));
+    return two(window<no_overread>(p + o[k]), window<no_overread>(p + o[4 + k]));
 }
 // Six bytes of two rows, which begin the halves of the result.
-template <bool tight>
+template <bool no_overread>
 ONEWARP_INLINE __m128i two_rows(const uint8_t* p, int stride) {
     const __m128i a = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
-    if (!tight) return _mm_castpd_si128(_mm_loadh_pd(_mm_castsi128_pd(a), reinterpret_cast<const double*>(p + stride)));
+    if (!no_overread)
+        return _mm_castpd_si128(_mm_loadh_pd(_mm_castsi128_pd(a), reinterpret_cast<const double*>(p + stride)));
     // The lower row may be the last one, but a row lies before it.
     const __m128i b = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + stride - 2));
     return _mm_unpacklo_epi64(a, _mm_srli_epi64(b, 16));
 }
-template <int k, bool tight>
+template <int k, bool no_overread>
 ONEWARP_INLINE V squares(const uint8_t* p, int stride, const int32_t* o) {
-    return two(two_rows<tight>(p + o[k], stride), two_rows<tight>(p + o[4 + k], stride));
+    return two(two_rows<no_overread>(p + o[k], stride), two_rows<no_overread>(p + o[4 + k], stride));
 }
 
 // Dwords 0, 1, 2 of each half of a[k] are red, green, blue of pixel 4 q + k: to three vectors of 8 pixels.

@@ -59,7 +59,7 @@ ONEWARP_INLINE F after(F a) {
 }
 ONEWARP_INLINE F gather(const float* table, I index) { return _mm512_i32gather_ps(bits(index), table, 4); }
 // Entries of a table of 32, by the last bits of numbers.
-constexpr bool kCurves = true;
+constexpr bool kLooksUpCurves = true;
 ONEWARP_INLINE F look_up(const float* table, I index) {
     return _mm512_permutex2var_ps(_mm512_load_ps(table), bits(index), _mm512_load_ps(table + L));
 }
@@ -111,28 +111,29 @@ ONEWARP_INLINE F side_by_side(const Make& quarter) {
     const auto bits = [&](int i) { return reinterpret_cast<__m128i>(quarter(i)); };
     return _mm512_castsi512_ps(four(bits(0), bits(1), bits(2), bits(3)));
 }
-template <bool tight>
+template <bool no_overread>
 ONEWARP_INLINE __m128i window(const uint8_t* p) {
-    return tight ? _mm_maskz_loadu_epi32(7, p) : _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return no_overread ? _mm_maskz_loadu_epi32(7, p) : _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
 }
-template <int k, bool tight>
+template <int k, bool no_overread>
 ONEWARP_INLINE V windows(const uint8_t* p, const int32_t* o) {
-    return four(window<tight>(p + o[k]), window<tight>(p + o[4 + k]), window<tight>(p + o[8 + k]),
-                window<tight>(p + o[12 + k]));
+    return four(window<no_overread>(p + o[k]), window<no_overread>(p + o[4 + k]), window<no_overread>(p + o[8 + k]),
+                window<no_overread>(p + o[12 + k]));
 }
 // Six bytes of two rows, which begin the halves of the result.
-template <bool tight>
+template <bool no_overread>
 ONEWARP_INLINE __m128i two_rows(const uint8_t* p, int stride) {
     const __m128i a = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
-    if (!tight) return _mm_castpd_si128(_mm_loadh_pd(_mm_castsi128_pd(a), reinterpret_cast<const double*>(p + stride)));
+    if (!no_overread)
+        return _mm_castpd_si128(_mm_loadh_pd(_mm_castsi128_pd(a), reinterpret_cast<const double*>(p + stride)));
     // The lower row may be the last one, but a row lies before it.
     const __m128i b = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + stride - 2));
     return _mm_unpacklo_epi64(a, _mm_srli_epi64(b, 16));
 }
-template <int k, bool tight>
+template <int k, bool no_overread>
 ONEWARP_INLINE V squares(const uint8_t* p, int stride, const int32_t* o) {
-    return four(two_rows<tight>(p + o[k], stride), two_rows<tight>(p + o[4 + k], stride),
-                two_rows<tight>(p + o[8 + k], stride), two_rows<tight>(p + o[12 + k], stride));
+    return four(two_rows<no_overread>(p + o[k], stride), two_rows<no_overread>(p + o[4 + k], stride),
+                two_rows<no_overread>(p + o[8 + k], stride), two_rows<no_overread>(p + o[12 + k], stride));
 }
 
 // Dwords 0, 1, 2 of each 128 bits of a[k] are red, green, blue of pixel 4 q + k: to three vectors of 16 pixels.

@@ -1,7 +1,9 @@
 // The warp where rows stay rows and columns stay columns, as in resizing, cropping and flipping: all pixels of a row
 // see the same source rows through the same weights, and all of a column the same columns. So source rows are blended
 // into one first, and that one is filtered along.
-#if defined(ONEWARP_AXIS_ALIGNED_INL_H) == defined(ONEWARP_TOGGLE)  // once for each instruction set: see cpu_target-inl.h
+//
+// Included once for each instruction set: see cpu_target-inl.h.
+#if defined(ONEWARP_AXIS_ALIGNED_INL_H) == defined(ONEWARP_TOGGLE)
 #ifdef ONEWARP_AXIS_ALIGNED_INL_H
 #undef ONEWARP_AXIS_ALIGNED_INL_H
 #else
@@ -13,10 +15,13 @@
 ONEWARP_BEGIN
 
 // How many columns are worked on at once.
-constexpr int kColumns = 256;
-// Blended rows have 6 bits more than grey levels have, what is made of them the 13 of these weights too.
-constexpr float kOneRow = 8192;
-constexpr int kFiner = 64, kFinerBits = 6 + 13;
+constexpr int kColumnsTogether = 256;
+// A blended row has words of 2^6 for a grey level: 255 of them take half of 16 bits with a sign, and the filter's
+// overshoot has room. Weights along it are of 2^13, so that the sum of four products, 255 x 2^19 and its overshoot,
+// fits into 32 bits.
+constexpr int kRowLevelBits = 6, kRowWeightBits = 13, kRowSumBits = kRowLevelBits + kRowWeightBits;
+constexpr int kRowLevelScale = 1 << kRowLevelBits;
+constexpr float kRowWeightScale = 1 << kRowWeightBits;
 
 // One direction: the source position of output position u is step u + shift, and all pixels have the same filter.
 struct Axis {
@@ -27,7 +32,7 @@ struct Axis {
 };
 inline Axis axis_of(double step, double shift, double w, int length, Padding padding) {
     const double extent = __builtin_fabs(step / w);
-    return {step / w, shift / w, filter_of(setd(extent < 3 ? extent : 3)), length, padding};
+    return {step / w, shift / w, filter_of(setd(extent < kMostExtent ? extent : kMostExtent)), length, padding};
 }
 
 // Where the windows of pixels begin, of which u are the centres, and their weights, integers that sum to 2^13.
@@ -39,9 +44,9 @@ inline I windows_along(const Axis& axis, F u, I* weights) {
     F w[4] = {set(1) - f, f};
     if (taps == 4) all_taps(f, axis.filter, w);
     const I begin = fold<taps>(truncate(x0) - seti(taps / 2 - 1), axis.length, axis.padding, w);
-    I rest = seti(static_cast<int>(kOneRow));
+    I rest = seti(static_cast<int>(kRowWeightScale));
     for (int i = 0; i < taps; i++)
-        if (i != taps / 2 - 1) weights[i] = round(w[i] * set(kOneRow)), rest = rest - weights[i];
+        if (i != taps / 2 - 1) weights[i] = round(w[i] * set(kRowWeightScale)), rest = rest - weights[i];
     weights[taps / 2 - 1] = rest;
     return begin;
 }
@@ -53,7 +58,8 @@ inline void blend_rows(const uint8_t* first, int stride, const int16_t* weights,
     constexpr int middle = taps / 2 - 1;
     for (int i = blend_vectors<taps>(first, stride, weights, count, out); i < count; i++) {
         const int16_t here = first[middle * stride + i];
-        int16_t sum = static_cast<int16_t>(here * kFiner);
+        int16_t sum = static_cast<int16_t>(here * kRowLevelScale);
+        // Rounded as vpmulhrsw does it: 2^7 times a weight of 2^14 over 2^15 is 2^kRowLevelBits.
         for (int j = 0; j < taps; j++) {
             if (j == middle) continue;
             const int16_t difference = static_cast<int16_t>((first[j * stride + i] - here) * 128);
@@ -63,20 +69,20 @@ inline void blend_rows(const uint8_t* first, int stride, const int16_t* weights,
     }
 }
 
-// The columns from u0 on, at most kColumns: which part of the source rows they see, and how.
+// The columns from u0 on, at most kColumnsTogether: which part of the source rows they see, and how.
 template <int taps>
 struct Columns {
     int start, count;  // Which bytes of source rows they see.
-    struct Several {
+    struct ColumnVector {
         alignas(64) int32_t offset[L];  // In bytes, in a blended row of those.
         RowWeights<taps> weights;
-    } several[kColumns / L];
+    } vectors[kColumnsTogether / L];
 };
 template <int taps>
-inline void see(Columns<taps>& columns, const Axis& axis, int u0, int u1) {
+inline void locate_columns(Columns<taps>& columns, const Axis& axis, int u0, int u1) {
     int first = axis.length, last = 0;
     for (int u = u0; u < u1; u += L) {
-        auto& here = columns.several[(u - u0) / L];
+        auto& here = columns.vectors[(u - u0) / L];
         I weights[taps];
         // What is beyond the last column sees what that one sees.
         const F centre = min(lanes() + set(u + 0.5f), set(u1 - 0.5f));
@@ -92,30 +98,31 @@ inline void see(Columns<taps>& columns, const Axis& axis, int u0, int u1) {
     columns.count = spare < 0 ? wanted : rounded;
     columns.start = spare < 0 || 3 * first < spare ? 3 * first : spare;
     for (int u = u0; u < u1; u += L)
-        for (int& offset : columns.several[(u - u0) / L].offset) offset = 2 * (3 * offset - columns.start);
+        for (int& offset : columns.vectors[(u - u0) / L].offset) offset = 2 * (3 * offset - columns.start);
 }
 
 // Whether bytes leave as they are sampled.
-inline bool is_bare(const Request& request, const Image& image, const Colour& C) {
+inline bool stores_samples(const Request& request, const Image& image, const Colour& C) {
     return request.number == Number::uint8 && request.channels_last && !C.has_logit && !C.hue && !C.table &&
            !image.erase && is_identity(image.colour);
 }
 
 template <bool antialias>
-inline void straight(const Request& request, const Image& image, const Division& n, int v0, int v1, int u0, int u1) {
+inline void warp_axis_aligned(const Request& request, const Image& image, const Division& n, int v0, int v1, int u0,
+                              int u1) {
     constexpr int taps = antialias ? 4 : 2;
     const double* h = image.h;
     Curve curves[3];
     const Colour C = colour_of(request, image, curves);
-    const bool bare = is_bare(request, image, C);
+    const bool plain = stores_samples(request, image, C);
     const Axis along = axis_of(h[0], h[2], h[8], image.width, request.padding);
     const Axis down = axis_of(h[4], h[5], h[8], image.height, request.padding);
-    for (int left = u0; left < u1; left += kColumns) {
-        const int right = left + kColumns < u1 ? left + kColumns : u1;
+    for (int left = u0; left < u1; left += kColumnsTogether) {
+        const int right = left + kColumnsTogether < u1 ? left + kColumnsTogether : u1;
         Columns<taps> columns;
-        see(columns, along, left, right);
+        locate_columns(columns, along, left, right);
         const uint8_t* source = image.pixels + columns.start;
-        int16_t line[3 * (kColumns * kWidest + 4) + 96];
+        int16_t line[3 * (kColumnsTogether * kMostColumnWidth + 4) + 96];
         alignas(64) int32_t begin[L], lane[taps][L];
         for (int v = v0; v < v1; v++) {
             const int i = (v - v0) % L;
@@ -131,18 +138,19 @@ inline void straight(const Request& request, const Image& image, const Division&
                              columns.count, line);
             for (int u = left; u < right; u += L) {
                 fetch(image, kLinesPerVector);
-                const auto& here = columns.several[(u - left) / L];
+                const auto& here = columns.vectors[(u - left) / L];
                 const int count = right - u < L ? right - u : L;
-                if (bare) {
+                if (plain) {
                     uint8_t* out = image.out + 3 * (static_cast<int64_t>(v) * request.width + u);
-                    put_row<taps, kFinerBits>(line, here.offset, here.weights, count, out);
+                    put_row<taps, kRowSumBits>(line, here.offset, here.weights, count, out);
                     continue;
                 }
                 I sum[3];
                 F rgb[3];
                 dot_row<taps>(line, here.offset, here.weights, sum);
                 for (int c = 0; c < 3; c++) rgb[c] = real(sum[c]);
-                finish<antialias>(request, image, C, n, v, u, count, rgb, kLevel / (kFiner * kOneRow));
+                colour_and_store<antialias>(request, image, C, n, v, u, count, rgb,
+                                            kGreyLevel / (kRowLevelScale * kRowWeightScale));
             }
         }
     }

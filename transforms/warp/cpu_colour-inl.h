@@ -1,5 +1,7 @@
 // The colour map of vectors of pixels, written once over the vectors of cpu_portable.h, cpu_avx2.h and cpu_avx512.h.
-#if defined(ONEWARP_COLOUR_INL_H) == defined(ONEWARP_TOGGLE)  // once for each instruction set: see cpu_target-inl.h
+//
+// Included once for each instruction set: see cpu_target-inl.h.
+#if defined(ONEWARP_COLOUR_INL_H) == defined(ONEWARP_TOGGLE)
 #ifdef ONEWARP_COLOUR_INL_H
 #undef ONEWARP_COLOUR_INL_H
 #else
@@ -30,13 +32,15 @@ ONEWARP_INLINE F exp2(F x) {
 }
 
 // A map of one channel from 0..1, in quadratics of a level's distance from 1/2, counted backwards: from 1/2 down to
-// kNear at black and white. In each of its octaves a map of logits is smooth, so sixteen pieces do on either side.
-constexpr int kPieces = 32;
-constexpr float kNear = 1.f / 512, kFromMiddle = 1 - 2 * kNear, kMiddle = 0.49999997f;
-constexpr float kFitted = 0.15f / 255;  // What a quadratic may be wrong by,
-constexpr float kWithin = 1e-6f;        // and how far within 0..1 it is kept.
+// kCurveStart at black and white. That is eight octaves on either side, of two pieces each: in an octave of the
+// distance a map of logits is smooth. kCurveMiddle is the float32 before 1/2, so that every distance is in the last
+// octave or below it.
+constexpr int kCurvePieces = 32;
+constexpr float kCurveStart = 1.f / 512, kCurveReach = 1 - 2 * kCurveStart, kCurveMiddle = 0.49999997f;
+// What a quadratic may be wrong by, .15 grey levels, and how far within 0..1 it is kept, some roundings of float32.
+constexpr float kCurveError = 0.15f / 255, kCurveMargin = 1e-6f;
 struct Curve {
-    alignas(64) float at[3][kPieces];  // What the powers of the distance are multiplied by.
+    alignas(64) float at[3][kCurvePieces];  // What the powers of the distance are multiplied by.
 };
 
 // One image's colour map, as far as it is there.
@@ -64,15 +68,15 @@ ONEWARP_INLINE void affine(const F (*m)[4], bool diagonal, F* rgb) {
 }
 
 // -log2 of the odds of a level, and the level of such a number.
-constexpr float kLeast = 1e-7f, kPerOctave = 1.44269504f;
-ONEWARP_INLINE F odds(F x) { return log2(max(set(1) - x, set(kLeast)) * rough_inverse(max(x, set(kLeast)))); }
+constexpr float kLeastLevel = 1e-7f, kLog2E = 1.44269504f;
+ONEWARP_INLINE F odds(F x) { return log2(max(set(1) - x, set(kLeastLevel)) * rough_inverse(max(x, set(kLeastLevel)))); }
 ONEWARP_INLINE F level(F odds) { return good_inverse(set(1) + exp2(odds)); }
 
 // sigmoid(M logit(x) + b) = 1 / (1 + 2^(M q - b / ln 2)) with q = log2((1 - x) / x).
 ONEWARP_INLINE void logit(const Colour& C, F* rgb) {
     if (C.logit_shifts) {  // x / (x + (1 - x) e^-b), without any logarithm.
         for (int c = 0; c < 3; c++) {
-            const F x = min(max(rgb[c], set(kLeast)), set(1 - kLeast));
+            const F x = min(max(rgb[c], set(kLeastLevel)), set(1 - kLeastLevel));
             rgb[c] = x * good_inverse(fma(C.odds[c], set(1) - x, x));
         }
         return;
@@ -85,7 +89,7 @@ ONEWARP_INLINE void logit(const Colour& C, F* rgb) {
 // Of x times `unit`. Exponent and first bit of the mantissa are the number of a piece, but for the side.
 ONEWARP_INLINE F on_curve(const Curve& curve, F x, float unit) {
     const F side = fma(x, set(unit), set(-0.5f)),
-            distance = max(fma(abs(side), set(-kFromMiddle), set(kMiddle)), set(kNear));
+            distance = max(fma(abs(side), set(-kCurveReach), set(kCurveMiddle)), set(kCurveStart));
     const I piece = ints(distance) >> 22 ^ (ints(side) >> 27 & 16);
     const F bent = fma(look_up(curve.at[2], piece), distance, look_up(curve.at[1], piece));
     return fma(bent, distance, look_up(curve.at[0], piece));
@@ -99,23 +103,23 @@ ONEWARP_INLINE F to_range(const F* a, F start, F end) {
         const F y = fma(fma(a[2], t, a[1]), t, a[0]);
         least = min(y, least), most = max(y, most);
     }
-    return max(set(kWithin) - least, set(0)) - max(most - set(1 - kWithin), set(0));
+    return max(set(kCurveMargin) - least, set(0)) - max(most - set(1 - kCurveMargin), set(0));
 }
 
 // The logits of a channel as a curve, and whether that is good enough.
 inline bool fit(float slope, float offset, Curve& curve) {
-    const auto map = [&](F x) { return level(fma(set(slope), odds(x), set(-kPerOctave * offset))); };
+    const auto map = [&](F x) { return level(fma(set(slope), odds(x), set(-kLog2E * offset))); };
     F worst = set(0);
     for (int side = -1; side <= 1; side += 2) {
-        for (int i = 0; i < kPieces / 2; i += L) {
+        for (int i = 0; i < kCurvePieces / 2; i += L) {
             alignas(64) float from[L], length[L];
             for (int j = 0; j < L; j++) {
-                length[j] = kNear * (1 << (i + j) / 2) / 2;
+                length[j] = kCurveStart * (1 << (i + j) / 2) / 2;
                 from[j] = length[j] * (2 + (i + j) % 2);
             }
             const F start = load(from), step = load(length);
             const auto truth = [&](F distance) {
-                const F x = fma(set(kMiddle) - distance, set(side / kFromMiddle), set(0.5f));
+                const F x = fma(set(kCurveMiddle) - distance, set(side / kCurveReach), set(0.5f));
                 return map(min(max(x, set(0)), set(1)));
             };
             const F t0 = fma(set(0.03f), step, start), t1 = fma(set(0.45f), step, start);
@@ -131,12 +135,12 @@ inline bool fit(float slope, float offset, Curve& curve) {
             alignas(64) float lanes[L];
             for (int k = 0; k < 3; k++) {
                 store(lanes, a[k]);
-                // kNear begins at exponent 118, whose number, doubled, ends in 12 of 32.
-                for (int j = 0; j < L; j++) curve.at[k][(12 + (side < 0 ? 16 : 0) + i + j) % kPieces] = lanes[j];
+                // kCurveStart begins at exponent 118, whose number, doubled, ends in 12 of 32.
+                for (int j = 0; j < L; j++) curve.at[k][(12 + (side < 0 ? 16 : 0) + i + j) % kCurvePieces] = lanes[j];
             }
         }
     }
-    return all(less(worst, set(kFitted)));
+    return all(less(worst, set(kCurveError)));
 }
 
 // Odds that are only multiplied need no logarithm, and near black or white rounding errors can come out of steep logits
@@ -176,7 +180,7 @@ ONEWARP_INLINE Colour colour_of(const Request& request, const Image& image, Curv
     const float unit = request.number == Number::uint8 ? 255.f : 1.f;
     for (int c = 0; c < 3; c++) {
         for (int k = 0; k < 4; k++) {
-            if (C.has_logit) C.logit[c][k] = set(image.logit[4 * c + k] * (k == 3 ? -kPerOctave : 1.f));
+            if (C.has_logit) C.logit[c][k] = set(image.logit[4 * c + k] * (k == 3 ? -kLog2E : 1.f));
             C.colour[c][k] = set(image.colour[4 * c + k] * unit);
         }
         if (C.logit_shifts) C.odds[c] = set(__builtin_fminf(__builtin_expf(-image.logit[4 * c + 3]), 1e30f));
@@ -185,7 +189,7 @@ ONEWARP_INLINE Colour colour_of(const Request& request, const Image& image, Curv
     if (image.hue) C.turns = set(*image.hue * 6);
     C.table = image.table;
     const bool simple = !C.hue && !C.table && C.colour_diagonal;
-    if (kCurves && C.logit_diagonal && !C.logit_shifts && !C.steep &&
+    if (kLooksUpCurves && C.logit_diagonal && !C.logit_shifts && !C.steep &&
         draw_curves(image.logit, simple ? image.colour : nullptr, unit, curves))
         C.curves = curves, C.in_curves = simple;
     return C;

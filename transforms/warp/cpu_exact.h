@@ -23,10 +23,10 @@ inline double within_reach(double x) {
     return x < 1e15 ? x : 1e15;
 }
 
-// Four weights about a position, as in footprint.py.
+// Four weights about a position: `taps` of footprint.py.
 inline void exact_taps(double f, double extent, bool antialias, double* w) {
     const double g = 1 - f, t = std::fmax(extent - 1, 0), s = std::fmin(extent, 1);
-    const double r = 0.26 - 0.046 * t * t, p = 0.067 * s * s + 0.14 * t - r;
+    const double r = kCurveAtOne - kCurveLoss * t * t, p = kBlurAtOne * s * s + kBlurGain * t - r;
     w[0] = antialias ? g * (p + r * g * g) : 0;
     w[3] = antialias ? f * (p + r * f * f) : 0;
     w[1] = g + w[3] - 2 * w[0];
@@ -53,8 +53,8 @@ inline void add_exact_sample(const Request& q, const Image& image, double u, dou
         return;
     }
     const double x = within_reach((h[0] * u + h[1] * v + h[2]) / w), y = within_reach((h[3] * u + h[4] * v + h[5]) / w);
-    const double extent_x = std::fmin(std::hypot((h[0] - x * h[6]) / w * du, (h[1] - x * h[7]) / w * dv), 3);
-    const double extent_y = std::fmin(std::hypot((h[3] - y * h[6]) / w * du, (h[4] - y * h[7]) / w * dv), 3);
+    const double extent_x = std::fmin(std::hypot((h[0] - x * h[6]) / w * du, (h[1] - x * h[7]) / w * dv), kMostExtent);
+    const double extent_y = std::fmin(std::hypot((h[3] - y * h[6]) / w * du, (h[4] - y * h[7]) / w * dv), kMostExtent);
     const double x0 = std::floor(x - 0.5), y0 = std::floor(y - 0.5);
     double wx[4], wy[4];
     exact_taps(x - 0.5 - x0, extent_x, q.antialias && !image.copies, wx);

@@ -1,6 +1,8 @@
 // The warp of images of floats, which barriers and pointwise steps leave: pixel after pixel, red, green and blue side
 // by side.
-#if defined(ONEWARP_FLOATS_INL_H) == defined(ONEWARP_TOGGLE)  // once for each instruction set: see cpu_target-inl.h
+//
+// Included once for each instruction set: see cpu_target-inl.h.
+#if defined(ONEWARP_FLOATS_INL_H) == defined(ONEWARP_TOGGLE)
 #ifdef ONEWARP_FLOATS_INL_H
 #undef ONEWARP_FLOATS_INL_H
 #else
@@ -12,17 +14,17 @@
 ONEWARP_BEGIN
 
 // The fourth number is another pixel's, or what follows the image; where nothing may be read there, it is left.
-template <bool tight>
+template <bool no_overread>
 ONEWARP_INLINE Pixel pixel_at(const uint8_t* p) {
     float red, green, blue;
     Pixel whole;
-    if constexpr (!tight) return __builtin_memcpy(&whole, p, 16), whole;
+    if constexpr (!no_overread) return __builtin_memcpy(&whole, p, 16), whole;
     __builtin_memcpy(&red, p, 4), __builtin_memcpy(&green, p + 4, 4), __builtin_memcpy(&blue, p + 8, 4);
     return Pixel{red, green, blue, 0};
 }
 
 // Windows filtered one after the other.
-template <int taps, bool tight>
+template <int taps, bool no_overread>
 ONEWARP_INLINE void filter_floats(const Image& image, const Taps<taps>& t, F* rgb) {
     alignas(64) int32_t offset[L];
     alignas(64) float x[taps][L], y[taps][L];
@@ -33,7 +35,7 @@ ONEWARP_INLINE void filter_floats(const Image& image, const Taps<taps>& t, F* rg
         Pixel sum = {};
         for (int j = 0; j < taps; j++, row += image.stride) {
             Pixel along = {};
-            for (int k = 0; k < taps; k++) along += x[k][i] * pixel_at<tight>(row + k * image.pixel);
+            for (int k = 0; k < taps; k++) along += x[k][i] * pixel_at<no_overread>(row + k * image.pixel);
             sum += y[j][i] * along;
         }
         return sum;
@@ -45,7 +47,7 @@ ONEWARP_INLINE void filter_floats(const Image& image, const Taps<taps>& t, F* rg
 template <int taps, bool antialias>
 inline void sample_floats(const Geometry& G, const Position& p, bool is_near, F* rgb) {
     const Taps<taps> t = taps_at<taps, antialias>(G, p, is_near);
-    if (G.image.tight)
+    if (G.image.no_overread)
         filter_floats<taps, true>(G.image, t, rgb);
     else
         filter_floats<taps, false>(G.image, t, rgb);
@@ -56,7 +58,7 @@ inline void sample_floats(const Geometry& G, const Position& p, bool is_near, F*
 }
 
 // Whether nothing moves, as in a step that only colours.
-inline bool stays(const Request& request, const Image& image) {
+inline bool is_in_place(const Request& request, const Image& image) {
     const double* h = image.h;
     return image.height == request.height && image.width == request.width && h[0] == h[8] && h[4] == h[8] &&
            h[1] == 0 && h[2] == 0 && h[3] == 0 && h[5] == 0 && h[6] == 0 && h[7] == 0;
@@ -84,11 +86,11 @@ ONEWARP_INLINE void means_of_floats(const Geometry& G, const Division& n, int v,
 }
 
 template <bool antialias>
-inline void floats(const Request& request, const Image& image, const Division& n, int v0, int v1, int u0, int u1) {
+inline void warp_floats(const Request& request, const Image& image, const Division& n, int v0, int v1, int u0, int u1) {
     const Geometry G = geometry_of(request, image, antialias);
     Curve curves[3];
     const Colour C = colour_of(request, image, curves);
-    const bool still = stays(request, image), small = image.width < 4 || image.height < 4;
+    const bool in_place = is_in_place(request, image), small = image.width < 4 || image.height < 4;
     for (int v = v0; v < v1; v++) {
         const uint8_t* line = image.pixels + static_cast<int64_t>(v) * image.stride;
         look_ahead(request, image, v);
@@ -96,7 +98,7 @@ inline void floats(const Request& request, const Image& image, const Division& n
             fetch(image, 4 * kLinesPerVector);
             const int last = u + L < u1 ? u + L - 1 : u1 - 1;
             F rgb[3];
-            if (still)
+            if (in_place)
                 planes_of([&](int i) { return pixel_at<true>(line + image.pixel * (u + i < last ? u + i : last)); },
                           rgb);
             else if (small)
@@ -105,7 +107,7 @@ inline void floats(const Request& request, const Image& image, const Division& n
                 means_of_floats<antialias>(G, n, v, u, rgb);
             if (request.antialias)  // Here, unlike with bytes, copies too can be outside.
                 for (int c = 0; c < 3; c++) rgb[c] = min(max(rgb[c], set(0)), set(1));
-            finish<antialias>(request, image, C, n, v, u, last + 1 - u, rgb, 1);
+            colour_and_store<antialias>(request, image, C, n, v, u, last + 1 - u, rgb, 1);
         }
     }
 }

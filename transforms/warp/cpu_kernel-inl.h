@@ -2,7 +2,9 @@
 // compiled once for each. The mathematics is README.md's.
 //
 // A vector F holds L floats, I holds L integers, M the truth of L comparisons; each lane is one output pixel of a row.
-#if defined(ONEWARP_KERNEL_INL_H) == defined(ONEWARP_TOGGLE)  // once for each instruction set: see cpu_target-inl.h
+//
+// Included once for each instruction set: see cpu_target-inl.h.
+#if defined(ONEWARP_KERNEL_INL_H) == defined(ONEWARP_TOGGLE)
 #ifdef ONEWARP_KERNEL_INL_H
 #undef ONEWARP_KERNEL_INL_H
 #else
@@ -21,16 +23,18 @@
 ONEWARP_BEGIN
 
 // Grey levels to 0..1. A little too large, so that white is never a rounding error less than one: its logit would show.
-constexpr float kLevel = 1.0000003f / 255;
-// What sums of kOne of weights are multiplied by.
-constexpr float kSum = kLevel / kOne;
+constexpr float kGreyLevel = 1.0000003f / 255;
+// What sums of kWeightScale of weights are multiplied by.
+constexpr float kSampleScale = kGreyLevel / kWeightScale;
 // Closer than this to black or white, logits magnify the rounding of weights and float32 positions.
-constexpr float kSteep = 0.006f;
+// At 1.5 grey levels a logit rises by 1 / (x (1 - x)) = 168 from 0 to 1, and closer to the end by more.
+constexpr float kLogitGuard = 0.006f;
 
-// How many output rows ahead source rows are asked for, and how many cache lines of them for each vector of pixels.
-constexpr int kAhead = 12, kLinesPerVector = L / 4 + 1;
-// How many vectors of a row are worked on side by side.
-constexpr int kTogether = 64 / L;
+// How many output rows ahead source rows are prefetched, by measurement; and how many cache lines of them for each
+// vector of pixels: as many as it reads where a picture is reduced 2.5 times in each direction.
+constexpr int kRowsAhead = 12, kLinesPerVector = L / 4 + 1;
+// How many vectors of a row are worked on side by side, by measurement: 64 pixels.
+constexpr int kVectorsTogether = 64 / L;
 
 ONEWARP_INLINE F setd(double x) { return set(static_cast<float>(x)); }
 
@@ -74,12 +78,12 @@ struct Filter {
 };
 ONEWARP_INLINE Filter filter_of(F extent) {
     const F t = max(extent - set(1), set(0)), s = min(extent, set(1));
-    const F r = fma(t * t, set(-0.046f), set(0.26f));
-    return {r, fma(s * s, set(0.067f), fma(t, set(0.14f), -r))};
+    const F r = fma(t * t, setd(-kCurveLoss), setd(kCurveAtOne));
+    return {r, fma(s * s, setd(kBlurAtOne), fma(t, setd(kBlurGain), -r))};
 }
 ONEWARP_INLINE Filter filter_of(F along_u, F along_v, F du, F dv, F inverse_w) {
     const F p = along_u * du, q = along_v * dv;
-    return filter_of(min(root(fma(p, p, q * q)) * inverse_w, set(3)));
+    return filter_of(min(root(fma(p, p, q * q)) * inverse_w, setd(kMostExtent)));
 }
 
 // Where the pixels of a vector look, and through which filters.
@@ -110,44 +114,49 @@ ONEWARP_INLINE M inside_of(const Geometry& G, F x, F y, float first, float befor
     return both(in_x, both(less_equal(set(first), y), less(y, set(G.y_last - before))));
 }
 
-// Filters at every kEvery-th pixel of a stretch of a row, one in each lane, with their first differences and half their
-// second: in between, they are quadratic.
-constexpr int kEvery = 16, kStretch = L > 1 ? (L - 2) * kEvery : 64;
-// Third differences are less than this, in sum: sixteen times what quadratics may be wrong by.
-constexpr float kBend = 4e-3f;
-// At the largest footprint, from where on filters change no more.
-constexpr float kLeastR = 0.26f - 0.046f * 4;
-// Columns' are times kOne, as their weights will be.
+// A row's filters are computed at knots, every kKnotSpacing pixels, one in each lane, and are quadratic in between: a
+// value, a first difference and half of a second one. Each quadratic takes the knots at its ends and the one behind
+// them, so two lanes less than a vector has begin one.
+constexpr int kKnotSpacing = 16, kKnotReach = L > 1 ? (L - 2) * kKnotSpacing : 64;
+// The sum of the filters' third differences is less than this. Between two knots a quadratic is wrong by at most
+// max |t (t - 1) (t - 2) / 6| = 1/15.6 of a third difference: here by 2.6e-4 of a weight, or .07 grey levels.
+constexpr float kMostThirdDifference = 4e-3f;
+// r of the largest footprint: beyond it filters change no more, and have a kink there.
+constexpr float kLeastCurve =
+    static_cast<float>(kCurveAtOne) -
+    static_cast<float>(kCurveLoss) * static_cast<float>((kMostExtent - 1) * (kMostExtent - 1));
+// Filters of columns are times kWeightScale, as their weights will be.
 struct Knots {
     alignas(64) float at[4][L], step[4][L], bend[4][L];
     unsigned inside;  // A bit for each stretch between two knots: whether all windows in it are.
 };
-// By how much knots have to be inside, for what is between them to be so in spite of rounding.
-constexpr float kSurely = 1.f / 16;
-// Whether filters are smooth enough for that, in the `length` pixels from u on.
-inline bool tie(Knots& knots, const Geometry& G, const Row& row, int u, int length) {
-    const F there = fma(lanes(), set(kEvery), set(static_cast<float>(u)));
+// How many pixels further inside the windows at knots have to be, so that rounding leaves none between them outside:
+// more than float32 ever loses of a position (kMostTerms of cpu_warp.h).
+constexpr float kKnotMargin = 1.f / 16;
+// Computes the knots of the `length` pixels from u on; false where filters are not smooth enough for quadratics.
+inline bool fit_filters(Knots& knots, const Geometry& G, const Row& row, int u, int length) {
+    const F there = fma(lanes(), set(kKnotSpacing), set(static_cast<float>(u)));
     const Position p = positions<true>(G, row, there, set(1), set(1));
-    const F filters[4] = {p.across.r * set(kOne), p.across.p * set(kOne), p.down.r, p.down.p};
+    const F filters[4] = {p.across.r * set(kWeightScale), p.across.p * set(kWeightScale), p.down.r, p.down.p};
     F rough = set(0);
     for (int i = 0; i < 4; i++) {
         const F step = after(filters[i]) - filters[i], bend = after(step) - step;
-        rough = fma(abs(after(bend) - bend), set(i < 2 ? 1 / kOne : 1), rough);
+        rough = fma(abs(after(bend) - bend), set(i < 2 ? 1 / kWeightScale : 1), rough);
         store(knots.at[i], filters[i]), store(knots.step[i], fma(bend, set(-0.5f), step));
         store(knots.bend[i], bend * set(0.5f));
     }
-    const unsigned inside = bits_of(inside_of(G, p.x - set(0.5f), p.y - set(0.5f), 1 + kSurely, kSurely));
+    const unsigned inside = bits_of(inside_of(G, p.x - set(0.5f), p.y - set(0.5f), 1 + kKnotMargin, kKnotMargin));
     knots.inside = inside & inside >> 1;
-    const M narrow = less(set(kLeastR * 1.001f), min(p.across.r, p.down.r));
-    const int last = (length - 1) / kEvery;  // Whose third difference needs one more knot.
+    const M narrow = less(set(kLeastCurve * 1.001f), min(p.across.r, p.down.r));
+    const int last = (length - 1) / kKnotSpacing;  // Whose third difference needs one more knot.
     const M unused = less(set(static_cast<float>(last > 1 ? last - 1 : 0)), lanes());
-    return all(less(select(unused, set(0), select(narrow, rough, set(1))), set(kBend)));
+    return all(less(select(unused, set(0), select(narrow, rough, set(1))), set(kMostThirdDifference)));
 }
-// Those of the vector that begins `along` pixels after the first knot.
-ONEWARP_INLINE void untie(const Knots& knots, int along, Filter& across, Filter& down) {
-    const int k = along / kEvery;
-    const int within = L % kEvery ? along % kEvery : 0;
-    const F part = fma(lanes(), set(1.f / kEvery), set((within + 0.5f) / kEvery));
+// The filters of the vector that begins `along` pixels after the first knot.
+ONEWARP_INLINE void filters_at(const Knots& knots, int along, Filter& across, Filter& down) {
+    const int k = along / kKnotSpacing;
+    const int within = L % kKnotSpacing ? along % kKnotSpacing : 0;
+    const F part = fma(lanes(), set(1.f / kKnotSpacing), set((within + 0.5f) / kKnotSpacing));
     const auto between = [&](int i) {
         return fma(fma(set(knots.bend[i][k]), part, set(knots.step[i][k])), part, set(knots.at[i][k]));
     };
@@ -176,7 +185,7 @@ ONEWARP_NOINLINE Position precise_positions(const Geometry& G, const Row& row, F
         const double Y = within_reach((h[3] * us[i] + h[4] * row.v + h[5]) * inverse_w);
         const auto extent_of = [&](double along_u, double along_v) {
             const double p = along_u * dus[i], q = along_v * dvs[i], s = __builtin_sqrt(p * p + q * q) * inverse_w;
-            return static_cast<float>(s < 3 ? s : 3);
+            return static_cast<float>(s < kMostExtent ? s : kMostExtent);
         };
         extent_x[i] = extent_of(h[0] - X * h[6], h[1] - X * h[7]);
         extent_y[i] = extent_of(h[3] - Y * h[6], h[4] - Y * h[7]);
@@ -280,18 +289,18 @@ ONEWARP_NOINLINE void sample_anywhere(const Geometry& G, Position p, bool is_nea
     alignas(64) int32_t offset[L];
     storei(offset, t.line * image.stride + t.column * 3);
     dot4<true>(image.pixels, image.stride, offset, w, sum);
-    const F padding = missing(t) * set(kOne), whole = inverse(total_weight(w) + padding);
+    const F padding = missing(t) * set(kWeightScale), whole = inverse(total_weight(w) + padding);
     for (int c = 0; c < 3; c++) {
-        F value = sum[c] * set(kLevel);
+        F value = sum[c] * set(kGreyLevel);
         if (G.padding == Padding::colour) value = fma(padding, G.fill[c], value);
-        rgb[c] = select(p.dead, G.fill[c], value * whole) * set(1 / kSum);
+        rgb[c] = select(p.dead, G.fill[c], value * whole) * set(1 / kSampleScale);
     }
 }
 
 // A vector of pixels on its way: where its windows begin and their weights, or the samples themselves, where there are
 // no windows inside of the image that give them.
 template <class Weights>
-struct Prepared {
+struct WeightedWindows {
     alignas(64) int32_t offset[L];
     Weights weights;
     bool inside;
@@ -299,11 +308,11 @@ struct Prepared {
 };
 
 template <bool antialias>
-using Window = Prepared<std::conditional_t<antialias, Weights4, Weights2>>;
+using Window = WeightedWindows<std::conditional_t<antialias, Weights4, Weights2>>;
 
 // Windows that would reach outside of the image, moved inside; not for a colour around it, which has no pixels.
 template <bool antialias>
-ONEWARP_NOINLINE void prepare_edge(const Geometry& G, Position p, Window<antialias>& out) {
+ONEWARP_NOINLINE void locate_edge_windows(const Geometry& G, Position p, Window<antialias>& out) {
     const int stride = G.image.stride;
     const Taps<antialias ? 4 : 2> t = taps_at<antialias ? 4 : 2, antialias>(G, p, false);
     if constexpr (antialias) {
@@ -316,25 +325,25 @@ ONEWARP_NOINLINE void prepare_edge(const Geometry& G, Position p, Window<antiali
 }
 
 template <bool antialias>
-ONEWARP_INLINE void prepare(const Geometry& G, const Row& row, F u, F du, F dv, const Knots* knots, int along,
-                            Window<antialias>& out) {
+ONEWARP_INLINE void locate_windows(const Geometry& G, const Row& row, F u, F du, F dv, const Knots* knots, int along,
+                                   Window<antialias>& out) {
     const Image& image = G.image;
     F x, y;
     Filter across{}, down{};
     out.inside = true;
-    if (antialias && knots && knots->inside >> along / kEvery & 1) {
+    if (antialias && knots && knots->inside >> along / kKnotSpacing & 1) {
         const F r = inverse(fma(G.g, u, row.w));
         x = fma(fma(G.a, u, row.x), r, set(-0.5f)), y = fma(fma(G.d, u, row.y), r, set(-0.5f));
-        untie(*knots, along, across, down);
+        filters_at(*knots, along, across, down);
     } else {
         const Position p = positions<antialias>(G, row, u, du, dv);
         x = p.x - set(0.5f), y = p.y - set(0.5f);
         if (!all(inside_of(G, x, y, antialias ? 1 : 0, 0))) {
-            if (G.padding != Padding::colour) return prepare_edge<antialias>(G, p, out);
+            if (G.padding != Padding::colour) return locate_edge_windows<antialias>(G, p, out);
             out.inside = false;
             return sample_anywhere<antialias>(G, p, false, out.rgb);
         }
-        if (antialias) across = {p.across.r * set(kOne), p.across.p * set(kOne)}, down = p.down;
+        if (antialias) across = {p.across.r * set(kWeightScale), p.across.p * set(kWeightScale)}, down = p.down;
     }
     const F x0 = floor(x), y0 = floor(y), fx = x - x0, fy = y - y0;
     storei(out.offset, G.float_offsets ? round(fma(y0, set(static_cast<float>(image.stride)), x0 * set(3)))
@@ -355,20 +364,20 @@ ONEWARP_NOINLINE void sample_precisely(const Geometry& G, const Row& row, F u, F
 }
 
 template <bool antialias>
-ONEWARP_INLINE void weigh(const Image& image, const Window<antialias>& window, F* rgb) {
+ONEWARP_INLINE void filter_windows(const Image& image, const Window<antialias>& window, F* rgb) {
     if (!window.inside) {
         for (int c = 0; c < 3; c++) rgb[c] = window.rgb[c];
         return;
     }
     if constexpr (antialias) {
         const uint8_t* corner = image.pixels - image.stride - 3;
-        if (image.tight)
+        if (image.no_overread)
             dot4<true>(corner, image.stride, window.offset, window.weights, rgb);
         else
             dot4<false>(corner, image.stride, window.offset, window.weights, rgb);
     } else {
         I sum[3];
-        if (image.tight)
+        if (image.no_overread)
             dot2<true>(image.pixels, image.stride, window.offset, window.weights, sum);
         else
             dot2<false>(image.pixels, image.stride, window.offset, window.weights, sum);
@@ -411,11 +420,11 @@ ONEWARP_INLINE void write(const Request& request, const Image& image, int v, int
 }
 
 // Does the logits of those pixels again, exactly, where `x` was close to black or white and its source is not plain.
-ONEWARP_NOINLINE void logits_again(const Request& request, const Image& image, const Division& n, int v, int u, int count,
-                                const float (*x)[L], float (*y)[L]) {
+ONEWARP_NOINLINE void logits_again(const Request& request, const Image& image, const Division& n, int v, int u,
+                                   int count, const float (*x)[L], float (*y)[L]) {
     for (int i = 0; i < count; i++) {
         bool close = false;
-        for (int c = 0; c < 3; c++) close |= x[c][i] < kSteep || x[c][i] > 1 - kSteep;
+        for (int c = 0; c < 3; c++) close |= x[c][i] < kLogitGuard || x[c][i] > 1 - kLogitGuard;
         if (!close || is_plain(image, n, v, u + i)) continue;
         double exact[3];
         exact_pixel(request, image, n, v, u + i, exact);
@@ -433,7 +442,7 @@ ONEWARP_INLINE void logit_exactly(const Request& request, const Image& image, co
 
 // The pixels of images that are smaller than the window.
 ONEWARP_NOINLINE void pixels_of_small(const Request& request, const Image& image, const Division& n, int v, int u,
-                                   int count, float (*x)[L]) {
+                                      int count, float (*x)[L]) {
     for (int i = 0; i < count; i++) {
         double exact[3];
         exact_pixel(request, image, n, v, u + i, exact);
@@ -450,8 +459,8 @@ ONEWARP_INLINE void sample_small(const Request& request, const Image& image, con
 // The colour map, what is erased, and the way out, of `count` pixels of row v from column u: in 0..1 when they are
 // multiplied by `unit`.
 template <bool antialias>
-ONEWARP_INLINE void finish(const Request& request, const Image& image, const Colour& C, const Division& n, int v, int u,
-                           int count, const F* sampled, float unit) {
+ONEWARP_INLINE void colour_and_store(const Request& request, const Image& image, const Colour& C, const Division& n,
+                                     int v, int u, int count, const F* sampled, float unit) {
     F rgb[3];
     for (int c = 0; c < 3; c++) rgb[c] = sampled[c] * set(unit);
     if (C.curves) {
@@ -469,7 +478,7 @@ ONEWARP_INLINE void finish(const Request& request, const Image& image, const Col
 }
 
 // Sets the prefetcher's goal to the last source row that output row v can need.
-inline void aim(const Request& request, const Image& image, int v) {
+inline void set_prefetch_goal(const Request& request, const Image& image, int v) {
     const double* h = image.h;
     Prefetcher& fetch = *image.prefetcher;
     const double left_w = h[7] * v + h[8], right_w = left_w + h[6] * request.width;
@@ -482,9 +491,9 @@ inline void aim(const Request& request, const Image& image, int v) {
     if ((goal - fetch.goal) * fetch.step > 0) fetch.goal = goal;
 }
 inline void look_ahead(const Request& request, const Image& image, int v) {
-    const int beyond = v + kAhead - request.height;
-    aim(request, image, beyond < 0 ? v + kAhead : request.height);
-    if (beyond > 0 && image.following) aim(request, *image.following, beyond);
+    const int beyond = v + kRowsAhead - request.height;
+    set_prefetch_goal(request, image, beyond < 0 ? v + kRowsAhead : request.height);
+    if (beyond > 0 && image.following) set_prefetch_goal(request, *image.following, beyond);
 }
 // Asks for the next `lines`.
 ONEWARP_INLINE void fetch(const Image& image, int lines) {
@@ -497,7 +506,7 @@ ONEWARP_INLINE void fetch(const Image& image, int lines) {
 template <bool antialias>
 ONEWARP_INLINE void sample_row(const Geometry& G, const Division& n, const Row& middle, int v, int u, int vectors,
                                const Knots* knots, int along, F (*rgb)[3]) {
-    Window<antialias> windows[kTogether];
+    Window<antialias> windows[kVectorsTogether];
     const F du = set(1.f / n.u), dv = set(1.f / n.v), samples = set(1.f / (n.u * n.v));
     const bool whole = n.u * n.v == 1;
     for (int j = 0; j < n.v; j++) {
@@ -510,11 +519,11 @@ ONEWARP_INLINE void sample_row(const Geometry& G, const Division& n, const Row& 
                 if (n.precise)
                     sample_precisely<antialias>(G, row, there, du, dv, windows[k]);
                 else
-                    prepare<antialias>(G, row, there, du, dv, knots, along + k * L, windows[k]);
+                    locate_windows<antialias>(G, row, there, du, dv, knots, along + k * L, windows[k]);
             }
             for (int k = 0; k < vectors; k++) {
                 F sample[3];
-                weigh<antialias>(G.image, windows[k], sample);
+                filter_windows<antialias>(G.image, windows[k], sample);
                 for (int c = 0; c < 3; c++) rgb[k][c] = i + j ? rgb[k][c] + sample[c] : sample[c];
             }
         }
@@ -526,32 +535,32 @@ ONEWARP_INLINE void sample_row(const Geometry& G, const Division& n, const Row& 
 
 // Columns u0 to u1 of rows v0 to v1, all divided alike.
 template <bool antialias>
-inline void rectangle(const Request& request, const Image& image, const Division& n, int v0, int v1, int u0, int u1) {
+inline void warp_bytes(const Request& request, const Image& image, const Division& n, int v0, int v1, int u0, int u1) {
     const Geometry G = geometry_of(request, image, antialias);
     Curve curves[3];
     const Colour C = colour_of(request, image, curves);
     const bool small = image.width < 4 || image.height < 4,
-               knotted = antialias && L > 1 && n.u * n.v == 1 && !n.precise && !small;
+               smooth = antialias && L > 1 && n.u * n.v == 1 && !n.precise && !small;
     Knots knots;
-    bool tied = false;
+    bool fitted = false;
     for (int v = v0; v < v1; v++) {
         const Row row = row_at(image, v + 0.5);
         look_ahead(request, image, v);
         for (int left = u0, right, from = u0, to = u0; left < u1; left = right) {
             if (left == to) {
-                from = to, to = antialias && from + kStretch < u1 ? from + kStretch : u1;
-                if (knotted) tied = tie(knots, G, row, from, to - from);
+                from = to, to = antialias && from + kKnotReach < u1 ? from + kKnotReach : u1;
+                if (smooth) fitted = fit_filters(knots, G, row, from, to - from);
             }
-            F together[kTogether][3];
-            right = left + kTogether * L < to ? left + kTogether * L : to;
+            F together[kVectorsTogether][3];
+            right = left + kVectorsTogether * L < to ? left + kVectorsTogether * L : to;
             const int vectors = (right - left + L - 1) / L;
             if (!small)
-                sample_row<antialias>(G, n, row, v, left, vectors, tied ? &knots : nullptr, left - from, together);
+                sample_row<antialias>(G, n, row, v, left, vectors, fitted ? &knots : nullptr, left - from, together);
             for (int u = left; u < right; u += L) {
                 F* rgb = together[(u - left) / L];
                 const int count = right - u < L ? right - u : L;
                 if (small) sample_small(request, image, n, v, u, count, rgb);
-                finish<antialias>(request, image, C, n, v, u, count, rgb, small ? 1 : kSum);
+                colour_and_store<antialias>(request, image, C, n, v, u, count, rgb, small ? 1 : kSampleScale);
             }
         }
     }

@@ -41,7 +41,7 @@ inline void replace_lost_page(int number, siginfo_t* info, void*) {
 
 inline void install_guard() {
     page_bytes = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_sigaction = replace_lost_page;
     action.sa_flags = SA_SIGINFO | SA_NODEFER;
     sigaction(SIGBUS, &action, &handler_before);

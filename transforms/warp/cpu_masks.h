@@ -103,7 +103,7 @@ void warp_mask(const MaskRequest& q, int64_t i, const double* h) {
         for (int u = 0; u < q.width; u++) *out++ = mask.at(project(h, u + 0.5, v + 0.5));
 }
 
-inline void see_valid(const MaskRequest& q, int64_t i, const double* h) {
+inline void mark_valid(const MaskRequest& q, int64_t i, const double* h) {
     const double height = q.sizes[2 * i], width = q.sizes[2 * i + 1];
     uint8_t* out = static_cast<uint8_t*>(q.out) + i * q.height * q.width;
     for (int v = 0; v < q.height; v++)
@@ -119,7 +119,7 @@ inline void warp_masks(const MaskRequest& q) {
             double h[9];
             std::copy(q.homography + 9 * i, q.homography + 9 * i + 9, h);
             if (!q.masks) {
-                see_valid(q, i, h);
+                mark_valid(q, i, h);
                 continue;
             }
             switch (q.label) {

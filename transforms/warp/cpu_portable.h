@@ -50,7 +50,7 @@ ONEWARP_INLINE I ints(F a) {
     __builtin_memcpy(&bits, &a, 4);
     return bits;
 }
-constexpr bool kCurves = true;
+constexpr bool kLooksUpCurves = true;
 ONEWARP_INLINE F look_up(const float* table, I index) { return table[index & 31]; }
 
 // x = mantissa * 2^exponent with mantissa in [1, 2), for positive normal x.
@@ -75,17 +75,18 @@ struct Weights4 {
     F x[4], y[4];
 };
 ONEWARP_INLINE Weights4 weights4(const F* x, const F* y) {
-    return {{x[0] * kOne, x[1] * kOne, x[2] * kOne, x[3] * kOne}, {y[0], y[1], y[2], y[3]}};
+    return {{x[0] * kWeightScale, x[1] * kWeightScale, x[2] * kWeightScale, x[3] * kWeightScale},
+            {y[0], y[1], y[2], y[3]}};
 }
 ONEWARP_INLINE Weights4 folded_weights4(const F* x, const F* y) { return weights4(x, y); }
 ONEWARP_INLINE F total_weight(const Weights4& w) {
     return ((w.x[0] + w.x[1]) + (w.x[2] + w.x[3])) * ((w.y[0] + w.y[1]) + (w.y[2] + w.y[3]));
 }
 // For weights of which the inner two follow from the outer two: linear, and their second differences. The filter in x,
-// r and p, is kOne times as large.
+// r and p, is kWeightScale times as large.
 ONEWARP_INLINE Weights4 exact_weights4(F fx, F r, F p, F fy, F first_y, F last_y) {
     const F gx = 1 - fx, first_x = gx * (p + r * gx * gx), last_x = fx * (p + r * fx * fx);
-    return {{first_x, kOne * gx + last_x - 2 * first_x, kOne * fx + first_x - 2 * last_x, last_x},
+    return {{first_x, kWeightScale * gx + last_x - 2 * first_x, kWeightScale * fx + first_x - 2 * last_x, last_x},
             {first_y, 1 - fy + last_y - 2 * first_y, fy + first_y - 2 * last_y, last_y}};
 }
 
@@ -109,8 +110,9 @@ struct Weights2 {
     I upper[2], lower[2];
 };
 ONEWARP_INLINE Weights2 weights2(F fx, F fy) {
-    const I w11 = round(fx * fy * kOne), w01 = round(fx * kOne) - w11, w10 = round(fy * kOne) - w11;
-    return {{static_cast<I>(kOne) - w01 - w10 - w11, w01}, {w10, w11}};
+    const I w11 = round(fx * fy * kWeightScale), w01 = round(fx * kWeightScale) - w11,
+            w10 = round(fy * kWeightScale) - w11;
+    return {{static_cast<I>(kWeightScale) - w01 - w10 - w11, w01}, {w10, w11}};
 }
 
 template <bool>

@@ -60,9 +60,9 @@ struct Image {
     const uint8_t* pixels;
     int height, width, pixel, stride;  // bytes from pixel to pixel, and from row to row
     bool floats;
-    bool tight;  // Nothing readable follows the last row, so loads must not be wider than what is wanted.
+    bool no_overread;  // Nothing readable follows the last row, so loads must not be wider than what is wanted.
     double h[9];
-    bool copies, straight;
+    bool copies, axis_aligned;
     const float *logit, *hue, *table, *colour, *erase;
     uint8_t* out;
     bool streamed;  // The batch does not fit into the caches and leaves past them, in whole vectors of 16 numbers.
@@ -70,15 +70,23 @@ struct Image {
     const Image* following;  // What this thread does next, if that is known: its first lines are asked for, too.
 };
 
-// Sides of the output tiles that share a division into sub-pixels, and its limits: see README.md.
+// Sides of the output tiles that share a division into sub-pixels, and its limits: as in footprint.py, which says what
+// each is for.
 constexpr int kTile = 32;
-constexpr double kOneSample = 3.0, kSkew = 2.0, kSubpixel = 2.0, kMost = 8.0, kWhole = 1.0 / 1024;
+constexpr double kOneSample = 3.0, kSkew = 2.0, kSubpixel = 2.0, kMostSubpixels = 8.0, kCopyTolerance = 1.0 / 1024;
 
-// One, for the integers of 14 bits that weights of columns, and those of 2 x 2 pixels, are rounded to.
-constexpr float kOne = 16384;
+// The filter's outer weights: BLUR_AT_ONE, BLUR_GAIN, CURVE_AT_ONE and CURVE_LOSS of footprint.py.
+constexpr double kBlurAtOne = 0.067, kBlurGain = 0.14, kCurveAtOne = 0.26, kCurveLoss = 0.046;
+// The largest extent of a footprint that the filter is for: s of README.md.
+constexpr double kMostExtent = 3;
 
-// How many pixels of the source a column may be wide for rows to be blended first.
-constexpr int kWidest = 4;
+// A weight of one, where weights of columns, and those of 2 x 2 pixels, are integers: 2^14 is the largest power of two
+// of which a weight below two is one of 16 bits with a sign, and a float32 holds 255 of them exactly.
+constexpr float kWeightScale = 16384;
+
+// How many pixels of the source a column may be wide for rows to be blended first: with wider ones more bytes would be
+// blended than columns then read.
+constexpr int kMostColumnWidth = 4;
 
 // How the pixels of a tile are sampled.
 struct Division {

@@ -37,10 +37,16 @@
 
 namespace onewarp {
 
-// Bytes of a batch, above which whoever reads it would not find it in the caches.
-constexpr int64_t kCached = 16 << 20;
+// Bytes of a batch, above which whoever reads it would not find it in the caches, by measurement.
+constexpr int64_t kCacheBytes = 16 << 20;
 
+// LEAST_DETERMINANT of checks.py.
 constexpr double kLeastDeterminant = 1e-14;
+
+// float32 keeps a position while the terms of its sums, times what cancels in w, are no larger: rounded to 24 bits,
+// numerator and w then make it wrong by 2^-10 pixels together. Terms count as kLeastTerms at least, so that in a small
+// image too w may lose no more than the 6 bits between the two.
+constexpr double kMostTerms = 8192, kLeastTerms = 128;
 
 using Kernel = void (*)(const Request&, const Image&, const Division&, int, int, int, int);
 
@@ -140,7 +146,7 @@ inline bool moves_whole_pixels(const double* h, int height, int width) {
         if (!corner) x0 = std::nearbyint(p.x - 0.5) + 0.5, y0 = std::nearbyint(p.y - 0.5) + 0.5;
         const double off_x = std::fabs(p.x - x0 - sign[0] * u - sign[1] * v);
         const double off_y = std::fabs(p.y - y0 - sign[2] * u - sign[3] * v);
-        if (!(off_x <= kWhole && off_y <= kWhole)) return false;
+        if (!(off_x <= kCopyTolerance && off_y <= kCopyTolerance)) return false;
     }
     return true;
 }
@@ -150,7 +156,7 @@ inline bool moves_whole_pixels(const double* h, int height, int width) {
 inline bool keeps_rows(const Request& request, const Image& image) {
     const double* h = image.h;
     if (h[1] != 0 || h[3] != 0 || h[6] != 0 || h[7] != 0 || !(h[8] > 0)) return false;
-    if (image.width < 4 || image.height < 4 || std::fabs(h[0]) > kWidest * h[8]) return false;
+    if (image.width < 4 || image.height < 4 || std::fabs(h[0]) > kMostColumnWidth * h[8]) return false;
     if (request.padding != Padding::colour) return true;
     const auto inside = [&](double step, double shift, int count, int length) {
         const double a = (0.5 * step + shift) / h[8], b = ((count - 0.5) * step + shift) / h[8];
@@ -183,12 +189,12 @@ inline Division division(const Request& request, const Image& image, int u0, int
         const double terms_x = std::fabs(h[0]) * u + std::fabs(h[1]) * v + std::fabs(h[2]);
         const double terms_y = std::fabs(h[3]) * u + std::fabs(h[4]) * v + std::fabs(h[5]);
         const double terms_w = std::fabs(h[6]) * u + std::fabs(h[7]) * v + std::fabs(h[8]);
-        if (!(larger(larger(terms_x, terms_y) * r, 128) * (terms_w * r) <= 8192)) n.precise = true;
+        if (!(larger(larger(terms_x, terms_y) * r, kLeastTerms) * (terms_w * r) <= kMostTerms)) n.precise = true;
     }
     if (!request.antialias || image.copies) return n;
     if (square_u > kOneSample * kOneSample || square_v > kOneSample * kOneSample || skew > kSkew) {
         const auto parts = [](double square) {
-            return static_cast<int>(std::fmin(std::fmax(std::ceil(std::sqrt(square) / kSubpixel), 1), kMost));
+            return static_cast<int>(std::fmin(std::fmax(std::ceil(std::sqrt(square) / kSubpixel), 1), kMostSubpixels));
         };
         n.u = parts(square_u), n.v = parts(square_v);
     }
@@ -201,20 +207,20 @@ inline Image image_at(const Request& request, int64_t i) {
     image.height = request.sizes[2 * i], image.width = request.sizes[2 * i + 1];
     image.pixel = request.pixel, image.stride = image.pixel * image.width, image.floats = image.pixel != 3;
     const int64_t bytes = static_cast<int64_t>(image.height) * image.stride;
-    image.tight = request.total - request.offsets[i] - bytes < 4;
+    image.no_overread = request.total - request.offsets[i] - bytes < 4;
     // Scaled so that w is of the order of one: its square has to fit into a float32.
     const float* h = request.homography + 9 * i;
     const double scale = std::fmax(std::fmax(std::fabs(h[6]), std::fabs(h[7])), std::fabs(h[8]));
     for (int k = 0; k < 9; k++) image.h[k] = scale > 0 ? h[k] / scale : h[k];
     image.copies = moves_whole_pixels(image.h, request.height, request.width);
-    image.straight = !image.floats && keeps_rows(request, image);
+    image.axis_aligned = !image.floats && keeps_rows(request, image);
     const auto row = [i](const float* all, int64_t length) { return all ? all + i * length : nullptr; };
     image.logit = row(request.logit, 12), image.hue = row(request.hue, 1), image.table = row(request.table, 256);
     image.colour = row(request.colour, 12), image.erase = row(request.erase, request.erase_length);
     const int64_t number = request.number == Number::float32 ? 4 : request.number == Number::bfloat16 ? 2 : 1;
     const int64_t size = 3 * number * request.height * request.width;
     image.out = static_cast<uint8_t*>(request.out) + i * size;
-    image.streamed = request.count * size > kCached && request.width % 16 == 0 &&
+    image.streamed = request.count * size > kCacheBytes && request.width % 16 == 0 &&
                      reinterpret_cast<uintptr_t>(request.out) % (16 * number) == 0;
     return image;
 }

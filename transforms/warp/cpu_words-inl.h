@@ -1,10 +1,12 @@
 // Weighted sums of windows of bytes by multiplications of 16 bits, the same for AVX2 and AVX-512: a vector V has four
 // windows of 16 bytes for every four pixels.
 // See cpu_kernel-inl.h for what each function is for.
+//
+// Included once for each instruction set: see cpu_target-inl.h.
 #ifndef ONEWARP_TARGET
 #define ONEWARP_TARGET ONEWARP_AVX2  // Plain C++ has no such vectors.
 #endif
-#if defined(ONEWARP_WORDS_INL_H) == defined(ONEWARP_TOGGLE)  // once for each instruction set: see cpu_target-inl.h
+#if defined(ONEWARP_WORDS_INL_H) == defined(ONEWARP_TOGGLE)
 #ifdef ONEWARP_WORDS_INL_H
 #undef ONEWARP_WORDS_INL_H
 #else
@@ -23,40 +25,44 @@ struct Weights4 {
     F y[4];
 };
 
-// The product, or what it leaves of a sum, as an integer in the lower 16 bits: those of 1.5 x 2^23 and more.
-ONEWARP_INLINE V whole16(F a, F b, float sum = 0) { return bits(ints(fma(a, b, set(12582912.f + sum)))); }
+// From 2^23 to 2^24 a float32 is an integer, its last bits. What is added to the middle of that range, 1.5 x 2^23, is
+// rounded half to even, and its last 16 bits are an integer with a sign.
+constexpr float kRoundingBias = 0x1.8p23f;
+// The product a b, added to an integer `sum`, so rounded.
+ONEWARP_INLINE V rounded16(F a, F b, float sum = 0) { return bits(ints(fma(a, b, set(kRoundingBias + sum)))); }
 
 // For weights of which the inner two follow from the outer two: linear, and their second differences. In x, of the
-// filter r, p that is kOne times as large, they are made of integers that sum to kOne exactly, so that a plain area
-// stays plain.
+// filter r, p that is kWeightScale times as large, they are made of integers that sum to kWeightScale exactly, so that
+// a plain area stays plain.
 ONEWARP_INLINE Weights4 exact_weights4(F fx, F r, F p, F fy, F first_y, F last_y) {
     const F gx = set(1) - fx;
-    const V first = whole16(gx, fma(r, gx * gx, p)), last = whole16(fx, fma(r, fx * fx, p));
-    const V left = whole16(fx, set(-kOne), kOne), right = subtract16(bits(seti(static_cast<int>(kOne))), left);
+    const V first = rounded16(gx, fma(r, gx * gx, p)), last = rounded16(fx, fma(r, fx * fx, p));
+    const V left = rounded16(fx, set(-kWeightScale), kWeightScale),
+            right = subtract16(bits(seti(static_cast<int>(kWeightScale))), left);
     const V more = subtract16(last, first);
     return {beside(ints(first), ints(add16(subtract16(left, first), more))),
             beside(ints(subtract16(subtract16(right, last), more)), ints(last)),
             {first_y, fma(first_y, set(-2), set(1) - fy + last_y), fma(last_y, set(-2), fy + first_y), last_y}};
 }
 ONEWARP_INLINE Weights4 weights4(const F* x, const F* y) {
-    const F one = set(kOne);
+    const F one = set(kWeightScale);
     return {beside(round(x[0] * one), round(x[1] * one)),
             beside(round(x[2] * one), round(x[3] * one)),
             {y[0], y[1], y[2], y[3]}};
 }
 // For weights that sum to one: their integers do so exactly, as above.
 ONEWARP_INLINE Weights4 folded_weights4(const F* x, const F* y) {
-    const F one = set(kOne);
+    const F one = set(kWeightScale);
     const I a = round(x[0] * one), c = round(x[2] * one), d = round(x[3] * one);
-    return {beside(a, seti(static_cast<int>(kOne)) - a - c - d), beside(c, d), {y[0], y[1], y[2], y[3]}};
+    return {beside(a, seti(static_cast<int>(kWeightScale)) - a - c - d), beside(c, d), {y[0], y[1], y[2], y[3]}};
 }
-// Times kOne, as the sums below are.
+// Times kWeightScale, as the sums below are.
 ONEWARP_INLINE F total_weight(const Weights4& w) {
     const V ones = beside(seti(1), seti(1));
     return real(add_pairs(pairs(w.x01, ones), w.x23, ones)) * ((w.y[0] + w.y[1]) + (w.y[2] + w.y[3]));
 }
 
-// As for floats, whose bits these are not, but move like them.
+// Vectors of integers, moved as if they were floats.
 ONEWARP_INLINE void planes(const I* a, I* rgb) {
     const F moved[4] = {floats(a[0]), floats(a[1]), floats(a[2]), floats(a[3])};
     F plane[3];
@@ -68,21 +74,22 @@ ONEWARP_INLINE void planes(const I* a, I* rgb) {
 ONEWARP_INLINE V pixels01(V windows) { return pick(windows, 0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1); }
 ONEWARP_INLINE V pixels23(V windows) { return pick(windows, 6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1); }
 
-template <int k, bool tight>
+template <int k, bool no_overread>
 ONEWARP_INLINE F dot4_of(const uint8_t* pixels, int stride, const int32_t* offset, const Weights4& w) {
     const V x01 = spread<k>(w.x01), x23 = spread<k>(w.x23);
     F sum = set(0);
     for (int j = 0; j < 4; j++, pixels += stride) {
-        const V row = windows<k, tight>(pixels, offset);
+        const V row = windows<k, no_overread>(pixels, offset);
         const I across = add_pairs(pairs(pixels01(row), x01), pixels23(row), x23);
         sum = fma(real(across), spread<k>(w.y[j]), sum);
     }
     return sum;
 }
-template <bool tight>
+template <bool no_overread>
 ONEWARP_INLINE void dot4(const uint8_t* pixels, int stride, const int32_t* offset, const Weights4& w, F* rgb) {
-    const F a[4] = {dot4_of<0, tight>(pixels, stride, offset, w), dot4_of<1, tight>(pixels, stride, offset, w),
-                    dot4_of<2, tight>(pixels, stride, offset, w), dot4_of<3, tight>(pixels, stride, offset, w)};
+    const F a[4] = {
+        dot4_of<0, no_overread>(pixels, stride, offset, w), dot4_of<1, no_overread>(pixels, stride, offset, w),
+        dot4_of<2, no_overread>(pixels, stride, offset, w), dot4_of<3, no_overread>(pixels, stride, offset, w)};
     planes(a, rgb);
 }
 
@@ -98,21 +105,22 @@ struct Weights2 {
     V upper, lower;
 };
 ONEWARP_INLINE Weights2 weights2(F fx, F fy) {
-    const F one = set(kOne);
+    const F one = set(kWeightScale);
     const I w11 = round(fx * fy * one), w01 = round(fx * one) - w11, w10 = round(fy * one) - w11;
-    return {beside(seti(static_cast<int>(kOne)) - w01 - w10 - w11, w01), beside(w10, w11)};
+    return {beside(seti(static_cast<int>(kWeightScale)) - w01 - w10 - w11, w01), beside(w10, w11)};
 }
 
-template <int k, bool tight>
+template <int k, bool no_overread>
 ONEWARP_INLINE I dot2_of(const uint8_t* pixels, int stride, const int32_t* offset, const Weights2& w) {
-    const V square = squares<k, tight>(pixels, stride, offset);
+    const V square = squares<k, no_overread>(pixels, stride, offset);
     const I upper = pairs(pixels01(square), spread<k>(w.upper));
     return add_pairs(upper, pick(square, 8, -1, 11, -1, 9, -1, 12, -1, 10, -1, 13, -1), spread<k>(w.lower));
 }
-template <bool tight>
+template <bool no_overread>
 ONEWARP_INLINE void dot2(const uint8_t* pixels, int stride, const int32_t* offset, const Weights2& w, I* rgb) {
-    const I a[4] = {dot2_of<0, tight>(pixels, stride, offset, w), dot2_of<1, tight>(pixels, stride, offset, w),
-                    dot2_of<2, tight>(pixels, stride, offset, w), dot2_of<3, tight>(pixels, stride, offset, w)};
+    const I a[4] = {
+        dot2_of<0, no_overread>(pixels, stride, offset, w), dot2_of<1, no_overread>(pixels, stride, offset, w),
+        dot2_of<2, no_overread>(pixels, stride, offset, w), dot2_of<3, no_overread>(pixels, stride, offset, w)};
     planes(a, rgb);
 }
 
@@ -158,7 +166,8 @@ ONEWARP_INLINE void put_row(const int16_t* line, const int32_t* offset, const Ro
     put_pixels(out, pick(four, 0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14), count);
 }
 
-// Rows of bytes blended into one of words, as many as fit into whole vectors; returns how many. See cpu_axis_aligned-inl.h.
+// Rows of bytes blended into one of words, as many as fit into whole vectors; returns how many. See
+// cpu_axis_aligned-inl.h.
 template <int taps>
 ONEWARP_INLINE int blend_vectors(const uint8_t* first, int stride, const int16_t* weights, int count, int16_t* out) {
     constexpr int middle = taps / 2 - 1;

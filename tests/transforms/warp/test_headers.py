@@ -1,6 +1,7 @@
 """The C++ headers: each can be opened, and compiled, alone; all of them are in the build's list."""
 
 import os
+import re
 import shutil
 import subprocess
 import tomllib
@@ -8,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import torch
 
 import onewarp
+from onewarp.transforms.warp import buffers, checks, cpu, footprint
 
 ROOT = Path(onewarp.__file__).parent
 FOLDER = ROOT / "transforms" / "warp"
@@ -42,3 +45,45 @@ def test_each_header_compiles_alone():
     with ThreadPoolExecutor() as pool:
         for name, text in zip(HEADERS, pool.map(says, HEADERS), strict=True):
             assert text == "", name
+
+
+def constant(header, name):
+    """The value of a constant in a header, an expression of numbers."""
+    (text,) = re.findall(rf"\b{name} = ([-+*/<\d. e]+)[;,]", (FOLDER / header).read_text())
+    return eval(text)
+
+
+@pytest.mark.parametrize(
+    ("header", "name", "value"),
+    [
+        ("cpu_types.h", "kTile", footprint.TILE),
+        ("cpu_types.h", "kOneSample", footprint.ONE_SAMPLE),
+        ("cpu_types.h", "kSkew", footprint.SKEW),
+        ("cpu_types.h", "kSubpixel", footprint.SUBPIXEL),
+        ("cpu_types.h", "kMostSubpixels", footprint.MOST),
+        ("cpu_types.h", "kCopyTolerance", footprint.WHOLE),
+        ("cpu_types.h", "kBlurAtOne", footprint.BLUR_AT_ONE),
+        ("cpu_types.h", "kBlurGain", footprint.BLUR_GAIN),
+        ("cpu_types.h", "kCurveAtOne", footprint.CURVE_AT_ONE),
+        ("cpu_types.h", "kCurveLoss", footprint.CURVE_LOSS),
+        ("cpu_warp.h", "kLeastDeterminant", checks.LEAST_DETERMINANT),
+        ("cpu_warp.h", "kCacheBytes", buffers._CACHED),
+    ],
+)
+def test_a_constant_has_the_value_that_it_has_in_python(header, name, value):
+    assert constant(header, name) == value
+
+
+def enumeration(header, name):
+    """The members of an enumeration in a header, and their numbers."""
+    (text,) = re.findall(rf"enum class {name} : int {{(.*?)}};", (FOLDER / header).read_text(), re.DOTALL)
+    return {member: int(number) for member, number in re.findall(r"(\w+) = (\d+)", text)}
+
+
+def test_an_enumeration_has_the_numbers_that_it_has_in_python():
+    assert enumeration("cpu_types.h", "Number") == {str(d).removeprefix("torch."): n for d, n in cpu.NUMBERS.items()}
+    labels = {str(d).removeprefix("torch."): n for d, n in cpu.LABELS.items() if d.is_signed or d == torch.uint8}
+    assert enumeration("cpu_masks.h", "Label") == labels
+    assert enumeration("cpu_types.h", "Padding") == {
+        "colour" if name == "zeros" else name: n for name, n in cpu.PADDINGS.items()
+    }
