@@ -19,7 +19,7 @@ _OPTIONAL = {
     "timm": "only for models by name: pip install timm",
     "triton": "only for GPUs; it comes with torch on Linux",
 }
-_PACKAGE = Path(__file__).resolve().parents[1]
+_PACKAGE = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
