@@ -7,18 +7,39 @@ OnewarpError
 ├── DispatchError      (TypeError)    a transform met a type that it has no overload for
 ├── SpecError          (ValueError)   a pipeline that cannot be written to, or read from, JSON
 ├── DecodeError        (ValueError)   a file that is not a picture that may be used, with its reason
+│   └── CutOffError                   a file that ends too early
 ├── ResourceError                     what the machine had no room for; the file, cache or model is not the reason
 ├── LabelError         (ValueError)   a label that cannot be found, or is not in the vocabulary
 │   └── MissingLabelError             an item without a label
 ├── CacheError                        a cache that cannot be opened, is damaged, locked or of another version
 │   └── DamagedRowError               a row whose bytes are not those that were written
 ├── WarpError          (ValueError)   images, matrices or an output that the warp cannot work with
+├── FetchError                        an archive that cannot be downloaded, is another one, or must not be unpacked
 ├── TrainingError                     a model, loss or checkpoint that does not fit
 └── MissingDependencyError (ImportError)   an optional package that has to be installed first
 ```
 
 Every message says what failed, what was got, what was expected and what to do.
 """
+
+__all__ = [
+    "CacheError",
+    "CutOffError",
+    "DamagedRowError",
+    "DecodeError",
+    "DispatchError",
+    "FetchError",
+    "LabelError",
+    "MissingDependencyError",
+    "MissingLabelError",
+    "OnewarpError",
+    "ResourceError",
+    "SourceError",
+    "SpecError",
+    "TrainingError",
+    "UsageError",
+    "WarpError",
+]
 
 
 class OnewarpError(Exception):
@@ -43,6 +64,14 @@ class SpecError(OnewarpError, ValueError):
 
 class DecodeError(OnewarpError, ValueError):
     """A file is not a picture, or not one that may be used; the message is the reason."""
+
+
+class CutOffError(DecodeError):
+    """The file ends too early; `missing` bytes of rows, which are so large a `share` of all, where that is known."""
+
+    def __init__(self, message: str, missing: int = 0, share: float = 0.0) -> None:
+        super().__init__(message)
+        self.missing, self.share = missing, share
 
 
 class ResourceError(OnewarpError):
@@ -74,6 +103,10 @@ class DamagedRowError(CacheError):
 
 class WarpError(OnewarpError, ValueError):
     """Images, matrices or an output specification that the warp cannot work with."""
+
+
+class FetchError(OnewarpError):
+    """An archive cannot be downloaded, is not the expected one, or must not be unpacked."""
 
 
 class TrainingError(OnewarpError):

@@ -14,15 +14,11 @@ import requests
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from ...errors import OnewarpError, UsageError
+from ...errors import FetchError, UsageError
 from ..presizing.progress import moves
 
 CHUNK = 1 << 16
 TIMEOUT = 30  # seconds without a byte
-
-
-class FetchError(OnewarpError):
-    """An archive cannot be downloaded, is not the expected one, or must not be unpacked."""
 
 
 @dataclass(frozen=True)

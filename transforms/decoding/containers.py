@@ -9,18 +9,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...errors import DecodeError
+from ...errors import CutOffError, DecodeError
 from . import png
 
 Bytes = bytes | bytearray | memoryview
-
-
-class CutOffError(DecodeError):
-    """The file ends too early; `missing` bytes of rows, which are so large a `share` of all, where that is known."""
-
-    def __init__(self, message: str, missing: int = 0, share: float = 0.0) -> None:
-        super().__init__(message)
-        self.missing, self.share = missing, share
 
 
 def check_gif(data: Bytes) -> int:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile
 
-from ...errors import DecodeError, ResourceError, UsageError
+from ...errors import CutOffError, DecodeError, ResourceError, UsageError
 from . import containers as structure
 from . import jpeg, libtiff, png
 from . import jpeg_entropy as entropy
@@ -214,7 +214,7 @@ def _checked(name: str, data: Buffer, decoding: Decoding) -> tuple[Buffer, int, 
     check = structure.CHECKS.get(name)
     try:
         return data, check(data) or 0 if check is not None else 0, ""
-    except structure.CutOffError as cut:
+    except CutOffError as cut:
         if decoding.truncated == "refuse":
             raise
         if not cut.share:
