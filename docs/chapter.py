@@ -67,8 +67,8 @@ middle = Zoom(draw=1.2, draw_x=0.5, draw_y=0.5, p=1.0)
 composed = fuse([Warp(draw_x=-0.2, draw_y=0.2, p=1.0), Rotate(draw=30, p=1.0), middle])(square)
 
 # %%
-from onewarp.pipeline.show import displayable
-from onewarp.trainers.pictures import grid
+from onewarp.pipeline import displayable
+from onewarp.trainers import grid
 
 grid(
     [displayable(square), displayable(one_by_one), displayable(composed)],

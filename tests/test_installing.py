@@ -59,6 +59,8 @@ def test_the_sources_are_whole(sdist):
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"docs/chapter.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", "constraints.txt", "setup.py"} <= names
+    stubs = [ROOT, *(ROOT / name for name in ("pipeline", "trainers", "trainers/adapters", "transforms"))]
+    assert {str((folder / "__init__.pyi").relative_to(ROOT)) for folder in stubs} <= names
     assert {f"transforms/warp/{path.name}" for path in (ROOT / "transforms/warp").glob("cpu*.*")} <= names
     for link in re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text()):
         assert link in names

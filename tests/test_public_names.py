@@ -1,24 +1,168 @@
-"""The public names are there, sorted, and nothing imports upward."""
+"""The public names are there, loaded when they are asked for, and nothing imports upward."""
 
 import ast
+import importlib
+import inspect
+import json
+import pickle
+import pkgutil
+import random
+import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-import onewarp.pipeline
-import onewarp.trainers
-import onewarp.transforms
+import onewarp as ow
+from onewarp import errors
+from onewarp.pipeline.composition.spec import known
 
-ROOT = Path(onewarp.__file__).parent
+ROOT = Path(ow.__file__).parent
 FLOORS = {"transforms": 1, "pipeline": 2, "trainers": 3, "benchmarks": 4, "cli": 4}
+PACKAGES = ["onewarp", "onewarp.pipeline", "onewarp.trainers", "onewarp.trainers.adapters", "onewarp.transforms"]
+"""Those with public names, which they load one by one."""
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "docs").glob("*.py"))]
 
 
-@pytest.mark.parametrize("package", [onewarp.transforms, onewarp.pipeline, onewarp.trainers])
-def test_all_is_sorted_and_there(package):
-    assert package.__all__ == sorted(package.__all__)
-    assert all(hasattr(package, name) for name in package.__all__)
+def fresh(code):
+    """What a program prints in a process of its own, read as JSON."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def submodules(package):
+    return {m.name for m in pkgutil.iter_modules(importlib.import_module(package).__path__)}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_all_is_what_is_public(package):
+    """Both ways: each name of `__all__` is there, and what is there beside the modules is in `__all__`."""
+    module = importlib.import_module(package)
+    assert module.__all__ == sorted(set(module.__all__)) == dir(module)
+    values = {name: getattr(module, name) for name in module.__all__}
+    for name, value in values.items():
+        if isinstance(value, ModuleType):
+            assert value.__name__ == f"{package}.{name}"
+        elif inspect.isclass(value) or inspect.isfunction(value):
+            assert value.__module__.startswith("onewarp.")
+    there = {name for name, value in vars(module).items() if name[0] != "_" and not isinstance(value, ModuleType)}
+    assert there <= {*module.__all__}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_public_name_is_hidden_by_a_submodule(package):
+    """Importing a submodule sets it on its package: a function of the same name would come and go with the order."""
+    module = importlib.import_module(package)
+    taken = {
+        name for name in set(module.__all__) & submodules(package) if not isinstance(getattr(module, name), ModuleType)
+    }
+    assert taken == set()
+
+
+def test_names_are_the_same_in_whichever_order_modules_are_imported():
+    names = [f"onewarp.{p}.{name}" for p in ("pipeline", "transforms") for name in sorted(submodules(f"onewarp.{p}"))]
+    random.Random(17).shuffle(names)
+    code = f"""
+import importlib, json
+for name in {names}:
+    importlib.import_module(name)
+import onewarp as ow
+print(json.dumps([repr((p.__name__, n, getattr(p, n))) for p in (ow, ow.pipeline, ow.transforms) for n in p.__all__]))
+"""
+    packages = (ow, ow.pipeline, ow.transforms)
+    plain = re.compile(r" at 0x\w+")
+    expected = [repr((p.__name__, n, getattr(p, n))) for p in packages for n in p.__all__]
+    assert [plain.sub("", text) for text in fresh(code)] == [plain.sub("", text) for text in expected]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_alone_loads_nothing_of_what_it_exports(package):
+    found = fresh(f"import json, sys, {package}; print(json.dumps(sorted(sys.modules)))")
+    parents = {package.rsplit(".", n)[0] for n in range(package.count(".") + 1)}
+    assert {name for name in found if name.partition(".")[0] == "onewarp"} == parents | {"onewarp.lazy"}
+    assert not {"torch", "numpy", "PIL", "plum", "kornia", "simplejpeg", "accelerate"} & set(found)
+
+
+def test_classes_and_functions_go_through_pickle():
+    for package in map(importlib.import_module, PACKAGES):
+        for name in package.__all__:
+            value = getattr(package, name)
+            if inspect.isclass(value) or inspect.isfunction(value):
+                assert pickle.loads(pickle.dumps(value)) is value
+
+
+def test_a_pipeline_is_read_where_nothing_was_imported_yet(tmp_path):
+    """JSON names things that register where they are defined: what reads it loads them."""
+    block = ow.DataBlock(
+        blocks=(ow.ImageBlock, ow.CategoryBlock),
+        get_items=ow.get_image_files,
+        splitter=ow.RandomSplitter(seed=1),
+        get_y=ow.using_attr(ow.RegexLabeller("(.+)_"), "name"),
+        item_tfms=ow.Resize(64),
+        batch_tfms=[*ow.aug_transforms(size=32), ow.MixUp()],
+    )
+    (tmp_path / "block.json").write_text(block.to_json())
+    read = "import json, onewarp as ow; print(json.dumps(ow.DataBlock.from_json(open({!r}).read()).to_json()))"
+    assert fresh(read.format(str(tmp_path / "block.json"))) == block.to_json()
+
+
+def test_each_name_that_json_may_hold_is_found_though_nothing_was_loaded():
+    public = {name: getattr(package, name) for package in (ow.pipeline, ow.transforms) for name in package.__all__}
+    names = [name for name, value in public.items() if known().get(name) is value]
+    assert {"ImageBlock", "get_image_files", "RandomSplitter", "Pipeline", "Flip", "Fused"} <= set(names)
+    before, after = fresh(f"""
+import json
+from onewarp.pipeline.composition import spec
+before = [name for name in {names} if name in spec.known()]
+print(json.dumps([before, [spec.find(name, spec.known, '').__name__ for name in {names}]]))
+""")
+    assert len(before) < len(names) == len(after)
+    assert after == names
+
+
+def test_the_version_is_that_of_the_package():
+    import tomllib
+
+    assert ow.__version__ == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_pages_use_exported_names(page):
+    """Those of `benchmarks` apart, which a page shows as programs."""
+    text = page.read_text(encoding="utf-8")
+    blocks = [text] if page.suffix == ".py" else re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    for node in (node for block in blocks for node in ast.walk(ast.parse(block))):
+        if isinstance(node, ast.ImportFrom) and re.match(r"onewarp(?!\.benchmarks)", str(node.module)):
+            exported = importlib.import_module(str(node.module)).__all__
+            assert not {alias.name for alias in node.names} - set(exported), f"{page.name}: {node.module}"
+
+
+def tree_in(text):
+    """The exceptions of a drawn tree: name to (parent, other bases)."""
+    found, above = {}, []
+    for line in re.findall(r"```\n(.*?)```", text, re.DOTALL)[0].splitlines():
+        depth = re.match(r"[│├└─ ]*", line).end() // 4
+        name, others = re.match(r"(\w+)\s*(?:\((\w+)\))?", line[depth * 4 :]).groups()
+        above[depth:] = [name]
+        found[name] = (above[depth - 1] if depth else "Exception", others)
+    return found
+
+
+def test_the_tree_of_exceptions_is_drawn_whole():
+    classes = {n: v for n, v in vars(errors).items() if inspect.isclass(v) and issubclass(v, Exception)}
+    assert errors.__all__ == sorted(classes)
+    drawn = {n: tuple(b.__name__ for b in v.__bases__) for n, v in classes.items()}
+    assert {n: tuple(b for b in bases if b) for n, bases in tree_in(errors.__doc__).items()} == drawn
+
+
+def test_no_exception_of_the_tree_is_defined_elsewhere():
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            bases = {getattr(base, "id", "") for base in node.bases} if isinstance(node, ast.ClassDef) else set()
+            assert not bases & set(errors.__all__), f"{path}: {node.name} belongs into errors.py"
 
 
 def modules():
@@ -62,6 +206,7 @@ def test_the_root_is_clean():
         "__main__.py",
         "cli.py",
         "errors.py",
+        "lazy.py",
         "setup.py",
     ]
 

@@ -451,5 +451,10 @@ def affine_coord(
     return done
 
 
-TensorImage.rotate, TensorImage.zoom, TensorImage.warp = _verb(Rotate), _verb(Zoom, draw_x=0.5, draw_y=0.5), _verb(Warp)
-TensorImage.affine_coord = affine_coord
+VERBS: dict[str, Callable[..., TensorImage]] = {
+    "affine_coord": affine_coord,
+    "rotate": _verb(Rotate),
+    "zoom": _verb(Zoom, draw_x=0.5, draw_y=0.5),
+    "warp": _verb(Warp),
+}
+"""What `TensorImage` does by methods of these names."""

@@ -7,7 +7,8 @@ centres lie at `.5`.
 
 import copy
 from collections.abc import Callable
-from typing import Any, ClassVar, Self
+from importlib import import_module
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -52,6 +53,17 @@ class TypedTensor(Tensor):
         return self.as_subclass(Tensor)
 
 
+def _verb(name: str) -> Callable[..., "TensorImage"]:
+    """A method of an image: one of `VERBS` in `geometry.py`, which needs this file and is loaded at the first call."""
+
+    def verb(image: "TensorImage", *args: Any, **settings: Any) -> "TensorImage":
+        done: TensorImage = import_module(".geometry", __package__).VERBS[name](image, *args, **settings)
+        return done
+
+    verb.__name__, verb.__doc__ = name, f"What `VERBS[{name!r}]` of `geometry.py` makes of the image."
+    return verb
+
+
 class TensorImage(TypedTensor):
     """An image: `uint8[3, h, w]` in 0..255 or floating `[3, h, w]` in 0..1, sRGB; a batch has one more axis in front.
 
@@ -59,11 +71,11 @@ class TensorImage(TypedTensor):
     (4, 6)
     """
 
-    # The verbs of the chapter (`image.rotate(draw=30)`), given by `augment.py`, which knows the transforms.
-    affine_coord: ClassVar[Callable[..., "TensorImage"]]
-    rotate: ClassVar[Callable[..., "TensorImage"]]
-    zoom: ClassVar[Callable[..., "TensorImage"]]
-    warp: ClassVar[Callable[..., "TensorImage"]]
+    # The verbs of the chapter (`image.rotate(draw=30)`).
+    affine_coord = _verb("affine_coord")
+    rotate = _verb("rotate")
+    zoom = _verb("zoom")
+    warp = _verb("warp")
 
     @property
     def size_hw(self) -> tuple[int, int]:

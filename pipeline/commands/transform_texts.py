@@ -72,7 +72,7 @@ def _made(call: ast.expr, text: str) -> Any:
         named = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
     except ValueError:
         raise SpecError(f"{ast.unparse(call)}: arguments must be literals, as 224 or (0.2, 0.5)") from None
-    found = find(name, {**TransformType.registry, **_RECIPES}, repr(text))
+    found = find(name, lambda: {**TransformType.registry, **_RECIPES}, repr(text))
     try:
         return found(*positional, **named)
     except TypeError as error:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from ... import pipeline, transforms
 from ...errors import SpecError
 from ...transforms.transform import TransformType, spec_name
 
@@ -80,8 +81,8 @@ def from_spec(spec: Any) -> Any:
     if kind == "dict":
         return {from_spec(k): from_spec(v) for k, v in spec.get("items", [])}
     if kind == "function":
-        return find(spec.get("name"), known(), _WHERE)
-    cls = find(kind, known(), _WHERE)
+        return find(spec.get("name"), known, _WHERE)
+    cls = find(kind, known, _WHERE)
     if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
         raise SpecError(f'{kind} is a function: it must stand as {{"kind": "function", "name": "{kind}"}}')
     fields = {f.name for f in dataclasses.fields(cls) if f.init}
@@ -120,14 +121,28 @@ def _dtype(name: str) -> torch.dtype:
     return found
 
 
-def find(name: Any, things: Mapping[str, Any], where: str) -> Any:
-    """What a name stands for among `things`. Raises `SpecError` with the names that are near an unknown one."""
+def find(name: Any, names: Callable[[], Mapping[str, Any]], where: str) -> Any:
+    """What a name stands for among `names()`. Raises `SpecError` with the names that are near an unknown one.
+
+    Names of ours may not be loaded yet, so all that is public is loaded before a name is refused.
+    """
+    things = names()
+    if name not in things:
+        _load_public_names()
+        things = names()
     if isinstance(name, str) and name in things:
         return things[name]
     others = ":" in str(name)  # of a module that is not ours
     near = [] if others else difflib.get_close_matches(str(name), things, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}?" if near else "import the module that defines it first (--import MODULE)"
     raise SpecError(f"unknown name {name!r} in {where}: {hint}")
+
+
+def _load_public_names() -> None:
+    """Load what `onewarp.transforms` and `onewarp.pipeline` export: classes and functions register when defined."""
+    for package in (transforms, pipeline):
+        for name in dir(package):
+            getattr(package, name)
 
 
 def to_json(value: Any) -> str:

@@ -132,16 +132,19 @@ class Encoded(Transform):
         return [self.vocab[i] for i in (y.plain() > 0.5).nonzero()[:, 0].tolist()]
 
 
+@register
 def ImageBlock() -> Block:  # noqa: N802
     """A picture, from a path, bytes or a Pillow image."""
     return Block("image", (OpenImage(),))
 
 
+@register
 def CategoryBlock(vocab: Sequence[Any] | None = None, sort: bool = True, add_na: bool = False) -> Block:  # noqa: N802
     """One label of a vocabulary, learnt from the training labels where it is not given."""
     return Block("category", (Categorize(None if vocab is None else tuple(vocab), sort, add_na),))
 
 
+@register
 def MultiCategoryBlock(  # noqa: N802
     encoded: bool = False, vocab: Sequence[Any] | None = None, sort: bool = True, add_na: bool = False
 ) -> Block:
@@ -153,16 +156,19 @@ def MultiCategoryBlock(  # noqa: N802
     return Block("multicategory", (Encoded(tuple(vocab)),))
 
 
+@register
 def MaskBlock(codes: Sequence[str] | None = None) -> Block:  # noqa: N802
     """A class number for each pixel, from a path or an array; `codes` are the classes' names."""
     return Block("mask", (OpenMask(None if codes is None else tuple(codes)),))
 
 
+@register
 def PointBlock() -> Block:  # noqa: N802
     """Points (x, y) in pixels of the file, before its orientation is applied."""
     return Block("points", (AsPoints(),))
 
 
+@register
 def BBoxBlock() -> Block:  # noqa: N802
     """Boxes (left, top, right, bottom) in pixels of the file, before its orientation is applied."""
     return Block("boxes", (AsBoxes(),))

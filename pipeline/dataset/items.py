@@ -17,6 +17,7 @@ from typing import Literal
 
 from ...errors import SourceError
 from ...transforms.category import escape_bytes
+from ..composition.spec import register
 
 # A list of our own: `mimetypes` answers differently from one machine to the next.
 _NAMES = ("apng avif bmp dib gif ico j2k jfif jp2 jpe jpeg jpg jpx", "pbm pgm png pnm ppm tif tiff webp")
@@ -54,6 +55,7 @@ class Listing:
     entries: int = 0
 
 
+@register
 def get_image_files(
     path: str | os.PathLike[str], recurse: bool = True, folders: str | Iterable[str] | None = None
 ) -> list[Path]:

@@ -1,0 +1,16 @@
+from .accelerate import prepare as prepare
+from .datasets import Augment as Augment
+from .datasets import OrderSampler as OrderSampler
+from .fastai import as_fastai as as_fastai
+from .fastai import count_epochs as count_epochs
+from .fastai_resuming import resumable as resumable
+from .foreign import AlbumentationsTransform as AlbumentationsTransform
+from .foreign import FastaiTransform as FastaiTransform
+from .foreign import TorchvisionTransform as TorchvisionTransform
+from .huggingface import trainer_parts as trainer_parts
+from .lightning import data_module as data_module
+from .torch import Collate as Collate
+from .torch import Positions as Positions
+from .torch import as_dataloader as as_dataloader
+from .torch import as_numpy as as_numpy
+from .torch import shared as shared
