@@ -29,18 +29,19 @@ class Interpreter:
     """While it is entered, launches and the GPU's warp take tensors in host memory; PTX for `target`, as "sm_90", runs.
 
     `moved` moves the results of approximate instructions by as many times their largest documented error. What the
-    function `changed` makes of a kernel's PTX is run in its place, and only those programs that `programs` leaves of a
+    function `changed` makes of a kernel is run in its place, and only those programs that `programs` leaves of a
     kernel's. Code that takes more than `most_steps` for some programs is a fault.
 
     Afterwards `visits` has, for each kernel's PTX, how many threads did each of its instructions, `compiled` what
-    Triton knows of it, and `chain` is the longest that there was in a launch (`chains.py`).
+    Triton knows of it, and `chain` is the longest that there was in a launch (`chains.py`). Where `outputs` is a list,
+    each launch adds copies of its tensors, as it leaves them.
 
     Raises `Fault` for what no correct kernel does, `Unknown` for what has no meaning here.
     """
 
     target: str
     moved: float = 0.0
-    changed: Callable[[str], str] = str
+    changed: Callable[[Kernel], Kernel] = lambda kernel: kernel
     programs: Callable[[str, Array], Array] = lambda _, programs: programs
     most_steps: int = 10**9
     steps: int = 0
@@ -48,6 +49,7 @@ class Interpreter:
     launches: Counter[str] = field(default_factory=Counter)
     visits: dict[str, Array] = field(default_factory=dict)
     compiled: dict[str, Any] = field(default_factory=dict)
+    outputs: list[torch.Tensor] | None = None
 
     def __enter__(self) -> Self:
         target = GPUTarget("cuda", int(self.target.removeprefix("sm_")), 32)
@@ -78,7 +80,7 @@ class Interpreter:
                 taken = [bound[name] for name, kind in kinds.items() if kind != "constexpr"]
                 size = tuple(grid(bound) if callable(grid) else grid)
                 self.compiled[compiled.asm["ptx"]] = compiled
-                self.launch(parsed(self.changed(compiled.asm["ptx"])), taken, size)
+                self.launch(self.changed(parsed(compiled.asm["ptx"])), taken, size)
             return compiled
 
         return run
@@ -109,6 +111,9 @@ class Interpreter:
         for number, array in enumerate(contents):
             if memory.dirty[number + 1]:
                 array[:] = memory.contents(number)
+        if self.outputs is not None:
+            tensors = {id(value): value for value in arguments if isinstance(value, torch.Tensor)}
+            self.outputs += [value.clone() for value in tensors.values()]
 
     def summary(self) -> str:
         """How many launches of what, and how many instructions threads did."""

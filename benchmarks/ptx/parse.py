@@ -95,6 +95,32 @@ class Kernel:
         after = {i + 1 for i, one in enumerate(self.code) if one.opcode.split(".")[0] in ("bra", "brx", "ret", "exit")}
         return sorted(({0} | after | set(self.labels.values())) & set(range(len(self.code))))
 
+    def useless(self, place: int) -> bool:
+        """Whether the result of an instruction is replaced, in the same block, before anything reads it."""
+        begins, one = set(self.blocks), self.code[place]
+        if not one.operands or not isinstance(one.operands[0], Register):
+            return False
+        for i in range(place + 1, len(self.code)):
+            other = self.code[i]
+            if i in begins or one.operands[0] in (other.guard, *_read(other)):
+                return False
+            if other.operands and one.operands[0] in _parts(other.operands[0]) and not other.guard:
+                return not other.opcode.startswith("st.")
+        return False
+
+
+def _parts(operand: "Operand | None") -> list["Operand | None"]:
+    """An operand, or the operands that it is made of."""
+    if isinstance(operand, Group):
+        return list(operand.parts)
+    return [operand.base] if isinstance(operand, Address) else [operand]
+
+
+def _read(one: Instruction) -> list["Operand | None"]:
+    """The operands that an instruction reads."""
+    sources = one.operands if one.opcode.startswith(("st.", "bra", "brx")) else one.operands[1:]
+    return [part for operand in sources for part in _parts(operand)]
+
 
 _ENTRY = re.compile(r"\.visible \.entry (\w+)\((.*?)\n\)(.*?)\n\{\n(.*?)\n\s*// -- End function", re.S)
 _PARAMETER = re.compile(r"\.param \.(\w+)\b[^\n]*?(\w+),?\s*$", re.M)
