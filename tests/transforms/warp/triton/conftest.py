@@ -14,8 +14,9 @@ import os
 import pytest
 import torch
 
-from onewarp.transforms.types import Packed, sizes_of
+from onewarp.transforms.types import sizes_of
 from onewarp.transforms.warp.footprint import TILE, moves_whole_pixels, project, subpixels
+from onewarp.transforms.warp.packed import Packed
 
 INTERPRETED, TARGET = os.environ.get("TRITON_INTERPRET") == "1", os.environ.get("ONEWARP_PTX")
 collect_ignore_glob = [] if INTERPRETED or TARGET or torch.cuda.is_available() else ["*"]

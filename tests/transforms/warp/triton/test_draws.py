@@ -12,7 +12,7 @@ from onewarp.pipeline.loading.rows import MemoryRows, Targets
 from onewarp.transforms import aug_transforms, fuse
 from onewarp.transforms.colour import Brightness, Normalize
 from onewarp.transforms.draw import hash_keys, philox, stream_key
-from onewarp.transforms.geometry import Dihedral, RandomResizedCrop, Resize, Rotate, Zoom
+from onewarp.transforms.geometry import Affine, Dihedral, RandomResizedCrop, Resize, Rotate, Warp, Zoom
 from onewarp.transforms.on_device import DeviceFused, LatePlan, drawn_on
 from onewarp.transforms.plan import Stage
 from onewarp.transforms.program import NotInTable
@@ -48,9 +48,9 @@ def test_uniform_numbers_are_the_hosts_to_the_bit():
     assert np.array_equal(target.cpu().double().numpy(), expected.reshape(-1, 8))
 
 
-def images_and_keys() -> tuple[Packed, list[str]]:
-    sizes = [(300, 400), (400, 300), (333, 500), (100, 120), (64, 65), (64, 64)]
-    return Packed.of([np.zeros((h, w, 3), np.uint8) for h, w in sizes]), [f"{i}.jpg" for i in range(len(sizes))]
+def images_and_keys(count: int = 6) -> tuple[Packed, list[str]]:
+    sizes = [(300, 400), (400, 300), (333, 500), (100, 120), (64, 65), (64, 64)] * -(-count // 6)
+    return Packed.of([np.zeros((h, w, 3), np.uint8) for h, w in sizes[:count]]), [f"{i}.jpg" for i in range(count)]
 
 
 def sent(packed: Packed) -> Packed:
@@ -63,19 +63,25 @@ def beside(found: torch.Tensor, expected) -> float:
     return float((found.cpu().double() - expected).abs().max() / expected.abs().max().clamp(min=1))
 
 
+def landing(matrix, size: tuple[int, int]) -> torch.Tensor:
+    """Where the corners of the output fall, in pixels of the source: `float64[N, 2, 4]`."""
+    h, w = size
+    corners = torch.tensor([[0.0, 0, 1], [w, 0, 1], [0, h, 1], [w, h, 1]], dtype=torch.float64).T
+    there = torch.as_tensor(matrix).cpu().double() @ corners
+    return there[:, :2] / there[:, 2:]
+
+
 @pytest.mark.parametrize("split", ["train", "valid"])
-def test_plans_are_the_hosts_to_rounding(recipe, split):
-    fused, (images, keys) = fuse(recipe), images_and_keys()
+def test_plans_are_the_hosts_to_rounding(recipe, split, tiles_agree, most):
+    fused, (images, keys) = fuse(recipe), images_and_keys(min(most, 32))  # so many that all that may happen does
     host = fused.plan(sizes_of(images), keys, seed=5, epoch=2, split=split)
     drawn = DeviceFused(fused, DEVICE, split)
     device = drawn.plan(sent(images), drawn.hashes(keys, len(keys)), drawn.stream(5, 2))
     assert device.size == host.size
-    # Where the corners of the output fall, in pixels of sources of up to 500: a few 1e-5 of the whole.
+    tiles_agree(device.tiles, images, device.matrix.cpu(), device.size)
     h, w = device.size
-    corners = torch.tensor([[0.0, 0, 1], [w, 0, 1], [0, h, 1], [w, h, 1]], dtype=torch.float64).T
-    there, here = (m @ corners for m in (torch.from_numpy(host.matrix), device.matrix.cpu().double()))
-    there, here = there[:, :2] / there[:, 2:], here[:, :2] / here[:, 2:]
-    assert (there - here).abs().max() < 1e-5 * 500
+    # In pixels of sources of up to 500: a few 1e-5 of the whole.
+    assert (landing(device.matrix, (h, w)) - landing(host.matrix, (h, w))).abs().max() < 1e-5 * 500
     for i, step in enumerate(host.steps):
         stages = drawn.program.segments[i].stages
         assert set(step.colour) == set(stages)
@@ -89,6 +95,43 @@ def test_plans_are_the_hosts_to_rounding(recipe, split):
             assert beside(device.table[i], step.colour[Stage.TABLE]) < 1e-4
         if Stage.ERASE in stages:
             assert beside(device.erase[i], step.colour[Stage.ERASE] * np.array([w, h, w, h])) < 1e-5
+
+
+WILD = {
+    "of every extent": [
+        Affine(180, (0.4, 0.4), (0.1, 4.0), (40.0, 40.0), p=1.0), Warp(0.49, p=0.8), Resize((40, 70), method="squish"),
+    ],
+    "nearly whole": [Dihedral(), Affine(0.001, (4e-6, 4e-6), (0.99997, 1.00003), p=0.8), Warp(1e-5, p=0.3), Resize(64)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WILD)
+@pytest.mark.parametrize("packed", [False, True], ids=["dense", "packed"])
+def test_tiles_that_are_drawn_are_done_by_the_rules(name, packed, tiles_agree, most):
+    """Maps as wild as a recipe can make them, of images that lie on top of each other, or are all the same size."""
+    drawn, count = DeviceFused(fuse(WILD[name]), DEVICE, "train"), min(most, 600)
+    sizes = torch.tensor([(64, 64), (30, 1000), (64, 64), (1000, 900), (3, 5), (64, 64)]).repeat(count // 6 + 1, 1)
+    images = Packed(torch.zeros(3 << 20).byte(), torch.zeros(count).long(), sizes[:count].int())
+    if not packed:
+        images = torch.zeros(count, 64, 64, 3, dtype=torch.uint8)
+    there = sent(images) if packed else images.to(DEVICE)
+    plan = drawn.plan(there, drawn.hashes(range(count), count), drawn.stream(1, 1))
+    tiles_agree(plan.tiles, images, plan.matrix.cpu(), plan.size)
+    host = drawn.fused.plan(sizes_of(images), range(count), seed=1, epoch=1, split="train")
+    over = torch.tensor([*plan.size[::-1], 1.0])  # what each column is worth over the whole of the output
+    here, there = torch.from_numpy(host.matrix) * over, plan.matrix.cpu().double() * over
+    assert ((there - here).abs() < 1e-5 * here.abs().amax(2, keepdim=True)).all()
+
+
+def test_images_of_one_size_are_drawn_for_as_they_are_packed(recipes, tiles_agree):
+    fused = fuse(recipes["the ancestors' recipe"])
+    drawn, images = DeviceFused(fused, DEVICE, "train"), torch.zeros(5, 301, 403, 3, dtype=torch.uint8)
+    hashes, stream, packed = drawn.hashes(range(5), 5), drawn.stream(5, 2), Packed.of([*images.numpy()])
+    found = drawn.plan(images.to(DEVICE), hashes, stream)
+    expected = drawn.plan(sent(packed), hashes, stream)
+    for name in ("matrix", "logit", "colour"):
+        assert torch.equal(getattr(found, name), getattr(expected, name))
+    tiles_agree(found.tiles, images, found.matrix.cpu(), found.size)
 
 
 @pytest.mark.parametrize("name", ["the ancestors' recipe", "out of order"])

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from onewarp.errors import WarpError
 from onewarp.transforms.warp import OutSpec, gpu, warp
-from onewarp.transforms.warp.footprint import TILE, moves_whole_pixels, subpixels
-from onewarp.transforms.warp.gpu_tiles import EDGE
+from onewarp.transforms.warp.footprint import subpixels
 from onewarp.transforms.warp.packed import Packed
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -122,13 +121,6 @@ def test_an_even_area_stays_even(padding, antialias):
     assert (255 * found - 77).abs().max() < (1e-3 if inside else 1e-2)
 
 
-def test_images_too_long_for_float32_are_kept_within():
-    images = torch.zeros(1, 1, 2**21 + 1, 3, dtype=torch.uint8)
-    middle = torch.tensor([[[1.0, 0, 2**20], [0, 0.01, 0.5], [0, 0, 1]]])
-    words = gpu.tile_words(images.to(DEVICE), middle.to(DEVICE), (33, 33))[:, :4]
-    assert (words & EDGE.value).all()
-
-
 @pytest.mark.parametrize("rows", [((4, 0.3, 1), (-0.2, 4.1, 2)), ((0, 6, 0), (1, 0, 3)), ((2, 1.9, 0), (1.2, 1.5, 9))])
 def test_footprints_that_are_divided(rows):
     homography = torch.tensor([[*rows, (0.001, 0.0, 1.0)]])
@@ -139,20 +131,6 @@ def test_footprints_that_are_divided(rows):
 def test_without_a_filter_a_large_footprint_is_one_sample():
     homography = torch.tensor([[[4.0, 0.3, 1], [-0.2, 4.1, 2], [0.001, 0, 1]]])
     agree(*both(noise(1, 120, 140, 3), homography, OutSpec((33, 20), antialias=False)))
-
-
-def test_tiles_are_done_as_the_reference_would():
-    images = noise(40, 50, 60, 3)
-    homography = homographies(40, (50, 60), (70, 100), seed=8, tilt=0.01)
-    homography[0], homography[1] = torch.tensor([[-1.0, 0, 60], [0, 1, 0], [0, 0, 1]]), torch.eye(3)
-    words = gpu.tile_words(images.to(DEVICE), homography.to(DEVICE), (70, 100)).cpu()
-    down, across = -(-70 // TILE), -(-100 // TILE)
-    words = words[:, : down * across]
-    counts = torch.stack([words & 15, (words >> 4) & 15], -1).reshape(-1, down, across, 2)
-    hidden = (words & 1 << 12).reshape(-1, down, across) != 0
-    assert torch.equal(counts[~hidden].long(), subpixels(homography, (70, 100))[~hidden])
-    copies = (words & 1 << 8).ne(0) | hidden.flatten(1)
-    assert torch.equal(copies.all(1), moves_whole_pixels(homography, (70, 100)))
 
 
 @pytest.mark.parametrize(("padding", "antialias"), [("reflection", False), ((0.2, 0.4, 0.6), True)])
@@ -210,6 +188,40 @@ def test_the_colour_map_of_copied_pixels(stages):
     parameters = {name: drawn[name] for name in stages}
     found, expected = both(images, torch.eye(3).repeat(3, 1, 1), OutSpec((24, 21)), drawn["colour"], **parameters)
     assert (found - expected).abs().max() < 2e-4
+
+
+@pytest.mark.parametrize("stages", [(), ("logit", "erase"), ("hue", "table"), ("logit", "hue", "table", "erase")])
+@pytest.mark.parametrize("antialias", [True, False])
+def test_images_are_recoloured_without_a_warp(stages, antialias):
+    """As a warp that moves nothing would: numbers beyond 0..1 too, several programs, any layout."""
+    generator, size = torch.Generator().manual_seed(0), (29, 37)
+    images = torch.rand(3, *size, 3, generator=generator) * 1.6 - 0.3
+    images[0, :2, :4] = torch.tensor([0.0, 1.0, 0.5, 1.0 / 255])[:, None]
+    drawn = random_colours(3, seed=2)
+    drawn["table"] = torch.linspace(0, 1, 256).square().repeat(3, 1)
+    drawn["erase"] = torch.tensor([[3.2, 1, 9.5, 20], [0, 0, 0, 0], [30.5, 28, 40, 40]])
+    colour, parameters = 0.3 * drawn["colour"], {name: drawn[name] for name in stages}
+    arguments = [parameters.pop("logit", None), colour]
+    exact = OutSpec(size, torch.float64, antialias=antialias)
+    expected = warp(images, torch.eye(3).repeat(3, 1, 1), *arguments, exact, backend="reference", **parameters)
+    moved = [None if a is None else a.to(DEVICE) for a in arguments]
+    parameters = {name: p.to(DEVICE) for name, p in parameters.items()}
+    sources = {
+        "nchw": images.permute(0, 3, 1, 2).contiguous(),
+        "channels_last": images.permute(0, 3, 1, 2),
+        "every second": torch.stack([images, images + 9], 3).flatten(2, 3).permute(0, 3, 1, 2)[..., ::2],
+    }
+    for name, source in sources.items():
+        layout = "channels_last" if name == "channels_last" else "nchw"
+        for dtype in (torch.float32, torch.bfloat16, torch.uint8) if name == "nchw" else (torch.float32,):
+            spec = OutSpec(size, dtype, layout, antialias=antialias)
+            found = gpu.recolour(source.to(DEVICE), *moved, spec, **parameters)
+            assert found.is_contiguous(memory_format=spec.memory_format)
+            found = found.cpu().double() / (255 if dtype == torch.uint8 else 1)
+            if dtype == torch.float32:
+                assert (found - expected).abs().max() < 2e-4
+            else:
+                agree(found, expected, dtype)
 
 
 def test_erasing_with_and_without_a_colour():

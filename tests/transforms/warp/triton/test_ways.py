@@ -1,0 +1,137 @@
+"""Every way in which a tile is done, in each of the kernels that the compiler makes: each has code of its own."""
+
+import itertools
+import os
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor
+
+from onewarp.transforms.warp import OutSpec, gpu, reference
+from onewarp.transforms.warp.gpu_tiles import BYTES, CAREFUL, COPY, EDGE, FILL
+from onewarp.transforms.warp.packed import Packed
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+SIZE = (40, 36)
+"""Of the output: two rows of two tiles, all but one of them cut off."""
+HIGH = 60
+TOLERANCES = {torch.float32: 0.1 / 255, torch.bfloat16: 2.0**-8, torch.uint8: 1.001 / 255}
+"""Of the largest difference; a float32 is .035 of a level off at most, and up to .07 where approximations are worst."""
+WAYS = {
+    "inside": (0.8, 0.25, 8, -0.2, 0.9, 12, 0.001, 0.002, 1),
+    "inside, a plane": (0.5, 0.25, 8, -0.2, 0.6, 12, 0, 0, 1),
+    "magnified": (-0.12, 0.02, 30, 0.03, 0.15, 20, 0, 0.001, 1),
+    "over an edge": (0.9, -0.4, 5, 0.5, 1.1, -13, -0.002, 0.003, 1),
+    "over the other edge": (1.3, 0.6, 25, -0.5, 1.4, 31, 0.001, 0, 1),
+    "divided": (1.6, 0.9, -20, -1.7, 3.2, 9, 0.003, 0.002, 1),
+    "far away": (1.0, 0.25, 9000, -0.125, 1, -9100, 0, 0, 1),
+    "far away, divided": (3.1, 0.25, 9000, -1.125, 2, -9100, 0, 0, 1),
+    "behind it": (1, 0, 0, 0, 1, 0, 0, 0, -1),
+    "near the horizon": (0.09, 0.03, 2, -0.02, 0.07, 3, -0.024, 0.001, 1),
+    "turned": (0, 1, 3, -1, 0, 50, 0, 0, 1),
+    "moved": (1, 0, -7, 0, 1, 31, 0, 0, 1),
+    "the last one, over an edge": (0.7, 0.3, 40, -0.2, 0.8, 35, 0, 0, 1),
+}
+FLAGS = {"copy": COPY, "careful": CAREFUL, "edge": EDGE, "bytes": BYTES, "nothing": FILL}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What decides which kernel is compiled."""
+
+    padding: object = "reflection"
+    antialias: bool = True
+    source: str = "bytes"
+    width: int = 64
+    stages: tuple[str, ...] = ()
+    diagonal: bool = False
+    wide: bool = False
+    dtype: torch.dtype = torch.float32
+
+    @property
+    def name(self) -> str:
+        """Whatever is not as usual."""
+        usual = Kind()
+        other = [f"{k}={v}" for k, v in vars(self).items() if v != getattr(usual, k)]
+        return " ".join(other).replace("torch.", "") or "usual"
+
+
+PADDINGS, SOURCES = ("reflection", "border", (0.2, 0.4, 0.6)), ("bytes", "packed", "floats")
+KINDS = [
+    *(Kind(*one) for one in itertools.product(PADDINGS, (True, False), SOURCES)),
+    *(Kind(antialias=antialias, width=61) for antialias in (True, False)),
+    *(Kind(antialias=antialias, stages=("logit",), diagonal=True) for antialias in (True, False)),
+    *(Kind(padding, antialias, wide=True) for padding in PADDINGS[1:] for antialias in (True, False)),
+    Kind(stages=("hue", "table")),
+    Kind("border", source="packed", stages=("logit", "table", "erase")),
+    Kind(width=61, stages=("logit", "erase"), dtype=torch.uint8),
+    Kind(dtype=torch.bfloat16),
+]  # fmt: skip
+
+
+def pictures(kind: Kind) -> Tensor | Packed:
+    """Noise, which shows every pixel that is not the right one; not too near to black and white for a steep map."""
+    generator, least = torch.Generator().manual_seed(0), 40 if "logit" in kind.stages else 0
+    size = (len(WAYS), HIGH, kind.width, 3)
+    images = torch.randint(least, 256 - least, size, dtype=torch.uint8, generator=generator)
+    if kind.source == "floats":
+        return images.float() / 255
+    if kind.source == "bytes":
+        return images
+    sizes = torch.tensor([[HIGH, kind.width]] * len(WAYS) + [(1, 1), (3, 2), (2, 90)]).int()
+    lengths = 3 * sizes.long().prod(1)
+    data = torch.randint(least, 256 - least, (int(lengths.sum()),), dtype=torch.uint8, generator=generator)
+    return Packed(data, lengths.cumsum(0) - lengths, sizes)
+
+
+def colours(kind: Kind, count: int) -> dict[str, Tensor]:
+    """The parameters of a colour map: mild enough for the tolerance of what they map."""
+    generator = torch.Generator().manual_seed(1)
+    logit = torch.eye(3, 4) * 0.8 + 0.1 * torch.randn(count, 3, 4, generator=generator)
+    colour = torch.eye(3, 4) * 0.7 + 0.1 * torch.randn(count, 3, 4, generator=generator)
+    if kind.diagonal:
+        logit, colour = (m * (torch.eye(3, 4) + torch.tensor([0.0, 0, 0, 1])) for m in (logit, colour))
+    every = {
+        "logit": logit,
+        "hue": torch.rand(count, generator=generator) * 4 - 2,
+        "table": torch.linspace(0, 1, 256).flip(0).repeat(count, 1),
+        "erase": torch.tensor([[3.2, 1, 19.5, 35, 0.1, 0.2, 0.3]]).repeat(count, 1),
+    }
+    return {"colour": colour, **{name: every[name] for name in kind.stages}}
+
+
+@pytest.mark.parametrize("kind", KINDS[:1] if INTERPRETED else KINDS, ids=lambda kind: kind.name)
+def test_every_way_is_the_references(kind, monkeypatch):
+    images = pictures(kind)
+    homography = torch.tensor([*WAYS.values()]).reshape(-1, 3, 3)
+    few = torch.tensor([[(0.1, 0.02, 0.2), (0.01, 0.1, -0.3), (0, 0, 1.0)]])
+    homography = torch.cat([homography, few.repeat(len(images) - len(WAYS), 1, 1)])
+    if kind.wide:  # where there are gigabytes of images
+        monkeypatch.setattr(gpu._Source, "total", property(lambda _: 2**31))
+    parameters = colours(kind, len(images))
+    exact = OutSpec(SIZE, torch.float64, padding=kind.padding, antialias=kind.antialias)
+    expected = reference.warp(
+        images, homography, parameters.pop("logit", None), parameters.pop("colour"), exact, **parameters
+    )
+    parameters = {name: value.to(DEVICE) for name, value in colours(kind, len(images)).items()}
+    there = Packed(*(x.to(DEVICE) for x in vars(images).values())) if isinstance(images, Packed) else images.to(DEVICE)
+    if kind.source == "bytes":
+        words = gpu.tile_words(there, homography.to(DEVICE), SIZE)[:, :4].cpu()
+        for name, flag in FLAGS.items():
+            assert (words & flag.value).any(), f"no tile is {name}"
+            assert not (words & flag.value).all(), f"every tile is {name}"
+        assert ((words & 15) > 1).any()
+    found = gpu.warp(
+        there, homography.to(DEVICE), parameters.pop("logit", None), parameters.pop("colour"),
+        OutSpec(SIZE, kind.dtype, padding=kind.padding, antialias=kind.antialias), diagonal=kind.diagonal, **parameters,
+    ).cpu().double()  # fmt: skip
+    v, u = torch.meshgrid(torch.arange(SIZE[0]) + 0.5, torch.arange(SIZE[1]) + 0.5, indexing="ij")
+    h = homography[:, 2, :, None, None].double()
+    w = h[:, 0] * u + h[:, 1] * v + h[:, 2]
+    certain = (w > 0.05) | (w < -0.05)  # between, sub-pixels of one pixel fall on both sides
+    if kind.dtype == torch.uint8:
+        found, expected = found / 255, (expected.clamp(0, 1) * 255).round() / 255
+    off = (found - expected).abs().amax(1)[certain]
+    assert off.max() < TOLERANCES[kind.dtype]
