@@ -211,9 +211,10 @@ def test_images_are_recoloured_without_a_warp(stages, antialias):
         "channels_last": images.permute(0, 3, 1, 2),
         "every second": torch.stack([images, images + 9], 3).flatten(2, 3).permute(0, 3, 1, 2)[..., ::2],
     }
+    every = antialias and len(stages) == 4  # each number format is another kernel
     for name, source in sources.items():
         layout = "channels_last" if name == "channels_last" else "nchw"
-        for dtype in (torch.float32, torch.bfloat16, torch.uint8) if name == "nchw" else (torch.float32,):
+        for dtype in (torch.float32, torch.bfloat16, torch.uint8) if every and name == "nchw" else (torch.float32,):
             spec = OutSpec(size, dtype, layout, antialias=antialias)
             found = gpu.recolour(source.to(DEVICE), *moved, spec, **parameters)
             assert found.is_contiguous(memory_format=spec.memory_format)
