@@ -16,6 +16,7 @@ from triton.runtime.jit import JITFunction
 
 from ...transforms.warp import gpu
 from .arithmetic import FLOATS, Array
+from .chains import Chains
 from .memory import Memory, address_of
 from .parse import Kernel, parsed
 from .threads import Grid, Threads
@@ -33,8 +34,8 @@ class Interpreter:
     kernel's. Code that takes more than `most_steps` for some programs is a fault.
 
     Afterwards `visits` has, for each kernel's PTX, how many threads did each of its instructions, `compiled` what
-    Triton knows of it, and `chain` is the longest that there was in a launch (`chains.py`). Where `outputs` is a list,
-    each launch adds copies of its tensors, as it leaves them.
+    Triton knows of it, and `chain` is the longest that there was in a launch (`chains.py`), if `chained`. Where
+    `outputs` is a list, each launch adds copies of its tensors, as it leaves them.
 
     Raises `Fault` for what no correct kernel does, `Unknown` for what has no meaning here.
     """
@@ -44,6 +45,7 @@ class Interpreter:
     changed: Callable[[Kernel], Kernel] = lambda kernel: kernel
     programs: Callable[[str, Array], Array] = lambda _, programs: programs
     most_steps: int = 10**9
+    chained: bool = False
     steps: int = 0
     chain: int = 0
     launches: Counter[str] = field(default_factory=Counter)
@@ -101,12 +103,13 @@ class Interpreter:
         with np.errstate(all="ignore"):
             for first in range(0, len(programs), at_once):
                 chosen = Grid((size[0], size[1], size[2]), programs[first : first + at_once])
-                threads = Threads(kernel, memory, values, chosen, self.moved)
+                threads = Threads(kernel, memory, values, chosen, self.moved, Chains() if self.chained else None)
                 try:
                     threads.run(self.most_steps)
                 finally:
                     visits += threads.visits
-                    self.steps, self.chain = max(self.steps, threads.steps), max(self.chain, threads.chains.longest)
+                    self.steps = max(self.steps, threads.steps)
+                    self.chain = max(self.chain, threads.chains.longest if threads.chains else 0)
         self.launches[kernel.name] += 1
         for number, array in enumerate(contents):
             if memory.dirty[number + 1]:

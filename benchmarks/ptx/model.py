@@ -107,7 +107,7 @@ class Drawing:
 
 def drawing(target: str, images: int = 2) -> Drawing:
     """Of the same augmentation as `cost`."""
-    interpreter, augmentation = Interpreter(target), _augmentation(True)
+    interpreter, augmentation = Interpreter(target, chained=True), _augmentation(True)
     with interpreter:
         _plan(augmentation, images)
     ((text, visits),) = interpreter.visits.items()

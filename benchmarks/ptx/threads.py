@@ -80,8 +80,18 @@ class Registers:
 class Threads:
     """The threads of some programs of one launch."""
 
-    def __init__(self, kernel: Kernel, memory: Memory, values: dict[str, int], grid: Grid, moved: float) -> None:
-        """`values` are the bits of the parameters, and the addresses of variables in global memory."""
+    def __init__(
+        self,
+        kernel: Kernel,
+        memory: Memory,
+        values: dict[str, int],
+        grid: Grid,
+        moved: float,
+        chains: Chains | None = None,
+    ) -> None:
+        """`values` are the bits of the parameters, and the addresses of variables in global memory; `chains` are
+        followed, if there are any.
+        """
         self.kernel, self.values, self.moved = kernel, values, moved
         programs, threads = grid.programs, kernel.threads
         self.count = len(programs) * threads
@@ -105,7 +115,7 @@ class Threads:
         self.lanes: Array | None = None  # those that do the instruction; None is all
         self.visits = np.zeros(len(kernel.code), np.int64)  # how many lanes did each instruction
         self.steps = 0
-        self.chains = Chains()
+        self.chains = chains
 
     def _near(self, space: str, owners: int) -> dict[str, int]:
         """Memory that each thread, or each program, has of its own; the addresses of its variables."""
@@ -138,7 +148,8 @@ class Threads:
                 try:
                     held, rest = self._guarded(one, group)
                     self.visits[place] += len(held)
-                    self.chains.add(one)
+                    if self.chains is not None:
+                        self.chains.add(one)
                     if one.opcode in _JUMPS:
                         for target, those in self._jump(one, held, place):
                             _send(waiting, target, those)
