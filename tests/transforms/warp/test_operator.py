@@ -1,7 +1,11 @@
 """The warp as an operation of torch's: compiled with a model in one graph, and without gradients."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
+from functorch.compile import make_boxed_func
+from torch._dynamo.backends.common import aot_autograd
 
 from onewarp.errors import WarpError
 from onewarp.transforms.warp import OutSpec, warp
@@ -74,3 +78,19 @@ def test_a_gradient_is_refused():
     result = torch.ops.onewarp.warp(*arguments(data=images).values())
     with pytest.raises(WarpError, match="no gradients"):
         result.sum().backward()
+
+
+def test_batches_are_made_while_a_model_is_compiled_in_another_thread():
+    """torch says to all threads that it is compiling: the operation called the warp, and that the operation again."""
+    images, found = noise(2, 9, 9, 3), []
+
+    def while_compiling(graph, inputs):
+        found.append(torch.compiler.is_compiling())
+        with ThreadPoolExecutor(1) as loader:
+            found.append(loader.submit(warp, images, HOMOGRAPHY, None, COLOUR, SPEC).result())
+        return make_boxed_func(graph.forward)
+
+    torch.compiler.reset()
+    torch.compile(torch.nn.Linear(2, 2), backend=aot_autograd(fw_compiler=while_compiling))(torch.ones(1, 2))
+    assert found[0]
+    assert torch.equal(found[1], warp(images, HOMOGRAPHY, None, COLOUR, SPEC))
