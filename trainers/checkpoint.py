@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..errors import SpecError, TrainingError, UsageError
+from ..pipeline import Loader
 from ..pipeline.loading.loader_state import integer
 from . import generators, saving
 from .events import Callback, Run, Training
@@ -46,13 +47,25 @@ class Place:
         loader = facts["loader"]
         return cls(integer("fit", facts["fit"], 0), epoch, step, epochs, steps, None if loader is None else {**loader})
 
-    def check(self, run: Run) -> None:
-        """Raise `TrainingError` unless `run` is the one that was interrupted."""
-        if (run.epochs, run.steps) != (self.epochs, self.steps):
+    def check(self, run: Run, loader: Any) -> None:
+        """Raise `TrainingError` unless `run` is the one that was interrupted.
+
+        A loader of ours counts samples, so that its epochs may have another number of steps, as among other processes.
+        """
+        if run.epochs != self.epochs or (run.steps != self.steps and not self._counts(loader)):
             raise TrainingError(
                 f"the checkpoint stands in a run of {self.epochs} epochs of {self.steps} steps, but this one has "
-                f"{run.epochs} of {run.steps}: call fit as it was called then"
+                f"{run.epochs} of {run.steps}: call fit as it was called then, with as many processes"
             )
+        if self._counts(loader):
+            loader.load_state_dict(self.loader)
+
+    def delivered(self, loader: Any) -> int:
+        """Samples of the epoch that lie behind, over all processes, as a loader of ours counts them; else 0."""
+        return int(self.loader["delivered"]) if self.step and self.loader and self._counts(loader) else 0
+
+    def _counts(self, loader: Any) -> bool:
+        return self.loader is not None and isinstance(loader, Loader)
 
 
 def save(learn: Any, path: Path) -> Path:
@@ -71,7 +84,7 @@ def save(learn: Any, path: Path) -> Path:
             "step": run.step,
             "epochs": run.epochs,
             "steps": run.steps,
-            "loader": loader.state_dict() if run.step and hasattr(loader, "state_dict") else None,
+            "loader": loader.state_dict() if hasattr(loader, "state_dict") else None,
         },
         "epochs": learn.epochs,
         "recorder": learn.recorder.state(),

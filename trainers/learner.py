@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from ..errors import TrainingError, UsageError
+from ..pipeline import Loader
 from . import checkpoint, find, optimiser
 from .events import Callback, Run, StopTraining, notify
 from .metrics import Metric
@@ -136,21 +137,21 @@ class Learner(Predictor):
             self._release(network)
             notify("after_fit", callbacks, self)
 
-    def _steps(self) -> int:
-        """Batches in an epoch, of which every process must have as many: they step together."""
-        steps = _length(self.dls.train)
-        if steps > 1 and _last_batch(self.dls.train) == 1 and optimiser.has_batch_norm(self.model):
+    def _steps(self, start: int = 0) -> int:
+        """Batches in an epoch from the sample `start` on, as many in every process: they step together."""
+        steps, last = _lengths(self.dls.train, start)
+        if last == 1 and (steps > 1 or start) and optimiser.has_batch_norm(self.model):
             steps -= 1  # one sample has no variance: torch refuses it, and the next epoch's order leaves out another
         every = gather_object([steps]) if self.accelerator.num_processes > 1 else [steps]
         if len(set(every)) > 1:
             raise UsageError(
-                f"processes must have equally many batches in an epoch, but have {every}: give the loaders tail='drop' "
-                "or tail='pad'"
+                f"processes must have equally many batches in {'the rest of ' if start else ''}an epoch, but have "
+                f"{every}: give the loaders tail='drop' or tail='pad'"
             )
         return steps
 
     def _train(self, network: nn.Module, opt: Any, callbacks: Sequence[Callback]) -> None:
-        run = self.run
+        run, first = self.run, self.run.step  # no gradients wait in a checkpoint: they accumulate from here on
         network.train()
         if not self.train_bn:
             optimiser.rest_norms(network)
@@ -159,13 +160,14 @@ class Learner(Predictor):
             run.setting = run.schedule(run.position)
             optimiser.apply(run.setting, self.opt)
             notify("before_batch", callbacks, self)
-            steps = (run.step + 1) % self.accumulate == 0 or run.step + 1 == run.steps
+            count, most = run.step - first, run.steps - first
+            steps = (count + 1) % self.accumulate == 0 or count + 1 == most
             with nullcontext() if steps else self.accelerator.no_sync(network):
                 run.outputs = _outputs(network, run.batch[0])
-                if run.step == 0:
+                if count == 0:
                     self.objective.check(run.outputs, run.batch[1])
                 run.loss = self.objective.loss(run.outputs, run.batch[1])
-                self.accelerator.backward(run.loss / self._accumulated(run.step, run.steps))
+                self.accelerator.backward(run.loss / self._accumulated(count, most))
             notify("after_backward", callbacks, self)
             if steps:
                 opt.step()
@@ -174,9 +176,9 @@ class Learner(Predictor):
             run.step += 1
             notify("after_batch", callbacks, self)
 
-    def _accumulated(self, step: int, steps: int) -> int:
-        """How many batches share the optimiser's step with batch `step` of `steps`: fewer at an epoch's end."""
-        return min(self.accumulate, steps - step // self.accumulate * self.accumulate)
+    def _accumulated(self, count: int, most: int) -> int:
+        """How many batches share the optimiser's step with batch `count` of `most`: fewer at an epoch's end."""
+        return min(self.accumulate, most - count // self.accumulate * self.accumulate)
 
     def _batches(self, done: int) -> Iterator[Any]:
         """The training batches of this epoch, without those done before a checkpoint: from the loader's own position
@@ -185,7 +187,7 @@ class Learner(Predictor):
         if hasattr(loader, "set_epoch"):
             loader.set_epoch(self.epochs)
         place, self._resume = self._resume, None
-        if done and place is not None and place.loader is not None and hasattr(loader, "load_state_dict"):
+        if place is not None and place.step and place.loader is not None and hasattr(loader, "load_state_dict"):
             loader.load_state_dict(place.loader)
             done = 0
         end = done + self.run.steps - self.run.step
@@ -202,8 +204,10 @@ class Learner(Predictor):
             return False
         if run.number < place.fit:
             return True
-        place.check(run)
+        place.check(run, self.dls.train)
         run.epoch, run.step = place.epoch, place.step
+        if behind := place.delivered(self.dls.train):  # the rest is shared out among the processes that there are now
+            run.step = run.steps - self._steps(behind)
         if place.epoch < run.epochs:
             return False
         self._resume = None  # arrived: this very run had been finished
@@ -287,18 +291,18 @@ def _outputs(network: nn.Module, x: Any) -> Any:
         ) from error
 
 
-def _last_batch(batches: Any) -> int | None:
-    """How many samples the last batch of an epoch has, of a loader of ours or of torch's; None where nothing says."""
-    if isinstance(batches, DataLoader) and not batches.drop_last and batches.batch_size and batches.batch_sampler:
-        return len(batches.sampler) % batches.batch_size  # type: ignore[arg-type]
-    last: int | None = getattr(batches, "last_batch", None)
-    return last
-
-
-def _length(batches: Any) -> int:
+def _lengths(batches: Any, start: int) -> tuple[int, int | None]:
+    """Batches in an epoch, of a loader of ours from the sample `start` on, and how many samples the last of them has,
+    where anything says."""
     try:
-        return len(batches)
+        steps = len(batches)
     except TypeError:
         raise TrainingError(
             f"the training batches must have a length for the schedule to follow, but {type(batches).__name__} has none"
         ) from None
+    if isinstance(batches, Loader):
+        share = batches.share(start)
+        return len(share), share.last
+    if isinstance(batches, DataLoader) and not batches.drop_last and batches.batch_size and batches.batch_sampler:
+        return steps, len(batches.sampler) % batches.batch_size  # type: ignore[arg-type]
+    return steps, None

@@ -168,7 +168,7 @@ class Loader:
         return self.rows.keys(self._numbers(picks.rows))
 
     def _check(self) -> None:
-        share = self._share(0)
+        share = self.share()
         if self._n == 0 or self._order.size == 0:
             raise UsageError(f"There is nothing to load: {_named(self.split)} has {self._n} rows, order {self._order}")
         if self.tail == "drop" and self._order.size is not None and self._order.size < share.stride:
@@ -177,7 +177,8 @@ class Loader:
                 f"has {self._order.size}: take a smaller batch_size or another tail"
             )
 
-    def _share(self, start: int) -> Share:
+    def share(self, start: int = 0) -> Share:
+        """This rank's part of an epoch, from the position `start` on, which is counted over all ranks."""
         total = self._order.size
         return Share(
             np.iinfo(np.int64).max // 2 if total is None else total,
@@ -192,12 +193,7 @@ class Loader:
         """Batches in an epoch on this rank; raises TypeError where the order is endless."""
         if self._order.size is None:
             raise TypeError(f"A loader with endless indices has no length ({self._order})")
-        return len(self._share(0))
-
-    @property
-    def last_batch(self) -> int | None:
-        """Samples in the last batch of an epoch on this rank; None where the order is endless."""
-        return None if self._order.size is None else len(self._share(0).slice(len(self) - 1).positions)
+        return len(self.share())
 
     @property
     def epoch(self) -> int:
@@ -243,7 +239,7 @@ class Loader:
     @property
     def _most(self) -> int:
         """How many samples an epoch can deliver."""
-        return self._share(0).total
+        return self.share().total
 
     def replay(self, key: str, epoch: int, repeat: int = 0) -> tuple[Any, Any]:
         """The sample `key` as it is in the batches of `epoch`: `(x, y)`, not batched.
@@ -277,14 +273,14 @@ class Loader:
 
     def peek(self) -> Batch:
         """The first batch of the next loop; the loader stands where it stood."""
-        share = self._share(self._next.delivered)
+        share = self.share(self._next.delivered)
         return next(self._made(self._jobs(share, self._next.epoch)))
 
     def __iter__(self) -> Iterator[Batch]:
         epoch, start = self._next
         self._next, self._place = Place(epoch + 1, 0), self._next
         self._warn_where_ranks_would_wait()
-        share = self._share(start)
+        share = self.share(start)
         for batches, batch in enumerate(self._made(self._jobs(share, epoch)), 1):
             self._place = Place(epoch, share.delivered(batches))
             yield batch
@@ -292,7 +288,7 @@ class Loader:
 
     def _warn_where_ranks_would_wait(self) -> None:
         """Once, where ranks that step together would not have equally many training batches."""
-        if self.world_size == 1 or self._warned or not self.augments or not _in_group() or self._share(0).equal:
+        if self.world_size == 1 or self._warned or not self.augments or not _in_group() or self.share().equal:
             return
         self._warned = True
         warnings.warn(

@@ -63,6 +63,11 @@ class Share:
         return -(-mine // self.batch_size)
 
     @property
+    def last(self) -> int:
+        """Samples in the last batch; 0 where there is none."""
+        return len(self.slice(len(self) - 1).positions) if len(self) else 0
+
+    @property
     def equal(self) -> bool:
         """Whether all ranks get equally many batches: the first has the most, the last the fewest."""
         return len(replace(self, rank=0)) == len(replace(self, rank=self.world_size - 1))

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from onewarp.errors import OnewarpError, TrainingError, UsageError
+from onewarp.pipeline import Loader
+from onewarp.pipeline.loading.rows import MemoryRows
 from onewarp.trainers import Callback, Checkpoint, Learner, SaveBest, accuracy, load_learner
 from onewarp.trainers.saving import read, write
 
@@ -89,6 +92,11 @@ def steps_of_equal_ends(folder: Path) -> int:
         assert torch.equal(value, killed[name]), name
     assert facts["recorder"]["losses"] == others["recorder"]["losses"]
     return len(facts["recorder"]["losses"])
+
+
+class Flat(nn.Module):
+    def forward(self, x):
+        return x.flatten(1).float() / 255
 
 
 class Interrupt(Callback):
@@ -365,3 +373,49 @@ def test_an_exported_learner_whose_facts_are_others_is_refused(saved):
         write(path, tensors, {"kind": "learner", "format": 2, **facts})
         with pytest.raises(OnewarpError):
             load_learner(path)
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+@pytest.mark.parametrize(("rows", "tail"), [(24, "ragged"), (25, "pad"), (27, "drop")])
+def test_with_another_batch_size_the_rest_of_the_epoch_comes_once_and_the_run_goes_on(tmp_path, rows, tail, accumulate):
+    """As among other processes, which change how many samples a step takes."""
+    images = [np.full((1, 1, 3), i, np.uint8) for i in range(rows)]
+
+    class Log(Callback):
+        def __init__(self):
+            self.trained, self.positions, self.counts = [], [], []
+
+        def after_batch(self, learn):
+            self.trained += [(learn.epochs, int(x[0, 0, 0])) for x in learn.run.batch[0]]
+            self.positions.append(learn.run.position)
+
+        def after_step(self, learn):
+            self.counts.append(len(self.positions) + 1)
+
+    def learner(bs, *cbs):
+        loader = Loader(MemoryRows(images, labels=[0] * rows), batch_size=bs, tail=tail)
+        model = nn.Sequential(Flat(), nn.Linear(3, 2))
+        return Learner(
+            SimpleNamespace(c=2, train=loader, valid=None),
+            model,
+            nn.CrossEntropyLoss(),
+            table=False,
+            accumulate=accumulate,
+            cbs=cbs,
+        )
+
+    for before, after in [(4, 3), (3, 8), (2, 5)]:
+        cut, rest = Log(), Log()
+        with pytest.raises(KeyboardInterrupt):
+            learner(before, cut, Checkpoint(tmp_path / "c", every=1), Interrupt(3, epoch=1)).fit(3)
+        learner(after, rest).resume(tmp_path / "c").fit(3)
+        assert rest.positions[-1] == 1.0
+        assert sorted(rest.positions) == rest.positions
+        assert rest.positions[0] > cut.positions[-1] - 1 / 3 / (rows // before)
+        left = -(-(rows - 3 * before) // after) if tail != "drop" else (rows - 3 * before) // after
+        ends = [min(n, left) for n in range(accumulate, left + accumulate, accumulate)]
+        assert [n for n in rest.counts if n <= left] == ends
+        second = [number for epoch, number in cut.trained + rest.trained if epoch == 1]
+        once = len(second) - (-(rows - 3 * before) % after if tail == "pad" else 0)
+        assert len(set(second[:once])) == once
+        assert once == rows if tail != "drop" else once == 3 * before + left * after
