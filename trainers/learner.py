@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 from ..errors import TrainingError, UsageError
 from ..pipeline import Loader
 from . import checkpoint, find, optimiser
+from .answering import answering
 from .events import Callback, Run, StopTraining, notify
 from .metrics import Metric
 from .objective import Loss, Objective
@@ -106,6 +107,7 @@ class Learner(Predictor):
         self.unfreeze()
         self.fit_one_cycle(epochs, slice(base_lr / lr_mult, base_lr), pct_start=pct_start, div=div, cbs=cbs)
 
+    @answering()
     def fit_schedule(
         self, epochs: int, schedule: Schedule, cbs: Iterable[Callback] = (), validate: bool = True
     ) -> None:

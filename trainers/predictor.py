@@ -19,6 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 from ..errors import UsageError
 from ..pipeline import Loader
 from . import exporting
+from .answering import answering
 from .answers import Answer, Refusal, answers
 from .metrics import Metric, names_of
 from .objective import Loss, Objective, Points, objective_for
@@ -96,6 +97,7 @@ class Predictor:
         """From now on compute in single precision; returns the learner."""
         return self._to("no")
 
+    @answering()
     def validate(self, dl: Any = None) -> dict[str, float]:
         """The loss (`valid_loss`) and the metrics over `dl`, or over the validation set."""
         network = self._prepare()
@@ -104,6 +106,7 @@ class Predictor:
         finally:
             self._release(network)
 
+    @answering()
     def get_preds(
         self,
         dl: Any = None,
