@@ -47,7 +47,7 @@ ROWS: dict[str, dict[str, type]] = {
     "faults": {"name": str, "setting": str, "cases": int, "outcomes": dict},
 }
 ASKED: dict[str, Any] = {"measure": str, "asked": (int, float), "got": (int, float), "holds": bool}
-STATUSES = ("measured", "not installed", "failed", "wrong")
+STATUSES = ("measured", "not installed", "not taken", "failed", "wrong")
 
 
 def about(suite: str, device: str, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,12 +4,12 @@ Each trainer trains a linear model on 26 drawn pictures for two epochs, alone an
 checkpoint after each step. From each of them it is resumed; what the resumed run delivers, its steps, its rates and its
 last weights are held, to the last bit, against the rest of the run that was never stopped. The same with the idioms of
 each trainer. Then each adapter shares 97 and 392 samples out over 1, 2 and 3 ranks, where each must come once an epoch.
+Then a rank of two is killed in mid-epoch, of the Learner and of a loop with DDP, started by hand and by `torchrun`: the
+other must end within 10 s, and resumed on 1 and on 3 ranks each sample of the epoch that was cut must come once.
 Exit status 1 where anything differs.
 """
 
 import json
-import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,7 +20,8 @@ from typing import Any
 import click
 
 from .. import results
-from . import rank, shares, table
+from . import kill, rank, shares, table
+from .processes import launched
 
 WRONG = ("wrong", "failed")
 COMPOSER = {"name": "Composer", "setting": "alone", "status": "not installed"}
@@ -31,6 +32,7 @@ COMPOSER = {"name": "Composer", "setting": "alone", "status": "not installed"}
 @click.option("--processes", multiple=True, type=int, default=(1, 2), show_default=True)
 @click.option("--most", type=int, help="Resumptions of each run at most, spread over it.  [default: at every step]")
 @click.option("--idioms", type=int, help="The first idioms of each trainer alone.  [default: all]")
+@click.option("--kill/--no-kill", "kills", default=True, show_default=True, help="Kill a rank of two, too.")
 @click.option("--limit", default=900.0, show_default=True, help="Seconds after which processes hang.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write JSON into this folder.")
 def main(
@@ -38,6 +40,7 @@ def main(
     processes: Sequence[int],
     most: int | None,
     idioms: int | None,
+    kills: bool,
     limit: float,
     out: Path | None,
 ) -> None:
@@ -54,7 +57,7 @@ def main(
                 click.echo(f"{', '.join(group)}, {count} processes: {len(found)} runs, {wrong} wrong", err=True)
                 rows += found
     if not names:
-        rows += [composer(), *shares.rows(shares.SHARES)]
+        rows += [composer(), *shares.rows(shares.SHARES), *(kill.rows() if kills else [])]
     click.echo(table.table(rows))
     if out is not None:
         settings = {"pictures": 26, "batch": 4, "epochs": 2, "processes": list(processes), "most": most}
@@ -83,7 +86,7 @@ def start(
     arguments = [",".join(trainers), str(folder), str(most or 0), str(idioms or 0)]
     command = [sys.executable, "-W", "ignore", "-m", rank.__name__, *arguments]
     children = []
-    for number, environment in enumerate(environments(processes)):
+    for number, environment in enumerate(launched(processes)):
         with (folder / f"output-{number}").open("w") as output:
             children.append(subprocess.Popen(command, env=environment, stdout=output, stderr=output))
     found = []
@@ -102,20 +105,6 @@ def start(
             setting = "alone" if processes == 1 else f"{processes} processes"
             found.append([{"name": ", ".join(trainers), "setting": setting, "status": "failed", "reason": reason}])
     return found
-
-
-def environments(processes: int) -> list[Mapping[str, str]]:
-    """The environment of each process of a group, as `torchrun` gives it."""
-    own = {name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE", "LOCAL_RANK")}
-    own |= {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "MPLBACKEND": "Agg"}
-    if processes == 1:
-        return [own]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    group = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    elastic = {"TORCHELASTIC_RUN_ID": "resuming", "GROUP_RANK": "0", "LOCAL_WORLD_SIZE": str(processes)}
-    return [own | group | elastic | {"RANK": str(n), "LOCAL_RANK": str(n)} for n in range(processes)]
 
 
 def together(found: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:

@@ -15,9 +15,9 @@ Item = tuple[int, bool]
 """The number of a picture, and whether it is one to validate on."""
 
 
-def loaders(**settings: Any) -> DataLoaders:
-    """Loaders of pictures of noise in three classes, which are turned and flipped, by 4: 26 to train on."""
-    return _loaders(TRAIN, VALID, _noise, [Resize(SIZE), Flip(), Rotate(p=1.0)], bs=4, **settings)
+def loaders(train: int = TRAIN, **settings: Any) -> DataLoaders:
+    """Loaders of pictures of noise in three classes, which are turned and flipped, by 4: `train` to train on."""
+    return _loaders(train, VALID, _noise, [Resize(SIZE), Flip(), Rotate(p=1.0)], bs=4, **settings)
 
 
 def numbered(count: int, bs: int) -> DataLoaders:

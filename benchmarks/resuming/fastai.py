@@ -12,6 +12,7 @@ from . import data
 from .traces import EPOCHS, Trace, alone, digest
 
 IDIOMS = ("fit_one_cycle", "ShortEpochCallback", "lr_find", "compiled")
+ALONE = {"lr_find": "fastai reads back what lr_find has changed in the first process alone, for which the others wait"}
 
 
 def run(idiom: str, folder: Path, start: Path | None) -> Trace:

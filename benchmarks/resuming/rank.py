@@ -39,10 +39,15 @@ def rows(trainer: str, folder: Path, most: int | None, idioms: int | None) -> li
         absent = {"name": NAMES[trainer], "setting": processes, "status": "not installed"}
         return [{**absent, "reason": f"pip install {PACKAGES[trainer]}"}]
     module: ModuleType = importlib.import_module(f".{trainer}", __package__)
-    return [
-        traces.row(NAMES[trainer], f"{idiom}, {processes}", module.run, idiom, folder / trainer / str(number), most)
-        for number, idiom in enumerate(module.IDIOMS[:idioms])
-    ]
+    lacking: dict[str, str] = {} if count == 1 else getattr(module, "ALONE", {})
+    found = []
+    for number, idiom in enumerate(module.IDIOMS[:idioms]):
+        setting = f"{idiom}, {processes}"
+        if idiom in lacking:
+            found.append({"name": NAMES[trainer], "setting": setting, "status": "not taken", "reason": lacking[idiom]})
+            continue
+        found.append(traces.row(NAMES[trainer], setting, module.run, idiom, folder / trainer / str(number), most))
+    return found
 
 
 def main() -> None:

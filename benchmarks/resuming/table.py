@@ -1,4 +1,4 @@
-"""The tables of resumptions and of shares, in Markdown."""
+"""The tables of resumptions, of shares and of ranks that are killed, in Markdown."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,9 +7,11 @@ from .traces import COLUMNS
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """In how many resumptions each thing was equal, a line for each run; then how each trainer's ranks share."""
+    """In how many resumptions each thing was equal, a line for each run; then how each trainer's ranks share; then what
+    follows where one is killed."""
     resumed = [f"| trainer | run | resumed | {' | '.join(COLUMNS)} |", "|---|---|--:|" + "--:|" * len(COLUMNS)]
     once = ["| trainer | each sample once, over | cases | repeats |", "|---|---|--:|--:|"]
+    killed = ["| trainer | a rank killed | others end after | resumed on |", "|---|---|--:|---|"]
     for row in rows:
         head = f"| {row['name']} | {row['setting']} |"
         if row["status"] != "measured":
@@ -17,6 +19,11 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
             resumed.append(f"{head} **{row['status']}**: {reason} |" + " |" * len(COLUMNS))
         elif "equal" in row:
             resumed.append(f"{head} {row['resumptions']} | {' | '.join(str(row['equal'][name]) for name in COLUMNS)} |")
+        elif "seconds" in row:
+            resumptions = ", ".join(
+                f"{ranks}: {'equal' if equal else 'not'}" for ranks, equal in row["resumed"].items()
+            )
+            killed.append(f"{head} {row['seconds']} s | {resumptions} |")
         else:
             once.append(f"{head} {row['cases']} | {row['repeats']} |")
-    return "\n".join([*resumed, "", *once]) + "\n"
+    return "\n".join([*resumed, "", *once, "", *killed]) + "\n"

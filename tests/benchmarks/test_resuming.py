@@ -1,10 +1,12 @@
+import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
 from click.testing import CliRunner
 
-from onewarp.benchmarks.resuming import plain, shares, traces
+from onewarp.benchmarks.resuming import kill, plain, shares, traces
 from onewarp.benchmarks.resuming.__main__ import main, together
 
 pytestmark = pytest.mark.filterwarnings("default")  # the libraries' own
@@ -14,7 +16,7 @@ def test_every_trainer_goes_on_from_its_checkpoints_as_if_it_had_not_been_stoppe
     """The short form: alone, four resumptions of each run, three runs of each trainer; each sample once over ranks."""
     for library in ("lightning", "transformers", "fastai"):
         pytest.importorskip(library, reason=f"{library} comes with the group adapters")
-    done = CliRunner().invoke(main, ["--processes", "1", "--most", "4", "--idioms", "3"])
+    done = CliRunner().invoke(main, ["--processes", "1", "--most", "4", "--idioms", "3", "--no-kill"])
     assert done.exit_code == 0, done.output
     lines = [line for line in done.stdout.splitlines() if line.endswith(", alone | 4 | 4 | 4 | 4 | 4 |")]
     assert len(lines) == 18, done.stdout
@@ -53,3 +55,24 @@ def test_what_is_wrong_in_one_process_is_wrong():
 def test_a_digest_is_of_the_bytes():
     one = torch.arange(4.0)
     assert traces.digest([one]) == traces.digest([one.clone()]) != traces.digest([one + 1e-6])
+
+
+@pytest.mark.parametrize(
+    ("loop", "launcher", "others"), [("onewarp's Learner", "by hand", (1, 3)), ("plain loop", "torchrun", (1,))]
+)
+def test_a_rank_is_killed_the_others_say_why_and_what_is_resumed_trains_on_each_sample_once(
+    tmp_path, loop, launcher, others
+):
+    found = kill.study(loop, launcher, 2, tmp_path, others)
+    assert found["resumed"] == {str(ranks): True for ranks in others}
+
+
+def test_samples_that_were_trained_on_twice_or_never_are_found_out(tmp_path):
+    whole = kill.whole()
+    assert len(whole) == whole.total() == kill.ROWS * kill.EPOCHS
+    lines = [json.dumps(sample) + "\n" for sample in whole]
+    (tmp_path / "cut-0.log").write_text("".join(lines[:30]))
+    (tmp_path / "cut-1.log").write_text("".join(lines[30:]))
+    assert Counter(kill.trained(tmp_path, "cut")) == whole
+    (tmp_path / "cut-1.log").write_text("".join(lines[29:]))
+    assert Counter(kill.trained(tmp_path, "cut")) != whole
