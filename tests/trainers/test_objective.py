@@ -1,13 +1,18 @@
 """The chapter's numbers, and the losses of every kind of target."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn import metrics as scores_of
 from torch import nn
 from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
 
 from onewarp.errors import TrainingError, UsageError
+from onewarp.trainers import Learner, accuracy, f1
 from onewarp.trainers.objective import CustomLoss, ManyClasses, OneClass, Points, objective_for
 
 TARGETS = torch.tensor([0, 1, 0, 1, 1, 0])
@@ -152,3 +157,36 @@ def test_targets_without_a_loss_ask_for_one(data):
     data.loss = "boxes"
     with pytest.raises(UsageError, match="give loss_func="):
         objective_for(data)
+
+
+class Answers(nn.Module):
+    """Gives what it is given: the outputs of a model."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, x):
+        return x * self.scale
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_validation_in_batches_is_that_of_torch_and_scikit_learn_over_the_whole_set(data):
+    """With weights, ignored labels, missing classes, sums, and a last batch that is smaller."""
+    generator = torch.Generator().manual_seed(data.draw(st.integers(0, 1 << 31)))
+    classes, n, bs = data.draw(st.integers(2, 6)), data.draw(st.integers(2, 60)), data.draw(st.integers(1, 17))
+    outputs = torch.randn(n, classes, generator=generator) * 3
+    targets = torch.randint(data.draw(st.integers(1, classes)), (n,), generator=generator)
+    targets[1:][torch.rand(n - 1, generator=generator) < 0.3] = -100
+    weight = torch.rand(classes, generator=generator) + 0.1 if data.draw(st.booleans()) else None
+    criterion = nn.CrossEntropyLoss(weight, reduction=data.draw(st.sampled_from(["mean", "sum"])))
+    batches = DataLoader(TensorDataset(outputs, targets), batch_size=bs)
+    learn = Learner(SimpleNamespace(train=batches, valid=batches), Answers(), criterion, [accuracy, f1], table=False)
+    found = learn.validate()
+    assert found["valid_loss"] == pytest.approx(float(criterion(outputs, targets)), abs=1e-6, rel=1e-6)
+    actual, answers = targets[targets >= 0].numpy(), outputs[targets >= 0].argmax(1).numpy()
+    assert found["accuracy"] == pytest.approx(scores_of.accuracy_score(actual, answers), abs=1e-6)
+    occurring = sorted({*actual.tolist(), *answers.tolist()})
+    expected = scores_of.f1_score(actual, answers, average="macro", labels=occurring)
+    assert found["f1"] == pytest.approx(expected, abs=1e-6)
