@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ...errors import MissingDependencyError, UsageError
+from ...errors import UsageError
 from ...pipeline import DataLoaders, Loader
 from ..exporting import ServingData
+from .libraries import require
 from .torch import shared
 
 
@@ -181,9 +182,10 @@ class Batches:
 def as_fastai(dls: DataLoaders, device: str | torch.device | None = None) -> Any:
     """fastai `DataLoaders` of our batches, in our order, with `c` and `vocab`.
 
-    Raises `MissingDependencyError` where fastai is not installed, and `UsageError` for targets whose units differ from
-    fastai's (points and boxes).
+    Raises `MissingDependencyError` where fastai is not installed or too old, and `UsageError` for targets whose units
+    differ from fastai's (points and boxes).
     """
+    require("fastai", "as_fastai")
     classes = _classes()
     from fastai.distributed import num_distrib
     from fastai.torch_core import default_device
@@ -199,8 +201,9 @@ def as_fastai(dls: DataLoaders, device: str | torch.device | None = None) -> Any
 def count_epochs() -> Any:
     """A fastai callback by which training begins at epoch 0, whatever `lr_find` has read before.
 
-    Raises `MissingDependencyError` where fastai is not installed.
+    Raises `MissingDependencyError` where fastai is not installed or too old.
     """
+    require("fastai", "count_epochs")
     return _classes().count_epochs()
 
 
@@ -214,14 +217,11 @@ class Classes(NamedTuple):
 
 @cache
 def _classes() -> Classes:
-    try:
-        from fastai.basics import Callback
-        from fastai.callback.schedule import LRFinder
-        from fastai.data.core import DataLoaders as TheirLoaders
-        from fastai.distributed import DistributedDL
-        from fastai.torch_core import to_detach
-    except ImportError:
-        raise MissingDependencyError("as_fastai must have fastai, which is not installed: pip install fastai") from None
+    from fastai.basics import Callback
+    from fastai.callback.schedule import LRFinder
+    from fastai.data.core import DataLoaders as TheirLoaders
+    from fastai.distributed import DistributedDL
+    from fastai.torch_core import to_detach
 
     class Shared(Batches, DistributedDL):  # type: ignore[misc]
         """Batches that are shared out already, which fastai does by itself with all but a `DistributedDL`."""
@@ -268,6 +268,15 @@ def _classes() -> Classes:
 
         def __init__(self) -> None:
             self.epochs = 0
+
+        def before_fit(self) -> None:
+            """Refuse the finder among several processes: it puts the weights back in the first alone, and waits."""
+            ranks = self.learn.dls.train.loader.world_size
+            if ranks > 1 and any(isinstance(callback, LRFinder) for callback in self.learn.cbs):
+                raise UsageError(
+                    f"fastai's lr_find must run in one process, but there are {ranks}, of which it puts the weights "
+                    "back in the first alone: find the rate in one, and give it to fit"
+                )
 
         def before_train(self) -> None:
             """Put the loader at this epoch."""

@@ -15,12 +15,13 @@ from accelerate import PartialState
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ...errors import MissingDependencyError, TrainingError, UsageError
+from ...errors import TrainingError, UsageError
 from ...pipeline import DataLoaders
 from ...pipeline.loading.loader_state import integer
 from .. import generators, saving
 from ..checkpoint import FORMAT, data_of, pipeline_of, refuse_other_data
 from ..weights import load_weights, refuse_other_model, weights_of
+from .libraries import require
 
 KIND = "fastai checkpoint"
 
@@ -29,13 +30,12 @@ def resumable(dls: DataLoaders, path: str | Path, every: int = 100) -> Any:
     """A fastai callback that writes a checkpoint every `every` steps and after each epoch, and goes on from it.
 
     Weights, optimiser, generators and the loader's position are as they were; the averages that fastai prints are not.
-    Raises `MissingDependencyError` where fastai is not installed, `TrainingError` where the checkpoint is not of this
-    model and data.
+    Raises `MissingDependencyError` where fastai is not installed or too old, `TrainingError` where the checkpoint is
+    not of this model and data.
     """
-    try:
-        from fastai.basics import Callback, CancelEpochException, CancelFitException
-    except ImportError:
-        raise MissingDependencyError("resumable must have fastai, which is not installed: pip install fastai") from None
+    require("fastai", "resumable")
+    from fastai.basics import Callback, CancelEpochException, CancelFitException
+
     if every < 1:
         raise UsageError(f"every must be at least 1, but got {every}")
     file = Path(path)

@@ -11,8 +11,8 @@ Batches are `{"pixel_values": float[N, 3, h, w], "labels": int[N]}`.
 
 from typing import Any
 
-from ...errors import MissingDependencyError
 from ...pipeline import DataLoaders
+from .libraries import require
 from .torch import Collate, Positions
 
 
@@ -44,14 +44,11 @@ class ValidPositions(Positions):
 def trainer_parts(dls: DataLoaders) -> dict[str, Any]:
     """The arguments for `Trainer`: `train_dataset`, `eval_dataset`, `data_collator`, `callbacks`.
 
-    Raises `MissingDependencyError` where transformers is not installed.
+    Raises `MissingDependencyError` where transformers is not installed or too old.
     """
-    try:
-        from transformers import TrainerCallback
-    except ImportError:
-        raise MissingDependencyError(
-            "trainer_parts must have transformers, which is not installed: pip install transformers"
-        ) from None
+    require("transformers", "trainer_parts")
+    from transformers import TrainerCallback
+
     positions = Positions(dls.train)
 
     class CountEpochs(TrainerCallback):  # type: ignore[misc]

@@ -10,8 +10,9 @@ trainer.fit(model, datamodule=data_module(dls), ckpt_path="last.ckpt")
 from collections.abc import Iterator
 from typing import Any
 
-from ...errors import MissingDependencyError, UsageError
+from ...errors import UsageError
 from ...pipeline import DataLoaders, Loader
+from .libraries import require
 from .torch import shared
 
 
@@ -60,14 +61,10 @@ class Batches:
 def data_module(dls: DataLoaders) -> Any:
     """A `LightningDataModule` that gives each process its share, on its device; a checkpoint holds where it stands.
 
-    Raises `MissingDependencyError` where Lightning is not installed.
+    Raises `MissingDependencyError` where Lightning is not installed or too old.
     """
-    try:
-        from lightning.pytorch import LightningDataModule
-    except ImportError:
-        raise MissingDependencyError(
-            "data_module must have Lightning, which is not installed: pip install lightning"
-        ) from None
+    require("lightning", "data_module")
+    from lightning.pytorch import LightningDataModule
 
     class DataModule(LightningDataModule):  # type: ignore[misc]
         """Batches of `(x, y)` from onewarp."""

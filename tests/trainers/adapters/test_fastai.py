@@ -6,7 +6,7 @@ from torch import nn
 
 pytest.importorskip("fastai", reason="fastai comes with the group adapters")
 
-from onewarp.errors import TrainingError
+from onewarp.errors import TrainingError, UsageError
 from onewarp.pipeline import (
     CategoryBlock,
     DataBlock,
@@ -16,7 +16,7 @@ from onewarp.pipeline import (
     get_image_files,
     using_attr,
 )
-from onewarp.trainers.adapters import FastaiTransform, as_fastai, count_epochs, resumable
+from onewarp.trainers.adapters import FastaiTransform, as_fastai, count_epochs, resumable, shared
 from onewarp.transforms import Flip, Normalize, Resize, Rotate, fuse
 
 pytestmark = pytest.mark.filterwarnings("default")  # fastai's own
@@ -117,6 +117,16 @@ def test_after_the_rate_finder_or_epochs_cut_short_training_goes_on_epoch_by_epo
         expected += [x for x, _ in dls.train][: len(seen) // 3]
     assert len(seen) >= 6
     assert all(torch.equal(a, b) for a, b in zip(seen, expected, strict=True))
+
+
+def test_the_rate_finder_is_refused_among_several_processes(dls, linear, tmp_path):
+    """fastai's first process would put the weights back and wait for the others, which go on with other weights."""
+    import fastai.callback.schedule  # noqa: F401 - it adds to the Learner
+    from fastai.basics import Learner
+
+    learn = Learner(as_fastai(shared(dls, 0, 2), "cpu"), linear, cbs=count_epochs(), path=tmp_path)
+    with learn.no_bar(), pytest.raises(UsageError, match="lr_find must run in one process, but there are 2"):
+        learn.lr_find(num_it=2, show_plot=False)
 
 
 def test_what_fastai_predicts_shows_and_interprets_is_of_our_photos(learner, photos):
