@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..pipeline.presizing.progress import Reporter, Silent
+from ..pipeline.presizing.progress import NoProgress, Reporter
 from ..transforms.draw import draw, hash_keys
 from ..transforms.geometry import Flip, Rotate, Warp, Zoom
 from ..transforms.warp import OutSpec, warp
@@ -104,7 +104,7 @@ def chains(rows: NDArray[np.uint8], progress: Reporter | None = None, device: st
             if key not in known:  # peers that mean the same map share its truth
                 known[key] = spline.under(maps.whole(composed), chain.size)
             found[name].append(psnr(picture, known[key], maps.inside(composed, side, chain.size)))
-        (progress or Silent()).advance(1)
+        (progress or NoProgress()).advance(1)
     setting = f"{side} -> {SIZE}"
     told = [row(name, setting, each) for name, each in found.items() if name not in failed]
     told += [{"name": name, "setting": setting, "status": "failed", "reason": why} for name, why in failed.items()]
@@ -162,7 +162,7 @@ def reductions(rows: NDArray[np.uint8], progress: Reporter | None = None, device
             truth, kept = spline.under(matrix, size, samples), np.ones((size, size), bool)
             for name, way in ways.items():
                 each.setdefault((name, setting), []).append(psnr(way(image, matrix, size), truth, kept))
-        (progress or Silent()).advance(1)
+        (progress or NoProgress()).advance(1)
     return [row(name, setting, values) for (name, setting), values in each.items()]
 
 

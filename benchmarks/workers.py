@@ -27,16 +27,16 @@ import click
 from ..pipeline.cache.recipe import Recipe
 from ..pipeline.dataset.sources import FolderSource
 from ..pipeline.presizing.catalogue import Catalogue
-from ..pipeline.presizing.existing_parts import Earlier
-from ..pipeline.presizing.file_hashes import Seen
-from ..pipeline.presizing.part_plan import Plan
-from ..pipeline.presizing.part_task import Job, make_part
-from ..pipeline.presizing.workers import crew
+from ..pipeline.presizing.existing_parts import ExistingParts
+from ..pipeline.presizing.file_hashes import HashMemo
+from ..pipeline.presizing.part_plan import PartPlan
+from ..pipeline.presizing.part_task import PartTask, make_part
+from ..pipeline.presizing.workers import worker_pool
 from ..transforms.decoding.resizing import Sizing
 from . import results
 from .rounds import quartiles
 
-Way = Callable[[Sequence[Job]], object]
+Way = Callable[[Sequence[PartTask]], object]
 
 
 @dataclass(frozen=True)
@@ -47,40 +47,40 @@ class Peak:
     memory: int
 
 
-def jobs_of(photos: Path, folder: Path, files: int, size: int) -> list[Job]:
+def tasks_of(photos: Path, folder: Path, files: int, size: int) -> list[PartTask]:
     """The parts of a cache in `folder`, of as many files as that, the photos again and again."""
     source = FolderSource(str(photos))
     there = source.items()
     items = [there[i % len(there)]._replace(key=f"{i:07d}") for i in range(files)]
     recipe = Recipe(Sizing(size, "crop"), encoding="jpeg")
-    return list(Plan(Catalogue(source, items), folder, recipe, Earlier(), Seen(folder / "seen")).jobs())
+    return list(PartPlan(Catalogue(source, items), folder, recipe, ExistingParts(), HashMemo(folder / "seen")).tasks())
 
 
-def peak(job: Job) -> Peak:
+def peak(task: PartTask) -> Peak:
     """Make a part, and say how much memory the process has had at the most."""
-    make_part(job)
+    make_part(task)
     return Peak(os.getpid(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 
 def by_dask(stack: ExitStack, workers: int) -> Way:
     """What `--scheduler processes` does."""
-    workforce = stack.enter_context(crew("processes", workers))
-    return lambda jobs: _raised(workforce.map(peak, iter_of(jobs)))
+    workforce = stack.enter_context(worker_pool("processes", workers))
+    return lambda tasks: _raised(workforce.map(peak, iter_of(tasks)))
 
 
 def by_pool(stack: ExitStack, workers: int) -> Way:
     """A bare pool of processes: no scheduler, no retries."""
     pool = stack.enter_context(ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")))
-    return lambda jobs: list(pool.map(peak, jobs))
+    return lambda tasks: list(pool.map(peak, tasks))
 
 
-def iter_of(jobs: Sequence[Job]) -> Callable[[], Job | None]:
+def iter_of(tasks: Sequence[PartTask]) -> Callable[[], PartTask | None]:
     """The next job, then None."""
-    left = iter(jobs)
+    left = iter(tasks)
     return lambda: next(left, None)
 
 
-def _raised(done: Iterator[tuple[Job, Any]]) -> list[Peak]:
+def _raised(done: Iterator[tuple[PartTask, Any]]) -> list[Peak]:
     found = []
     for _, result in done:
         if isinstance(result, Exception):
@@ -97,13 +97,13 @@ def turns(ways: dict[str, Way], photos: Path, files: int, size: int, rounds: int
         draws.shuffle(order)
         for name in order:
             with tempfile.TemporaryDirectory() as folder:
-                jobs = jobs_of(photos, Path(folder), files, size)
+                tasks = tasks_of(photos, Path(folder), files, size)
                 if turn < 0:
-                    short = [replace(job, wanted=job.wanted[:16]) for job in jobs[:4]]
+                    short = [replace(task, entries=task.entries[:16]) for task in tasks[:4]]
                     ways[name](short)
                     continue
                 begun = time.perf_counter()
-                ways[name](jobs)
+                ways[name](tasks)
                 rates[name].append(files / (time.perf_counter() - begun))
     return rates
 
@@ -111,9 +111,9 @@ def turns(ways: dict[str, Way], photos: Path, files: int, size: int, rounds: int
 def memory(photos: Path, files: int, size: int) -> int:
     """Bytes that the larger of two workers has held at the most, over so many files."""
     with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
-        workforce = stack.enter_context(crew("processes", 2))
-        jobs = jobs_of(photos, Path(folder), files, size)
-        return max(one.memory for one in _raised(workforce.map(peak, iter_of(jobs))))
+        workforce = stack.enter_context(worker_pool("processes", 2))
+        tasks = tasks_of(photos, Path(folder), files, size)
+        return max(one.memory for one in _raised(workforce.map(peak, iter_of(tasks))))
 
 
 def measure(photos: Path, files: int, size: int, rounds: int, grown: Sequence[int]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from torch import Tensor
 
 from ..errors import TrainingError
-from ..pipeline.presizing.progress import moves
+from ..pipeline.presizing.progress import can_move_cursor
 from .events import Callback, Training
 
 SMOOTHING = 0.98
@@ -170,7 +170,7 @@ class EpochTable(Callback):
     def before_epoch(self, learn: Training) -> None:
         """A new bar, where somebody looks on."""
         console = Console(file=sys.stderr)
-        if not (moves(sys.stderr) and learn.accelerator.is_main_process):
+        if not (can_move_cursor(sys.stderr) and learn.accelerator.is_main_process):
             return
         run = learn.run
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

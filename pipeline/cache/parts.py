@@ -25,8 +25,8 @@ _GROUP_BYTES = 32 << 20  # of pixels in a row group: what a writer or a reader h
 
 
 @dataclass(frozen=True)
-class Rejected:
-    """A file that became no row, and why.
+class Rejection:
+    """A file that became no row, and the reason.
 
     `targets` is the digest of a mask, points and boxes that did not fit; None where the picture itself was refused.
     """
@@ -80,10 +80,10 @@ class PartWriter:
         if self._held >= _GROUP_BYTES:
             self._flush()
 
-    def finish(self, said: Mapping[str, Any]) -> None:
-        """Write the footer with `said` for JSON."""
+    def finish(self, footer: Mapping[str, Any]) -> None:
+        """Write the footer with `footer` for JSON."""
         self._flush()
-        self._writer.add_key_value_metadata({FOOTER.decode(): canonical(said)})
+        self._writer.add_key_value_metadata({FOOTER.decode(): canonical(footer)})
         self._writer.close()
 
     def _flush(self) -> None:
@@ -112,8 +112,8 @@ class Part:
 
     path: Path
     rows: pa.Table
-    rejected: list[Rejected]
-    said: dict[str, Any]
+    rejected: list[Rejection]
+    footer: dict[str, Any]
     digest: str
     damaged: tuple[int, ...] = ()
 
@@ -136,7 +136,7 @@ def read_frame(file: BinaryIO, path: Path) -> Part:
     try:
         parquet = pq.ParquetFile(file)
         schema = parquet.schema_arrow
-        said = json.loads((parquet.metadata.metadata or {}).get(FOOTER, b"null"))
+        footer = json.loads((parquet.metadata.metadata or {}).get(FOOTER, b"null"))
         pictures = pictures_of(schema)
         small = [name for name in schema.names if name not in pictures]
         rows = parquet.read(columns=small) if parquet.num_row_groups else _nothing(schema, small)
@@ -146,24 +146,24 @@ def read_frame(file: BinaryIO, path: Path) -> Part:
             offsets = _offsets(file, parquet, name, lengths)
             rows = rows.append_column(pa.field(f"{prefix}offset", pa.int64(), nullable=False), pa.array(offsets))
         rows = rows.replace_schema_metadata(None)
-        rejected = rejected_of(said)
+        rejected = rejections_in(footer)
         prefixes = list(pictures.values())
-        digest = frame_digest(file, rows, prefixes) if said["format"] > 2 else format2.part_digest(rows, said)
+        digest = frame_digest(file, rows, prefixes) if footer["format"] > 2 else format2.part_digest(rows, footer)
     except (OSError, pa.ArrowException, *_BROKEN) as error:
         reason = (str(error) or repr(error)).splitlines()[0]
         raise CacheError(f"{path} is no whole part of a cache: {reason}") from error
-    return Part(path, rows, rejected, said, digest)
+    return Part(path, rows, rejected, footer, digest)
 
 
-def rejected_of(said: Any) -> list[Rejected]:
+def rejections_in(footer: Any) -> list[Rejection]:
     """The rejected files that a part's footer lists; what a later version says of them is left out."""
-    if not isinstance(said, dict):
+    if not isinstance(footer, dict):
         raise CacheError("it was not written by onewarp")
-    known = {field.name for field in fields(Rejected)}
-    found = [Rejected(**{name: entry[name] for name in known & entry.keys()}) for entry in said["rejected"]]
+    known = {field.name for field in fields(Rejection)}
+    found = [Rejection(**{name: entry[name] for name in known & entry.keys()}) for entry in footer["rejected"]]
     for name in ("pixels", "limits"):
-        if not isinstance(said[name], dict):
-            raise CacheError(f"{name} must be a mapping, but is {said[name]!r}")
+        if not isinstance(footer[name], dict):
+            raise CacheError(f"{name} must be a mapping, but is {footer[name]!r}")
     return found
 
 

@@ -16,9 +16,9 @@ from .parts import bytes_at, read_frame
 from .regular_files import open_regular, read_regular
 
 
-def list_damages(folder: Path, said: Mapping[str, Any]) -> Iterator[str]:
+def list_damages(folder: Path, footer: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with the index and with the list of rejected files: a line for each block of the index."""
-    index, rejections = said["index"], said["rejections"]
+    index, rejections = footer["index"], footer["rejections"]
     try:
         path = folder / index["name"]
         data = MappedFiles([path], [index["bytes"]]).data[: index["bytes"]]

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from ...errors import FetchError, UsageError
-from ..presizing.progress import moves
+from ..presizing.progress import can_move_cursor
 
 CHUNK = 1 << 16
 TIMEOUT = 30  # seconds without a byte
@@ -146,4 +146,4 @@ def _replace(source: Path, target: Path) -> None:
 def _progress() -> Progress:
     console = Console(file=sys.stderr)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    return Progress(*columns, TimeRemainingColumn(), console=console, disable=not moves(sys.stderr))
+    return Progress(*columns, TimeRemainingColumn(), console=console, disable=not can_move_cursor(sys.stderr))

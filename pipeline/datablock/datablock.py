@@ -25,7 +25,7 @@ from ..loading.cached_rows import CacheRows
 from ..loading.rows import Rows
 from ..presizing.catalogue import Catalogue, notes, set_aside
 from ..presizing.presizer import presize
-from ..presizing.progress import tell
+from ..presizing.progress import print_notes
 from .dataloaders import DataLoaders
 from .finding import Found, found_by, found_in
 from .sample_catalogue import catalogue_of_samples
@@ -152,7 +152,7 @@ class DataBlock:
         datasets = self._datasets(found)
         if cache is None:
             rows, samples = self.rows(datasets), datasets.samples
-            tell(notes(found.listing, {}, None), set_aside(found.listing))
+            print_notes(notes(found.listing, {}, None), set_aside(found.listing))
         else:
             rows, samples = self.cached(datasets, self._catalogue(datasets, found), cache)
         return DataLoaders.of(
@@ -180,7 +180,7 @@ class DataBlock:
         if sizing is None:
             raise UsageError("a cache keeps photos at one size: give item_tfms=Resize(n)")
         summary = presize(catalogue, cache, sizing.size, verify=False, quiet=False)
-        tell((), summary.rejected)
+        print_notes((), summary.rejected)
         opened = Cache.open(cache)
         vocabs = [target["vocab"] for target in opened.targets.values()]
         blocks = zip(datasets.samples.blocks, [None, *vocabs], strict=True)

@@ -66,7 +66,7 @@ class Source(Protocol):
         """The absolute address of the source, for what is kept on this machine only."""
 
 
-class Listed(Source, Protocol):
+class ListableSource(Source, Protocol):
     """A source that knows its items."""
 
     def items(self) -> list[Item]:

@@ -17,11 +17,11 @@ from .class_names import class_names
 from .csv_columns import column_names, read_csv
 from .items import OTHER_EXTENSIONS, Walk
 from .memory_table import MemorySource, rows_in_memory
-from .sources import FolderSource, Item, Listed, Stamp, TableRow, stamp_of, unique
+from .sources import FolderSource, Item, ListableSource, Stamp, TableRow, stamp_of, unique
 from .table_rows import image_column, keys_in, names_of_rows, read_named, with_keys
 
 
-def open_source(source: Any, image: str | None = None, key: str | None = None) -> Listed:
+def open_source(source: Any, image: str | None = None, key: str | None = None) -> ListableSource:
     """The source at a path: a folder of images, a `.csv` or `.parquet` file, or a folder of `.parquet` files.
 
     `image` names the column with paths (relative to the table) or bytes, `key` that with the keys. A table in memory

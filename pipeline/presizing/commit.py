@@ -18,94 +18,102 @@ from ..cache import format2
 from ..cache.atomic_files import ASIDE, ATTEMPT, files_like, sync_folder, write_whole
 from ..cache.checksums import block_checksums, checksum, digest
 from ..cache.footer import COMMIT, footer_bytes
-from ..cache.parts import Rejected
+from ..cache.parts import Rejection
 from ..cache.recipe import canonical
 from ..cache.schema import REJECTED, index_schema
-from .part_task import Done, part_name
+from .part_task import PartResult, part_name
 
 
-def rows_footer(done: Sequence[Done], set_aside: Sequence[Rejected]) -> dict[str, Any]:
-    """What the footer says of the rows, and of the files that became none."""
-    counts = Counter(name for part in done for name in _splits(part.rows) if name is not None)
-    splits = any("split" in part.rows.column_names for part in done)
+def rows_footer(results: Sequence[PartResult], set_aside: Sequence[Rejection]) -> dict[str, Any]:
+    """The entries of the footer about rows and rejections."""
+    counts = Counter(name for part in results for name in _splits(part.rows) if name is not None)
+    splits = any("split" in part.rows.column_names for part in results)
     return {
         "splits": dict(sorted(counts.items())) if splits else None,
-        "rows": sum(part.rows.num_rows for part in done),
-        "rejected": len(set_aside) + sum(len(part.rejected) for part in done),
+        "rows": sum(part.rows.num_rows for part in results),
+        "rejected": len(set_aside) + sum(len(part.rejected) for part in results),
     }
 
 
 def commit(
-    folder: Path, done: Sequence[Done], small: list[pa.Field], about: dict[str, Any], set_aside: Sequence[Rejected] = ()
+    folder: Path,
+    results: Sequence[PartResult],
+    small: list[pa.Field],
+    cache_footer: dict[str, Any],
+    set_aside: Sequence[Rejection] = (),
 ) -> None:
-    """Make these parts, and no others, the cache in `folder`; `about` is what its plan says of it.
+    """Make these parts, and no others, the cache in `folder`; `cache_footer` has what the plan says of the cache.
 
-    `set_aside` are the files that came into no part. All files that the footer names are there before it is, and those
-    of the cache before it stay until then: who opens the cache beside this sees the one or the other.
+    `set_aside` are the files that came into no part. The new footer is written after all files that it names, and the
+    files of the former cache stay until then: another process that opens the cache sees the former or the new one.
     """
-    said = about | rows_footer(done, set_aside) | parts_footer(folder, [_moved(folder, part) for part in done])
-    if said["rows"] == 0:
-        first = next(entry for part in done for entry in part.rejected)
-        raise CacheError(f"none of {said['rejected']} files became a row; the first: {first.key} {first.reason}")
-    index, rejections = _arrow(_index(done, small)), rejections_bytes(done, set_aside)
+    footer = (
+        cache_footer
+        | rows_footer(results, set_aside)
+        | parts_footer(folder, [_publish(folder, part) for part in results])
+    )
+    if footer["rows"] == 0:
+        first = next(entry for part in results for entry in part.rejected)
+        raise CacheError(f"none of {footer['rejected']} files became a row; the first: {first.key} {first.reason}")
+    index, rejections = _arrow(_index(results, small)), rejections_bytes(results, set_aside)
     checksums = block_checksums(index)
     name = f"_index-{digest([canonical(checksums).encode()])}.arrow"
-    said["index"] = {"name": name, "bytes": len(index), "checksums": checksums}
-    said["rejections"] = rejections_footer(rejections)
+    footer["index"] = {"name": name, "bytes": len(index), "checksums": checksums}
+    footer["rejections"] = rejections_footer(rejections)
     write_whole(folder / name, index)
-    write_whole(folder / said["rejections"]["name"], rejections)
-    write_whole(folder / COMMIT, footer_bytes(said))
-    for path in strays(folder, said):
+    write_whole(folder / footer["rejections"]["name"], rejections)
+    write_whole(folder / COMMIT, footer_bytes(footer))
+    for path in strays(folder, footer):
         path.unlink(missing_ok=True)
     sync_folder(folder)
 
 
-def rejections_bytes(done: Sequence[Done], set_aside: Sequence[Rejected]) -> bytes:
-    """The list of the files that became no row, by key."""
-    rejected = [*set_aside, *(entry for part in done for entry in part.rejected)]
-    return _parquet(_rejected_table(sorted(rejected, key=lambda entry: entry.key)))
+def rejections_bytes(results: Sequence[PartResult], set_aside: Sequence[Rejection]) -> bytes:
+    """The list of rejections, sorted by key, as a Parquet file."""
+    rejected = [*set_aside, *(entry for part in results for entry in part.rejected)]
+    return _parquet(_rejections_table(sorted(rejected, key=lambda entry: entry.key)))
 
 
 def rejections_footer(data: bytes) -> dict[str, Any]:
-    """What the footer says of the list of rejected files."""
+    """The entries of the footer about the list of rejections."""
     return {"name": f"_rejected-{digest([data])}.parquet", "bytes": len(data), "checksum": checksum(data)}
 
 
 def parts_footer(folder: Path, names: Sequence[str]) -> dict[str, Any]:
-    """What the footer says of the parts."""
+    """The entries of the footer about the parts."""
     return {"parts": list(names), "part_bytes": [(folder / name).stat().st_size for name in names]}
 
 
-def strays(folder: Path, said: Mapping[str, Any]) -> list[Path]:
-    """The files of earlier caches and of runs that were killed, which the footer does not name."""
-    named = {*said["parts"], said["index"]["name"], said["rejections"]["name"]}
+def strays(folder: Path, footer: Mapping[str, Any]) -> list[Path]:
+    """The files that the footer does not name: of former caches, and of runs that were killed."""
+    names = {*footer["parts"], footer["index"]["name"], footer["rejections"]["name"]}
     patterns = ("part-*.parquet", "_index-*.arrow", "_rejected-*.parquet", f"{ASIDE}*", f"{ATTEMPT}*", *format2.FILES)
-    return [path for path in files_like(folder, *patterns) if path.name not in named]
+    return [path for path in files_like(folder, *patterns) if path.name not in names]
 
 
-def named(part: Done) -> str:
-    """The name of a part at its place among the others."""
+def final_name(part: PartResult) -> str:
+    """The name of a part under its number in this cache."""
     return part_name(part.number, part.name.rsplit("-", 1)[1].removesuffix(".parquet"))
 
 
-def _moved(folder: Path, part: Done) -> str:
-    """The name of a part at its place among the others, under which it is there as well from now on."""
-    name = named(part)
+def _publish(folder: Path, part: PartResult) -> str:
+    """Give a part its name in this cache as well, and return that name."""
+    name = final_name(part)
     if name != part.name:
         aside = folder / f"{ASIDE}{name}"
         try:
             os.link(folder / part.name, aside)
             os.replace(aside, folder / name)
-            aside.unlink(missing_ok=True)  # to replace a file by another name of its own does nothing
+            aside.unlink(missing_ok=True)  # replacing a file by a link to itself leaves the link behind
         except OSError:  # a file system without links
             write_whole(folder / name, (folder / part.name).read_bytes())
     return name
 
 
-def _index(done: Sequence[Done], small: list[pa.Field]) -> pa.Table:
+def _index(results: Sequence[PartResult], small: list[pa.Field]) -> pa.Table:
     schema = index_schema(small)
     tables = []
-    for number, part in enumerate(done):
+    for number, part in enumerate(results):
         keys = part.rows.column("key").to_pylist()
         rows = part.rows.append_column("key_hash", pa.array(hash_keys(keys), pa.uint64()))
         rows = rows.append_column("part", pa.array(np.full(len(keys), number, np.int32)))
@@ -113,7 +121,7 @@ def _index(done: Sequence[Done], small: list[pa.Field]) -> pa.Table:
     return pa.concat_tables(tables)
 
 
-def _rejected_table(rejected: Sequence[Rejected]) -> pa.Table:
+def _rejections_table(rejected: Sequence[Rejection]) -> pa.Table:
     return pa.Table.from_pylist([vars(entry) for entry in rejected], schema=REJECTED)
 
 

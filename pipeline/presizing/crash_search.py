@@ -1,11 +1,11 @@
 """Which files kill the process that decodes them.
 
-When a worker dies, its files are decoded once more in a process of their own, which says of each that it is done. The
-one that it dies at is tried alone. If that goes well, an earlier one has left the process broken, and is found by
-halving. The search goes on behind it: so a file is found at the cost of two processes, as a rule.
+When a worker dies, a process of its own decodes the worker's files once more and reports each file that is done. The
+file at which this process dies is then tried alone. If the file is harmless alone, an earlier file has left the process
+broken, and bisection finds that one. The search goes on behind it: finding a file costs two processes as a rule.
 
-A process that is killed from outside, as systems do that run out of memory, says nothing of a file: it is tried again,
-and where that goes on, the search ends with an error and no file is refused.
+A process may also be killed from outside, as by a system that runs out of memory. Its death says nothing of a file: the
+process is started again, and where it is killed again and again, the search ends with an error and rejects no file.
 """
 
 import os
@@ -30,16 +30,16 @@ from ...transforms.decoding.resizing import resize
 from ..cache.recipe import Recipe
 from ..dataset.sources import Source
 
-_START_SECONDS = 600.0  # to import torch on a busy machine, or one whose processes are stopped meanwhile
-_TRIALS, _PAUSE = 4, 1.0  # of what is killed from outside, and seconds before the second
+_START_SECONDS = 600.0  # for importing torch on a busy machine
+_TRIALS, _PAUSE = 4, 1.0  # tries of a process that is killed from outside; seconds before the second
 _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _DONE = b"."
 _UNREAD = b"-" * 64
 _HANGS = "takes longer to decode than max_seconds allows"
 
 
-class Killer(NamedTuple):
-    """What a file did to the process that decoded it, and its SHA-256 if it could be read at all."""
+class CrashCause(NamedTuple):
+    """What a file did to the process that decoded it, and the file's SHA-256 if it could be read."""
 
     reason: str
     sha256: str | None
@@ -47,53 +47,56 @@ class Killer(NamedTuple):
 
 @dataclass(frozen=True)
 class _Trial:
-    """Files decoded in a process: the SHA-256 of each that was read, and what happened at the last, if it did."""
+    """Files decoded in one process: the SHA-256 of each that was read, and how the process ended at the last, if so."""
 
     digests: list[str | None]
     end: str | None = None
 
     @property
-    def died(self) -> bool:
-        """Whether the process broke down, by itself."""
+    def is_crash(self) -> bool:
+        """Whether the process died by itself, and was not stopped for taking too long."""
         return self.end is not None and self.end != _HANGS
 
 
-def find_killers(source: Source, recipe: Recipe, files: Sequence[tuple[str, Any]]) -> dict[str, Killer]:
-    """Of files (key, place), those that kill a process or hang it, by themselves.
+def find_crash_causes(source: Source, recipe: Recipe, files: Sequence[tuple[str, Any]]) -> dict[str, CrashCause]:
+    """The files, of (key, place), that kill or hang the process that decodes them.
 
     Raises `ResourceError` where processes are killed from outside, again and again.
     """
-    places = [place for _, place in files]
-    found: dict[str, Killer] = {}
+    locations = [location for _, location in files]
+    causes: dict[str, CrashCause] = {}
     begin = 0
-    while begin < len(places) and (trial := _try(source, recipe, places[begin:])).end is not None:
+    while begin < len(locations) and (trial := _try(source, recipe, locations[begin:])).end is not None:
         last = begin + len(trial.digests) - 1
-        cause = _cause(source, recipe, places[begin : last + 1]) if trial.died else last - begin
+        cause = _find_cause(source, recipe, locations[begin : last + 1]) if trial.is_crash else last - begin
         if cause is None:  # it does not happen again
             begin = last + 1
             continue
-        found[files[begin + cause][0]] = Killer(trial.end, trial.digests[cause])
+        causes[files[begin + cause][0]] = CrashCause(trial.end, trial.digests[cause])
         begin += cause + 1
-    return found
+    return causes
 
 
-def _cause(source: Source, recipe: Recipe, places: Sequence[Any]) -> int | None:
-    """The file that a process dies of that dies at the last of these: the last without which it does not."""
+def _find_cause(source: Source, recipe: Recipe, locations: Sequence[Any]) -> int | None:
+    """The file that is to blame where a process dies at the last of these files; None where it does not die again.
+
+    That is the last file whose omission lets the process survive.
+    """
 
     def survives(begin: int) -> bool:
-        return not _try(source, recipe, places[begin:]).died
+        return not _try(source, recipe, locations[begin:]).is_crash
 
-    last = len(places) - 1
+    last = len(locations) - 1
     if not survives(last):
         return last
     first = bisect_left(range(last), True, key=survives)
     return first - 1 if first else None
 
 
-def _try(source: Source, recipe: Recipe, places: Sequence[Any]) -> _Trial:
-    """Decode files in a process, as far as it goes by itself."""
+def _try(source: Source, recipe: Recipe, locations: Sequence[Any]) -> _Trial:
+    """Decode files in a process of their own, started again where it is killed from outside."""
     for number in range(_TRIALS):
-        trial = _try_once(source, recipe, places)
+        trial = _try_once(source, recipe, locations)
         if trial is not None:
             return trial
         time.sleep(_PAUSE * 4**number)
@@ -103,31 +106,33 @@ def _try(source: Source, recipe: Recipe, places: Sequence[Any]) -> _Trial:
     )
 
 
-def _try_once(source: Source, recipe: Recipe, places: Sequence[Any]) -> _Trial | None:
-    """None where the process was killed from outside."""
+def _try_once(source: Source, recipe: Recipe, locations: Sequence[Any]) -> _Trial | None:
+    """One trial; None where the process was killed from outside."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     command = [sys.executable, "-c", f"from {__name__} import _decode_all; _decode_all()"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     digests: list[str | None] = []
     with subprocess.Popen(command, env=environment, **pipes) as child:  # type: ignore[call-overload]
-        child.stdin.write(cloudpickle.dumps((source, recipe, places)))
+        child.stdin.write(cloudpickle.dumps((source, recipe, locations)))
         child.stdin.close()
-        says = _Says(child)
-        if not says.next(1, _START_SECONDS):
+        answers = _PatientPipe(child)
+        if not answers.next(1, _START_SECONDS):
             child.kill()
             raise CacheError(
                 f"the process that looks for files that kill their worker does not start (code {child.wait()}): "
                 "the same command goes on from here"
             )
-        for _ in places:
-            digest = says.next(64, _patience(recipe))
-            said = says.next(1, _patience(recipe)) if digest else digest
-            digests.append(_text(digest))
-            if said != _DONE:
-                if said is None:
+        for _ in locations:
+            digest = answers.next(64, _patience(recipe))
+            answer = answers.next(1, _patience(recipe)) if digest else digest
+            digests.append(_digest_text(digest))
+            if answer != _DONE:
+                if answer is None:
                     child.kill()
                 code = child.wait()
-                return None if said is not None and -code in _FROM_OUTSIDE else _Trial(digests, _what(said, code))
+                if answer is not None and -code in _FROM_OUTSIDE:
+                    return None
+                return _Trial(digests, _describe_end(answer, code))
     return _Trial(digests)
 
 
@@ -135,19 +140,19 @@ def _patience(recipe: Recipe) -> float:
     return 3 * recipe.decoding.max_seconds + 2
 
 
-def _what(said: bytes | None, code: int) -> str:
-    """What has happened, by what was said last (None: nothing in time, empty: the process has ended)."""
-    if said is None or code == -signal.SIGPROF:
+def _describe_end(answer: bytes | None, code: int) -> str:
+    """How the process ended, in words; `answer` is None where it fell silent, empty where its pipe ended."""
+    if answer is None or code == -signal.SIGPROF:
         return _HANGS
     return f"kills the process that decodes it (signal {-code})" if code < 0 else f"ends its process with code {code}"
 
 
-def _text(digest: bytes | None) -> str | None:
+def _digest_text(digest: bytes | None) -> str | None:
     return digest.decode() if digest and digest != _UNREAD else None
 
 
-class _Says:
-    """What comes out of a process, read with patience."""
+class _PatientPipe:
+    """The output of a process, waited for as long as the process works."""
 
     def __init__(self, child: "subprocess.Popen[bytes]") -> None:
         if child.stdout is None:
@@ -157,12 +162,12 @@ class _Says:
         self._selector.register(self._pipe, selectors.EVENT_READ)
 
     def next(self, count: int, seconds: float) -> bytes | None:
-        """So many bytes; none where the pipe has ended, None where nothing comes, and nothing is done, for so long."""
+        """The next `count` bytes; empty where the pipe has ended, None where the process is idle for `seconds`."""
         data = b""
         while len(data) < count:
-            worked = _processor_time(self._pid)
+            time_before = _processor_time(self._pid)
             if not self._selector.select(seconds):
-                if _processor_time(self._pid) == worked and not _is_stopped(self._pid):
+                if _processor_time(self._pid) == time_before and not _is_stopped(self._pid):
                     return None
                 continue
             more = os.read(self._pipe.fileno(), count - len(data))
@@ -189,24 +194,24 @@ def _is_stopped(pid: int) -> bool:
 
 
 def _decode_all() -> None:
-    """In the process: decode what comes on stdin, and say so."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever asked was killed: nothing is to be said
+    """Run in the process: decode the files named on stdin, and report each on stdout."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # the parent was killed: nobody reads the reports
     out = os.dup(1)
-    os.dup2(2, 1)  # what libraries print does not count
-    source, recipe, places = cloudpickle.load(sys.stdin.buffer)
+    os.dup2(2, 1)  # what libraries print goes to stderr
+    source, recipe, locations = cloudpickle.load(sys.stdin.buffer)
     os.write(out, _DONE)
-    for place in places:
-        signal.setitimer(signal.ITIMER_PROF, _patience(recipe))  # of the processor, whose time others do not take
+    for location in locations:
+        signal.setitimer(signal.ITIMER_PROF, _patience(recipe))  # processor time, which a busy machine does not use up
         try:
-            data = source.read(place)
-        except OSError:  # the worker will say so
+            data = source.read(location)
+        except OSError:  # the worker reports it
             os.write(out, _UNREAD + _DONE)
             continue
         os.write(out, sha256(data).hexdigest().encode())
-        os.write(out, _one(recipe, data))
+        os.write(out, _decode_one(recipe, data))
 
 
-def _one(recipe: Recipe, data: bytes) -> bytes:
-    with suppress(DecodeError, ResourceError):  # the worker will say so
+def _decode_one(recipe: Recipe, data: bytes) -> bytes:
+    with suppress(DecodeError, ResourceError):  # the worker reports it
         resize(decode_pixels(data, recipe.sizing.size, recipe.decoding), recipe.sizing)
     return _DONE

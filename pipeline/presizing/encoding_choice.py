@@ -22,7 +22,7 @@ def choose_encoding(
     """
     areas: list[int] = []
     tried = 0
-    for item in _spread(items):
+    for item in _evenly_spaced(items):
         tried += 1
         try:
             height, width = upright_size(source.read(item.place), decoding)
@@ -37,7 +37,7 @@ def choose_encoding(
     return encoding, expected_bytes(pixels, encoding)
 
 
-def _spread(items: Sequence[Item]) -> Iterator[Item]:
+def _evenly_spaced(items: Sequence[Item]) -> Iterator[Item]:
     """Items evenly spaced, and again between those, as many as are looked at."""
     step = -(-len(items) // _SAMPLES)
     rounds = (item for first in range(step) for item in items[first::step])

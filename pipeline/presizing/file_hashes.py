@@ -1,4 +1,4 @@
-"""The hashes of a source's files, remembered on this machine with what tells a file from any other.
+"""The hashes of a source's files, remembered on this machine together with the files' stamps.
 
 A cache holds hashes and no times, so that the same input gives the same bytes. To know without reading a file that it
 is the one that was hashed, its stamp (size, both times of change, inode) is kept outside of the cache, as git does in
@@ -21,25 +21,25 @@ _SETTLED = 2_000_000_000  # ns: a file changed again within the clock's tick wou
 
 
 @dataclass
-class Seen:
-    """Which content a file had when it had this stamp."""
+class HashMemo:
+    """The SHA-256 that each file had, by key, together with the stamp that the file had then."""
 
     path: Path | None
-    _known: dict[str, tuple[Stamp, str]] = field(default_factory=dict)
+    _entries: dict[str, tuple[Stamp, str]] = field(default_factory=dict)
 
     def hash_of(self, key: str, stamp: Stamp | None) -> str | None:
-        """The SHA-256 of a file with this stamp, if it was seen."""
-        entry = self._known.get(key)
+        """The SHA-256 of a file, if the memo knows it under this stamp; else None."""
+        entry = self._entries.get(key)
         return entry[1] if entry is not None and stamp == entry[0] else None
 
     def add(self, hashes: Mapping[str, str], stamps: Mapping[str, Stamp | None]) -> None:
-        """Remember what was read just now; the stamps were taken before that."""
+        """Remember hashes of files that were just read; `stamps` were taken before the reading."""
         lines = []
         for key, digest in hashes.items():
             stamp = stamps.get(key)
-            if stamp is not None and _settled(stamp) and self._known.get(key) != (stamp, digest):
-                self._known[key] = (stamp, digest)
-                lines.append(_line(key, stamp, digest))
+            if stamp is not None and _is_settled(stamp) and self._entries.get(key) != (stamp, digest):
+                self._entries[key] = (stamp, digest)
+                lines.append(_format_line(key, stamp, digest))
         self._append(lines)
 
     def _append(self, lines: Iterable[str]) -> None:
@@ -53,31 +53,31 @@ class Seen:
             return
 
 
-def seen(source: str, forget: bool = False) -> Seen:
-    """What this machine remembers of the source at an absolute address; nothing, to begin with, with `forget`."""
+def load_hash_memo(source: str, forget: bool = False) -> HashMemo:
+    """The memo that this machine keeps for the source at an absolute address; `forget` begins with an empty one."""
     name = blake2b(source.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
     home = _home()
-    memory = Seen(None if home is None else home / "onewarp" / "seen" / f"{name}.jsonl")
+    memory = HashMemo(None if home is None else home / "onewarp" / "seen" / f"{name}.jsonl")
     if memory.path is not None and not forget:
         with suppress(OSError), open(memory.path, encoding="utf-8", errors="replace") as file:  # none yet
-            memory._known.update(entry for line in file for entry in _entries(line))
+            memory._entries.update(entry for line in file for entry in _parse_line(line))
     return memory
 
 
-def _settled(stamp: Stamp) -> bool:
-    _, changed, touched, _ = stamp
-    return time.time_ns() - max(changed, touched) > _SETTLED
+def _is_settled(stamp: Stamp) -> bool:
+    _, changed, status_changed, _ = stamp
+    return time.time_ns() - max(changed, status_changed) > _SETTLED
 
 
-def _entries(line: str) -> list[tuple[str, tuple[Stamp, str]]]:
+def _parse_line(line: str) -> list[tuple[str, tuple[Stamp, str]]]:
     try:
-        key, size, changed, touched, inode, digest = json.loads(line)
+        key, size, changed, status_changed, inode, digest = json.loads(line)
     except (ValueError, TypeError):  # cut off when the machine went down, or of another version
         return []
-    return [(key, ((size, changed, touched, inode), digest))]
+    return [(key, ((size, changed, status_changed, inode), digest))]
 
 
-def _line(key: str, stamp: Stamp, digest: str) -> str:
+def _format_line(key: str, stamp: Stamp, digest: str) -> str:
     return json.dumps([key, *stamp, digest]) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""One writer at a time: a lock on a cache that dies with its process, and for which the others wait.
+"""One writer at a time: a lock on a cache, which ends with its process, and for which other processes wait.
 
 The lock is a file that its holder keeps locked (`flock`), and in which its host, its process and a count that goes up
 every few seconds stand. Within one machine `flock` alone tells a dead holder from a living one, at once. On a shared
@@ -24,7 +24,7 @@ except ImportError:  # not a POSIX system: the count alone tells
     fcntl = None
 
 LOCK = ".lock"
-_BEAT, _POLL, _AGAIN = 5.0, 0.25, 60.0  # seconds between counts, between looks, and between lines while waiting
+_BEAT, _POLL, _REPEAT = 5.0, 0.25, 60.0  # seconds between counts, between looks, and between lines while waiting
 _SILENCE = 60.0  # seconds without a count after which a holder that cannot be asked is dead: some servers cache for 30
 
 
@@ -39,8 +39,8 @@ class Holder:
     count: int = 0
 
     @classmethod
-    def here(cls) -> "Holder":
-        """This process, from now on."""
+    def this_process(cls) -> "Holder":
+        """This process as a holder, from now on."""
         return cls(socket.gethostname(), os.getpid(), _machine(), time.time())
 
     @property
@@ -50,17 +50,17 @@ class Holder:
 
     @property
     def seconds(self) -> float:
-        """For how long it has held the lock, as far as clocks agree."""
+        """For how many seconds the holder has had the lock, as far as the clocks of machines agree."""
         return max(0.0, time.time() - self.since)
 
 
 @contextmanager
-def writing(folder: Path, say: Callable[[str], None], silence: float = _SILENCE) -> Iterator[None]:
-    """Hold the lock of the cache in `folder`, once nobody else does; while it waits it says for whom.
+def write_lock(folder: Path, say: Callable[[str], None], silence: float = _SILENCE) -> Iterator[None]:
+    """Hold the lock of the cache in `folder`; wait while another process holds it, and `say` which one.
 
-    A holder that this process cannot ask, as on another machine, is dead after `silence` seconds without a sign of it.
+    A holder that this process cannot ask, as on another machine, counts as dead after `silence` seconds without a sign.
     """
-    path, me, done = folder / LOCK, Holder.here(), Event()
+    path, me, done = folder / LOCK, Holder.this_process(), Event()
     descriptor = _acquire(path, me, say, silence)
     beat = Thread(target=_keep_counting, args=(descriptor, me, done), name="onewarp-lock", daemon=True)
     try:
@@ -73,12 +73,12 @@ def writing(folder: Path, say: Callable[[str], None], silence: float = _SILENCE)
 
 
 def _acquire(path: Path, me: Holder, say: Callable[[str], None], silence: float) -> int:
-    """The open lock file, in which `me` stands."""
+    """The descriptor of the lock file, in which `me` is written now."""
     wait = _Wait(say, silence)
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            if wait.is_over(descriptor) and _is(path, descriptor) and _take(descriptor, me):
+            if wait.is_over(descriptor) and _is_file(path, descriptor) and _take(descriptor, me):
                 return descriptor
         except BaseException:
             os.close(descriptor)
@@ -88,34 +88,34 @@ def _acquire(path: Path, me: Holder, say: Callable[[str], None], silence: float)
 
 
 class _Wait:
-    """Looks at a lock file again and again: whether its holder is gone, and what to say until then."""
+    """Watches a lock file: whether its holder is gone, and what to say until then."""
 
     def __init__(self, say: Callable[[str], None], silence: float) -> None:
         self._say, self._silence = say, silence
         self._holder: Holder | None = None
-        self._heard = time.monotonic()
-        self._said = -_AGAIN
+        self._last_sign = time.monotonic()
+        self._last_message = -_REPEAT
 
     def is_over(self, descriptor: int) -> bool:
-        """Whether nobody holds the file; where it can be locked, this process has locked it then."""
+        """Whether nobody holds the lock any more; then this process has locked the file, where files can be locked."""
         locked, holder, now = _lock(descriptor), _read(descriptor), time.monotonic()
         if holder != self._holder:
-            self._holder, self._heard = holder, now
+            self._holder, self._last_sign = holder, now
         if holder is None:
             return locked is not False
         if locked and holder.machine == _machine():
             return True
-        if locked is not False and now - self._heard > self._silence:
+        if locked is not False and now - self._last_sign > self._silence:
             self._say(f"there has been no sign of {holder.name} for {self._silence:.0f} s: going on from what it left")
             return True
-        if now - self._said >= _AGAIN:
-            self._said = now
+        if now - self._last_message >= _REPEAT:
+            self._last_message = now
             self._say(f"waiting for {holder.name}, which has been writing the cache for {holder.seconds:.0f} s")
         return False
 
 
 def _take(descriptor: int, me: Holder) -> bool:
-    """Write `me` into the file; false where another one did so at the same moment."""
+    """Write `me` into the file; false where another process did so at the same moment."""
     _write(descriptor, me)
     if _lock(descriptor) is None:
         time.sleep(4 * _POLL)
@@ -124,7 +124,7 @@ def _take(descriptor: int, me: Holder) -> bool:
 
 def _release(path: Path, descriptor: int, me: Holder) -> None:
     holder = _read(descriptor)
-    if holder is None or replace(holder, count=me.count) == me:  # or else it was taken over
+    if holder is None or replace(holder, count=me.count) == me:  # else another process has taken the lock over
         path.unlink(missing_ok=True)
     os.close(descriptor)
 
@@ -147,7 +147,7 @@ def _keep_counting(descriptor: int, me: Holder, done: Event) -> None:
         me = replace(me, count=me.count + 1)
         try:
             _write(descriptor, me)
-        except OSError:  # the disk is full or gone: the one who writes the cache meets it too, and says so
+        except OSError:  # the disk is full or gone: the writer of the cache fails too, and reports it
             return
 
 
@@ -157,7 +157,7 @@ def _write(descriptor: int, holder: Holder) -> None:
 
 
 def _read(descriptor: int) -> Holder | None:
-    """Who stands in the lock file; None where nobody does, or nothing that can be read."""
+    """The holder in the lock file; None where there is none that can be read."""
     try:
         return Holder(**json.loads(os.pread(descriptor, 512, 0)))
     except (ValueError, TypeError):
@@ -165,14 +165,14 @@ def _read(descriptor: int) -> Holder | None:
 
 
 def _machine() -> str:
-    """What names a running system, whatever its host is called; its host name where it says no more."""
+    """An identifier of the running system: that of its boot, or the host name where there is none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return socket.gethostname()
 
 
-def _is(path: Path, descriptor: int) -> bool:
+def _is_file(path: Path, descriptor: int) -> bool:
     try:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Which files share a part, and what of an earlier run can be kept.
+"""Which files share a part, and which parts of an earlier run are used again.
 
 Where a part ends is decided by the hashes of the keys themselves (content-defined chunking, as in LBFS, Muthitacharoen
 et al. 2001): a file that comes or goes moves the borders next to it and no others. So the finished cache is a function
@@ -17,43 +17,44 @@ from ..cache.recipe import FORMAT, Recipe, fingerprint
 from ..cache.schema import part_schema, pixels_field, small_fields
 from ..composition.spec import to_spec
 from .catalogue import Catalogue
-from .existing_parts import Earlier
-from .file_hashes import Seen
-from .part_task import Done, Job, Wanted, found_part
-from .target_values import read_given
+from .existing_parts import ExistingParts
+from .file_hashes import HashMemo
+from .part_task import PartEntry, PartResult, PartTask, result_of_part
+from .target_values import read_targets
 
 _LEAST, _MOST, _MASK = 64, 256, 63  # images in a part: 64 at least, 127 on average, 256 at most
 
 
 def borders(keys: Sequence[str]) -> list[tuple[int, int]]:
-    """The parts of sorted keys, as (first, behind the last).
+    """The ranges of sorted keys that share a part, each as (first, end).
 
     >>> parts = borders([f"{i:05d}.jpg" for i in range(1000)])
     >>> parts[0][0], parts[-1][1], max(end - begin for begin, end in parts) <= 256
     (0, 1000, True)
     """
-    found, begin = [], 0
+    ranges, begin = [], 0
     for i, key in enumerate(keys):
         count = i + 1 - begin
         if count == _MOST or (count >= _LEAST and hash_key(key) & _MASK == 0):
-            found.append((begin, i + 1))
+            ranges.append((begin, i + 1))
             begin = i + 1
-    return found + [(begin, len(keys))] * (begin < len(keys))
+    return ranges + [(begin, len(keys))] * (begin < len(keys))
 
 
 @dataclass
-class Plan:
-    """All parts of a cache, and what each of them needs; `SpecError` for a pipeline that cannot be written down.
+class PartPlan:
+    """All parts of a cache, and what each of them needs; `SpecError` for a pipeline that cannot be written to JSON.
 
-    `said` is what each part says of itself, `about` what the cache says as a whole before it has rows.
+    `footer` is what each part says of itself, `cache_footer` what the cache says as a whole before it has rows.
+    `reusable` are, after `tasks`, the results of the parts that stay as they are.
     """
 
     catalogue: Catalogue
     folder: Path
     recipe: Recipe
-    earlier: Earlier
-    memory: Seen
-    found: list[Done] = field(default_factory=list)
+    existing: ExistingParts
+    hashes: HashMemo
+    reusable: list[PartResult] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         sizing = self.recipe.sizing
@@ -62,7 +63,7 @@ class Plan:
         self.small = small_fields(self.catalogue.fields)
         self.schema = part_schema(pixels_field(self.recipe.encoding, fixed), self.small, targets)
         pixels = self.recipe.pixels()
-        self.said = {
+        self.footer = {
             "format": FORMAT,
             "pixels": pixels,
             "fingerprint": fingerprint(pixels),
@@ -70,66 +71,66 @@ class Plan:
             "targets": targets,
         }
         pipeline = to_spec({**self.catalogue.pipeline, "presize": replace(self.recipe, memory=None, workers=None)})
-        self.about = {
-            **self.said,
+        self.cache_footer = {
+            **self.footer,
             "pipeline": pipeline,
             "pipeline_fingerprint": fingerprint(pipeline),
             "vocab": self.catalogue.vocab,
             "set_aside": fingerprint([[entry.key, entry.reason] for entry in self.catalogue.set_aside]),
         }
 
-    def jobs(self) -> Iterator[Job]:
-        """The parts that have to be made or looked into; those that stay as they are go to `found`."""
-        self.found = []
+    def tasks(self) -> Iterator[PartTask]:
+        """A task for each part that must be made or inspected; the other parts go to `reusable`."""
+        self.reusable = []
         for number, (begin, end) in enumerate(borders([item.key for item in self.catalogue.items])):
-            wanted = tuple(self._wanted(i) for i in range(begin, end))
-            part = self.earlier.holding([one.key for one in wanted], self.recipe.limits())
-            if part is not None and not self._as_wanted(part.said, part.rows, wanted):
+            entries = tuple(self._entry(i) for i in range(begin, end))
+            part = self.existing.find_part([one.key for one in entries], self.recipe.limits())
+            if part is not None and not self._matches(part.footer, part.rows, entries):
                 part = None
-            settled = not self.catalogue.places and all(_settled(one) for one in wanted)
-            if part is not None and settled:
-                self.found.append(found_part(number, part))
+            up_to_date = not self.catalogue.spatial_blocks and all(_is_up_to_date(one) for one in entries)
+            if part is not None and up_to_date:
+                self.reusable.append(result_of_part(number, part))
                 continue
-            yield Job(
+            yield PartTask(
                 number,
                 str(self.folder),
                 self.catalogue.source,
                 self.recipe,
                 self.schema,
-                wanted,
-                self.said,
-                self.catalogue.places,
-                kept=None if part is None else str(part.path),
+                entries,
+                self.footer,
+                self.catalogue.spatial_blocks,
+                existing=None if part is None else str(part.path),
             )
 
-    def _wanted(self, i: int) -> Wanted:
+    def _entry(self, i: int) -> PartEntry:
         item = self.catalogue.items[i]
-        known = self.earlier.known(item.key, self.recipe.limits())
-        remembered = self.memory.hash_of(item.key, item.stamp)
-        whole = isinstance(item.place, str)  # a row of a table has the stamp of its table
-        return Wanted(
+        prior = self.existing.find(item.key, self.recipe.limits())
+        remembered_hash = self.hashes.hash_of(item.key, item.stamp)
+        is_file = isinstance(item.place, str)  # else it is a row of a table, whose stamp is the table's
+        return PartEntry(
             item.key,
             item.place,
-            item.stamp[0] if item.stamp is not None and whole else None,
-            self.catalogue.told(i),
+            item.stamp[0] if item.stamp is not None and is_file else None,
+            self.catalogue.columns(i),
             self.catalogue.contents(i),
-            known,
-            unchanged=known is not None and known.sha256 == remembered,
+            prior,
+            unchanged=prior is not None and prior.sha256 == remembered_hash,
         )
 
-    def _as_wanted(self, said: dict[str, Any], rows: pa.Table, wanted: Sequence[Wanted]) -> bool:
-        """Whether a part has the columns, the vocabularies, the labels and the splits of today."""
+    def _matches(self, footer: dict[str, Any], rows: pa.Table, entries: Sequence[PartEntry]) -> bool:
+        """Whether an existing part has the columns, vocabularies, labels and splits of this plan."""
         columns = {field.name: field.type for field in self.small}
-        there = {field.name: field.type for field in rows.schema if not field.name.endswith("offset")}
-        if columns != there or {**said, "rejected": None} != {**self.said, "rejected": None}:
+        stored = {field.name: field.type for field in rows.schema if not field.name.endswith("offset")}
+        if columns != stored or {**footer, "rejected": None} != {**self.footer, "rejected": None}:
             return False
-        today = {one.key: one.targets for one in wanted}
+        targets = {one.key: one.targets for one in entries}
         names = [*self.catalogue.labels, *(["split"] if self.catalogue.splits is not None else [])]
         return all(
-            today[row["key"]][name] == row[name] for row in rows.select(["key", *names]).to_pylist() for name in names
+            targets[row["key"]][name] == row[name] for row in rows.select(["key", *names]).to_pylist() for name in names
         )
 
 
-def _settled(one: Wanted) -> bool:
-    """Whether a file and what belongs to it are those that its row, or its refusal, was made of."""
-    return one.unchanged and one.known is not None and one.known.holds(read_given(one.given))
+def _is_up_to_date(entry: PartEntry) -> bool:
+    """Whether neither the file nor its targets have changed since its row or rejection was made."""
+    return entry.unchanged and entry.prior is not None and entry.prior.fits(read_targets(entry.raw_targets))

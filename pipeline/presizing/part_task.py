@@ -1,6 +1,6 @@
-"""What a worker does: the files of one part are decoded, presized, encoded and written.
+"""What a worker does: it decodes, presizes, encodes and writes the files of one part.
 
-Nothing is sent to the worker but names and numbers, and nothing comes back but the part's name and its small columns.
+A worker gets names and numbers alone, and gives back the part's name and its small columns: pixels never travel.
 """
 
 import ctypes
@@ -23,56 +23,57 @@ from ...transforms.decoding.resizing import resize
 from ..cache.atomic_files import ATTEMPT, disk_errors, written_aside
 from ..cache.checksums import checksum
 from ..cache.encodings import encode
-from ..cache.parts import Part, PartWriter, Rejected, read_frame, read_part, row_bytes
+from ..cache.parts import Part, PartWriter, Rejection, read_frame, read_part, row_bytes
 from ..cache.recipe import Recipe
 from ..dataset.blocks import Block
 from ..dataset.sources import Source
-from .crash_search import Killer, find_killers
-from .target_values import Given, placed, read_given
+from .crash_search import CrashCause, find_crash_causes
+from .target_values import RawTargets, read_targets, spatial_columns
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 @dataclass(frozen=True)
-class Known:
-    """What an earlier run has made of a file: its row and where that lies, or its refusal."""
+class PriorResult:
+    """What an earlier run has made of a file: a row and its location, or a rejection."""
 
     sha256: str
     row: Mapping[str, Any] | None = None
-    place: tuple[str, int] | None = None  # path of the part, offset
-    rejected: Rejected | None = None
+    location: tuple[str, int] | None = None  # the path of the part, and the offset of the pixels in it
+    rejected: Rejection | None = None
 
-    def holds(self, given: Given) -> bool:
-        """Whether it was made of the same mask, points and boxes; a picture that was refused needs none."""
+    def fits(self, raw_targets: RawTargets) -> bool:
+        """Whether the result was made of the same mask, points and boxes; a rejected picture needs none."""
         if self.rejected is not None:
-            return self.rejected.targets in (None, given.digest)
-        return self.row is not None and self.row.get("targets_sha256") == given.digest
+            return self.rejected.targets in (None, raw_targets.digest)
+        return self.row is not None and self.row.get("targets_sha256") == raw_targets.digest
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A file that is to become a row.
+class PartEntry:
+    """A file that is to become a row of a part.
 
-    `targets` are its columns that do not depend on the pixels (label, split), `given` what its mask, points and boxes
-    are made of, by column. `unchanged` says that the file is still the one that `known` was made of; where it is not
-    sure, the worker reads the file and compares hashes.
+    `targets` are the columns that do not depend on the pixels (label, split). `raw_targets` is, by column, what the
+    mask, points and boxes are made of. `unchanged` says that the file is still the one that `prior` was made of; where
+    this is not certain, the worker reads the file and compares hashes.
     """
 
     key: str
     place: Any
     size: int | None
     targets: Mapping[str, Any]
-    given: Mapping[str, Any] = field(default_factory=dict)
-    known: Known | None = None
+    raw_targets: Mapping[str, Any] = field(default_factory=dict)
+    prior: PriorResult | None = None
     unchanged: bool = False
 
 
 @dataclass(frozen=True)
-class Job:
-    """One part: `number` among the parts, the files that belong to it, and `kept`, the path of a part that holds them.
+class PartTask:
+    """The making of one part: its `number`, its `entries`, and `existing`, the path of a part that holds these files.
 
-    `places` are the blocks of masks, points and boxes by column.
-    `deaths` counts the workers that died of it: after the first, its files are tried in a process of their own before.
+    `spatial_blocks` are the blocks of masks, points and boxes by column. `footer` is what the part says of itself.
+    `deaths` counts the workers that died of this task: after the first, a process of its own tries the files before a
+    worker decodes them.
     """
 
     number: int
@@ -80,23 +81,25 @@ class Job:
     source: Source
     recipe: Recipe
     schema: pa.Schema
-    wanted: tuple[Wanted, ...]
-    said: Mapping[str, Any]
-    places: Mapping[str, Block] = field(default_factory=dict)
-    kept: str | None = None
+    entries: tuple[PartEntry, ...]
+    footer: Mapping[str, Any]
+    spatial_blocks: Mapping[str, Block] = field(default_factory=dict)
+    existing: str | None = None
     deaths: int = 0
 
 
 @dataclass
-class Done:
-    """What has become of a job: the part's name, its rows and rejected files, what files lack that are not whole and
-    were accepted, and how many rows were made anew.
+class PartResult:
+    """A part that a task has made or found: its name, rows and rejections.
+
+    `hashes` are the SHA-256 of the files by key. `lacks` says by key what is missing of accepted files that are not
+    whole. `decoded` and `copied` count the rows by where they came from.
     """
 
     number: int
     name: str
     rows: pa.Table
-    rejected: list[Rejected]
+    rejected: list[Rejection]
     hashes: dict[str, str] = field(default_factory=dict)
     lacks: dict[str, str] = field(default_factory=dict)
     decoded: int = 0
@@ -111,45 +114,46 @@ class _Row:
     lacks: str = ""
 
 
-def make_part(job: Job) -> Done:
-    """Write the part of a job, or find that the one that is there still holds."""
+def make_part(task: PartTask) -> PartResult:
+    """Write the part of a task, unless an existing part still holds all its files."""
     prepare_worker()
-    folder = Path(job.folder)
+    folder = Path(task.folder)
     with disk_errors(folder):
-        found = look_into(job)
-        if found is not None:
-            return found
-        with _attempt(folder, job.number) as attempts, written_aside(folder) as (file, commit):
-            with PartWriter(file, job.schema) as writer:
-                done = _write(job, writer, _killers(job) if job.deaths or attempts else {})
+        existing = inspect_part(task)
+        if existing is not None:
+            return existing
+        with _attempt(folder, task.number) as attempts, written_aside(folder) as (file, commit):
+            with PartWriter(file, task.schema) as writer:
+                result = _write(task, writer, _find_crash_causes(task) if task.deaths or attempts else {})
             file.flush()
             part = read_frame(file, folder)
-            name = part_name(job.number, part.digest)
+            name = part_name(task.number, part.digest)
             commit(name)
-    return replace(done, name=name, rows=part.rows)
+    return replace(result, name=name, rows=part.rows)
 
 
-def look_into(job: Job) -> Done | None:
-    """The part that holds a job's files, if there is one and they are still those that it was made of."""
-    if job.kept is None or not all(_still_holds(job, wanted) for wanted in job.wanted):
+def inspect_part(task: PartTask) -> PartResult | None:
+    """The existing part of a task, if there is one and no file of it has changed; else None."""
+    if task.existing is None or not all(_is_current(task, entry) for entry in task.entries):
         return None
-    return found_part(job.number, read_part(Path(job.kept)))
+    return result_of_part(task.number, read_part(Path(task.existing)))
 
 
-def found_part(number: int, part: Part) -> Done:
-    """A part that stays as it is."""
+def result_of_part(number: int, part: Part) -> PartResult:
+    """The result for a part that stays as it is."""
     hashes = dict(zip(part.rows.column("key").to_pylist(), part.rows.column("sha256").to_pylist(), strict=True))
-    return Done(number, part.path.name, part.rows, part.rejected, hashes)
+    return PartResult(number, part.path.name, part.rows, part.rejected, hashes)
 
 
 def prepare_worker() -> None:
-    """One thread per worker, no warnings that name no file, and memory that is kept: to fetch its pages anew costs a
-    fifth of the time.
+    """Give a worker one thread, silence warnings that name no file, and let it keep its memory.
+
+    Fetching the pages of memory anew for each picture costs a fifth of the time.
     """
     torch.set_num_threads(1)
-    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # of what is read past on purpose
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # about metadata that the decoder skips
     Image.core.set_blocks_max(256)  # type: ignore[attr-defined]
-    with suppress(OSError, AttributeError):  # glibc's, from a system without which it is not asked
+    with suppress(OSError, AttributeError):  # only glibc has mallopt
         tune = ctypes.CDLL(None).mallopt
         tune(_MMAP_THRESHOLD, 1 << 26)
         tune(_TRIM_THRESHOLD, 1 << 28)
@@ -160,20 +164,20 @@ def part_name(number: int, digest: str) -> str:
     return f"part-{number:05d}-{digest}.parquet"
 
 
-def _still_holds(job: Job, wanted: Wanted) -> bool:
-    if wanted.known is None or not wanted.known.holds(read_given(wanted.given)):
+def _is_current(task: PartTask, entry: PartEntry) -> bool:
+    if entry.prior is None or not entry.prior.fits(read_targets(entry.raw_targets)):
         return False
     try:
-        return wanted.unchanged or _digest(job.source.read(wanted.place)) == wanted.known.sha256
+        return entry.unchanged or _digest(task.source.read(entry.place)) == entry.prior.sha256
     except OSError:
         return False
 
 
 @contextmanager
 def _attempt(folder: Path, number: int) -> Iterator[int]:
-    """How many attempts at a part have begun and never ended, because their process was killed.
+    """How many attempts at a part began and did not end, because their process was killed.
 
-    So a part that kills its process is found even where nobody is left to tell: by the next run.
+    The record of an attempt outlives the process, so that the next run knows which part kills its process.
     """
     record = folder / f"{ATTEMPT}{number:05d}"
     try:
@@ -187,87 +191,94 @@ def _attempt(folder: Path, number: int) -> Iterator[int]:
         record.unlink(missing_ok=True)
 
 
-def _write(job: Job, writer: PartWriter, killers: Mapping[str, Killer]) -> Done:
-    done = Done(job.number, "", job.schema.empty_table(), [])
-    for wanted in job.wanted:
-        killer = killers.get(wanted.key)
-        made = Rejected(wanted.key, killer.reason, wanted.size, killer.sha256) if killer else _make(job, wanted)
-        if isinstance(made, Rejected):
-            done.rejected.append(made)
+def _write(task: PartTask, writer: PartWriter, crash_causes: Mapping[str, CrashCause]) -> PartResult:
+    result = PartResult(task.number, "", task.schema.empty_table(), [])
+    for entry in task.entries:
+        cause = crash_causes.get(entry.key)
+        row = Rejection(entry.key, cause.reason, entry.size, cause.sha256) if cause else _make(task, entry)
+        if isinstance(row, Rejection):
+            result.rejected.append(row)
         else:
-            writer.add(made.columns, made.pictures)
-            done.hashes[wanted.key] = made.columns["sha256"]
-            if made.lacks:
-                done.lacks[wanted.key] = made.lacks
-            done.copied += made.copied
-            done.decoded += not made.copied
-    rejected = [vars(entry) for entry in done.rejected]
-    writer.finish({**job.said, "rejected": rejected})
-    return done
+            writer.add(row.columns, row.pictures)
+            result.hashes[entry.key] = row.columns["sha256"]
+            if row.lacks:
+                result.lacks[entry.key] = row.lacks
+            result.copied += row.copied
+            result.decoded += not row.copied
+    rejected = [vars(rejection) for rejection in result.rejected]
+    writer.finish({**task.footer, "rejected": rejected})
+    return result
 
 
-def _killers(job: Job) -> dict[str, Killer]:
-    """The files of a job that kill their worker, and how; those that are taken over are not decoded."""
-    files = [(wanted.key, wanted.place) for wanted in job.wanted if not wanted.unchanged]
-    return find_killers(job.source, job.recipe, files)
+def _find_crash_causes(task: PartTask) -> dict[str, CrashCause]:
+    """The files of a task that kill their worker, by key; files that have not changed are not tried."""
+    files = [(entry.key, entry.place) for entry in task.entries if not entry.unchanged]
+    return find_crash_causes(task.source, task.recipe, files)
 
 
-def _make(job: Job, wanted: Wanted) -> _Row | Rejected:
-    """The row of a file, taken over from an earlier run where that is possible."""
-    given = read_given(wanted.given)
-    if wanted.unchanged and wanted.known is not None:
-        taken = _take_over(job, wanted, wanted.known, given)
-        if taken is not None:
-            return taken
-    limit = job.recipe.decoding.max_bytes
-    if wanted.size is not None and wanted.size > limit:
-        return Rejected(wanted.key, f"has {wanted.size:,} bytes, and max_bytes is {limit:,}", wanted.size)
+def _make(task: PartTask, entry: PartEntry) -> _Row | Rejection:
+    """The row of a file, copied from an earlier run where possible, or the reason why there is none."""
+    raw_targets = read_targets(entry.raw_targets)
+    if entry.unchanged and entry.prior is not None:
+        row = _take_over(task, entry, entry.prior, raw_targets)
+        if row is not None:
+            return row
+    limit = task.recipe.decoding.max_bytes
+    if entry.size is not None and entry.size > limit:
+        return Rejection(entry.key, f"has {entry.size:,} bytes, and max_bytes is {limit:,}", entry.size)
     try:
-        data = job.source.read(wanted.place)
+        data = task.source.read(entry.place)
     except OSError as error:
-        return Rejected(wanted.key, f"cannot be read: {error.strerror or error}", wanted.size)
+        return Rejection(entry.key, f"cannot be read: {error.strerror or error}", entry.size)
     digest = _digest(data)
-    if wanted.known is not None and wanted.known.sha256 == digest:
-        taken = _take_over(job, wanted, wanted.known, given)
-        if taken is not None:
-            return taken
+    if entry.prior is not None and entry.prior.sha256 == digest:
+        row = _take_over(task, entry, entry.prior, raw_targets)
+        if row is not None:
+            return row
     try:
-        given.refuse_missing()
-        columns, encoded, lacks = _decode(job.recipe, wanted, data, digest)
-        return replace(_row(job, columns, encoded, given, copied=False), lacks=lacks)
+        raw_targets.refuse_missing()
+        columns, encoded, lacks = _decode(task.recipe, entry, data, digest)
+        return replace(_row(task, columns, encoded, raw_targets, copied=False), lacks=lacks)
     except DecodeError as error:
-        return Rejected(wanted.key, str(error), len(data), digest)
+        return Rejection(entry.key, str(error), len(data), digest)
     except LabelError as error:
-        return Rejected(wanted.key, str(error), len(data), digest, given.digest)
+        return Rejection(entry.key, str(error), len(data), digest, raw_targets.digest)
 
 
-def _take_over(job: Job, wanted: Wanted, known: Known, given: Given) -> _Row | Rejected | None:
-    """What was made of the file before, with the targets of today; None where its bytes are no longer whole, or where
-    these targets do not fit.
+def _take_over(
+    task: PartTask, entry: PartEntry, prior: PriorResult, raw_targets: RawTargets
+) -> _Row | Rejection | None:
+    """The prior result of a file, with the targets of this run.
+
+    None where the prior row's bytes are damaged, or where the targets do not fit its picture.
     """
-    if known.rejected is not None:
-        return known.rejected if known.holds(given) else None
-    if known.row is None or known.place is None:
+    if prior.rejected is not None:
+        return prior.rejected if prior.fits(raw_targets) else None
+    if prior.row is None or prior.location is None:
         return None
     try:
-        data = row_bytes(*known.place, known.row["length"])
+        data = row_bytes(*prior.location, prior.row["length"])
     except (OSError, CacheError):
         return None
-    if checksum(data) != known.row["checksum"]:
+    if checksum(data) != prior.row["checksum"]:
         return None
     try:
-        return _row(job, {**known.row, **wanted.targets}, data, given, copied=True)
+        return _row(task, {**prior.row, **entry.targets}, data, raw_targets, copied=True)
     except LabelError:
         return None
 
 
-def _row(job: Job, columns: Mapping[str, Any], data: bytes | memoryview, given: Given, copied: bool) -> _Row:
+def _row(
+    task: PartTask, columns: Mapping[str, Any], data: bytes | memoryview, raw_targets: RawTargets, copied: bool
+) -> _Row:
     """The row with its mask, points and boxes; `LabelError` where they do not fit."""
-    more, masks = placed(given, job.places, columns)
-    return _Row({**columns, **more}, {job.recipe.column: data, **masks}, copied)
+    more, masks = spatial_columns(raw_targets, task.spatial_blocks, columns)
+    return _Row({**columns, **more}, {task.recipe.column: data, **masks}, copied)
 
 
-def _decode(recipe: Recipe, wanted: Wanted, data: bytes, digest: str) -> tuple[dict[str, Any], bytes | memoryview, str]:
+def _decode(
+    recipe: Recipe, entry: PartEntry, data: bytes, digest: str
+) -> tuple[dict[str, Any], bytes | memoryview, str]:
     """The columns of a picture, its bytes, and what is missing of it."""
     sizing = recipe.sizing
     share = worker_share(recipe.memory, recipe.workers, recipe.decoding.max_memory)
@@ -279,13 +290,13 @@ def _decode(recipe: Recipe, wanted: Wanted, data: bytes, digest: str) -> tuple[d
         picture = replace(picture, raw=pixels)  # the others are let go before the next one's turn
     encoded = encode(pixels, recipe.encoding, recipe.jpeg_quality)
     columns = {
-        "key": wanted.key,
+        "key": entry.key,
         "height": pixels.shape[0],
         "width": pixels.shape[1],
-        **wanted.targets,
+        **entry.targets,
         "length": len(encoded),
         "checksum": checksum(encoded),
-        "origin": wanted.key,
+        "origin": entry.key,
         "original_height": picture.size[0],
         "original_width": picture.size[1],
         "orientation": picture.orientation,

@@ -13,28 +13,28 @@ from ...transforms.decoding.resizing import Sizing
 from ..cache.atomic_files import disk_errors, sweep
 from ..cache.encodings import Encoding
 from ..cache.footer import COMMIT, refuse_newer
-from ..cache.parts import Rejected, read_part
+from ..cache.parts import Rejection, read_part
 from ..cache.recipe import Recipe, differences
 from ..dataset.item_labels import Labeller
 from ..dataset.labels import labeller_from
-from ..dataset.sources import Listed
+from ..dataset.sources import ListableSource
 from ..dataset.splits import Splitter, splitter_from
 from ..dataset.tables import open_source
 from .catalogue import Catalogue, catalogue_of
 from .commit import commit
+from .completion import find_finished_parts
 from .encoding_choice import choose_encoding
 from .execution import make_parts, refuse_too_many
-from .existing_parts import Earlier, earlier_parts
-from .file_hashes import seen
-from .finished import finished_parts
-from .lock import writing
-from .part_plan import Plan
-from .part_task import Done
-from .progress import Reporter, Silent, reporter
+from .existing_parts import ExistingParts, find_parts
+from .file_hashes import load_hash_memo
+from .lock import write_lock
+from .part_plan import PartPlan
+from .part_task import PartResult
+from .progress import NoProgress, Reporter, reporter
 
 
 class Block(Protocol):
-    """What `presize` asks of a `DataBlock`."""
+    """What `presize` needs of a `DataBlock`."""
 
     def catalogue(self, source: Any, image: str | None, key: str | None) -> Catalogue:
         """The items of a source, with labels and splits."""
@@ -45,7 +45,7 @@ class Block(Protocol):
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run of `presize` has left and done.
+    """What a run of `presize` has done, and the cache that it leaves.
 
     `decoded` rows were made of their files, `copied` taken over from an earlier run into a part that had to be written
     anew, `kept` left where they were. `notes` are what there is to know of the source and its labels, a line each.
@@ -54,7 +54,7 @@ class Summary:
 
     cache: Path
     rows: int
-    rejected: list[Rejected]
+    rejected: list[Rejection]
     encoding: Encoding
     decoded: int
     copied: int
@@ -69,7 +69,7 @@ class Summary:
 
 
 def presize(
-    source: str | os.PathLike[str] | Listed | Catalogue,
+    source: str | os.PathLike[str] | ListableSource | Catalogue,
     cache: str | os.PathLike[str],
     size: int | None = None,
     *,
@@ -111,41 +111,43 @@ def presize(
     `UsageError` for a source or settings that cannot be used, `LabelError` for labels that cannot be found, and
     `CacheError` where the folder was made with other settings, or cannot be written to.
     """
-    begun = time.monotonic()
+    start = time.monotonic()
     sizing, decoding = Sizing(_size(size, block), square, enlarge), decoding or Decoding()
     catalogue = source if isinstance(source, Catalogue) else _catalogue(source, image, key, label, split, block)
     bounds = (budget, memory, workers)
-    wish = _Wish(
+    request = _Request(
         _folder(cache), catalogue, sizing, decoding, encoding, jpeg_quality, *bounds, overwrite, rehash, verify
     )
-    crew = (scheduler, workers)
-    with disk_errors(wish.folder), reporter(len(catalogue.items), "presizing", quiet) as report:
+    worker_settings = (scheduler, workers)
+    with disk_errors(request.folder), reporter(len(catalogue.items), "presizing", quiet) as report:
         for note in catalogue.notes:
             report.say(note)
-        plan, decoded, lacks = wish.plan(report), 0, dict[str, str]()
-        done = finished_parts(plan, *crew, whole=verify)
-        if done is None:
-            _ensure_folder(wish.folder)
-            with writing(wish.folder, report.say):
-                sweep(wish.folder)
-                if plan.earlier.is_outdated():  # another process was faster
-                    plan = wish.plan(report)
-                    done = finished_parts(plan, *crew, whole=False)  # the lock is ours, and lies there too
-                if done is None:
-                    done = make_parts(plan, *crew, report, max_rejected)
-                    decoded = sum(part.decoded for part in done)
-                    lacks = {key: lack for part in done for key, lack in part.lacks.items()}
-                    if (narrower := wish.naming_rows(plan, done)) is not None:
-                        plan, done = narrower, make_parts(narrower, *crew, Silent(), max_rejected)
-                    commit(wish.folder, done, plan.small, plan.about, catalogue.set_aside)
-        refuse_too_many([*catalogue.set_aside, *(entry for part in done for entry in part.rejected)], max_rejected)
-    summary = _summary(wish.folder, done, decoded, catalogue, plan.recipe.encoding, begun)
+        plan, decoded, lacks = request.plan(report), 0, dict[str, str]()
+        results = find_finished_parts(plan, *worker_settings, verify=verify)
+        if results is None:
+            _ensure_folder(request.folder)
+            with write_lock(request.folder, report.say):
+                sweep(request.folder)
+                if plan.existing.is_outdated():  # another process was faster
+                    plan = request.plan(report)
+                    results = find_finished_parts(
+                        plan, *worker_settings, verify=False
+                    )  # the lock is ours, and lies there too
+                if results is None:
+                    results = make_parts(plan, *worker_settings, report, max_rejected)
+                    decoded = sum(part.decoded for part in results)
+                    lacks = {key: lack for part in results for key, lack in part.lacks.items()}
+                    if (narrower := request.narrow_vocab(plan, results)) is not None:
+                        plan, results = narrower, make_parts(narrower, *worker_settings, NoProgress(), max_rejected)
+                    commit(request.folder, results, plan.small, plan.cache_footer, catalogue.set_aside)
+        refuse_too_many([*catalogue.set_aside, *(entry for part in results for entry in part.rejected)], max_rejected)
+    summary = _summary(request.folder, results, decoded, catalogue, plan.recipe.encoding, start)
     return replace(summary, lacks=lacks)
 
 
 @dataclass(frozen=True)
-class _Wish:
-    """A cache as it is asked for."""
+class _Request:
+    """The cache that a call of `presize` asks for."""
 
     folder: Path
     catalogue: Catalogue
@@ -160,46 +162,46 @@ class _Wish:
     rehash: bool
     verify: bool
 
-    def plan(self, report: Reporter) -> Plan:
-        """What is to be done, given what is there; `CacheError` where that was made with other settings."""
+    def plan(self, report: Reporter) -> PartPlan:
+        """The plan from the existing parts to the requested cache; `CacheError` where they have other settings."""
         if not self.overwrite:
             refuse_newer(self.folder)
-        earlier = Earlier() if self.overwrite else earlier_parts(self.folder, self.verify)
-        chosen = self._chosen(earlier, report)
-        recipe = Recipe(self.sizing, self.decoding, chosen, self.jpeg_quality, self.memory, self.workers)
-        _refuse_other(self.folder, earlier, recipe)
-        memory = seen(self.catalogue.source.where(), forget=self.rehash)
-        return Plan(self.catalogue.naming(earlier.refused()), self.folder, recipe, earlier, memory)
+        existing = ExistingParts() if self.overwrite else find_parts(self.folder, self.verify)
+        encoding = self._choose_encoding(existing, report)
+        recipe = Recipe(self.sizing, self.decoding, encoding, self.jpeg_quality, self.memory, self.workers)
+        _refuse_other(self.folder, existing, recipe)
+        memory = load_hash_memo(self.catalogue.source.where(), forget=self.rehash)
+        return PartPlan(self.catalogue.narrow_vocab(existing.rejected_keys()), self.folder, recipe, existing, memory)
 
-    def naming_rows(self, plan: Plan, done: Sequence[Done]) -> Plan | None:
-        """The plan of a cache whose vocabularies name the classes of its rows; None where those of `plan` do so.
+    def narrow_vocab(self, plan: PartPlan, results: Sequence[PartResult]) -> PartPlan | None:
+        """The plan whose vocabularies name only classes that have a row; None where those of `plan` already do.
 
-        They differ where the files that were refused are others than before: no file is decoded again for it.
+        They differ where other files than before were rejected. No file is decoded again for the new plan.
         """
-        refused = frozenset(entry.key for part in done for entry in part.rejected)
-        named = self.catalogue.naming(refused)
-        if named.targets == plan.catalogue.targets or not any(part.rows.num_rows for part in done):
+        refused = frozenset(entry.key for part in results for entry in part.rejected)
+        narrower = self.catalogue.narrow_vocab(refused)
+        if narrower.targets == plan.catalogue.targets or not any(part.rows.num_rows for part in results):
             return None
-        made = Earlier()
-        for part in done:
-            made.add(read_part(self.folder / part.name))
-        return Plan(named, self.folder, plan.recipe, made, plan.memory)
+        existing = ExistingParts()
+        for part in results:
+            existing.add(read_part(self.folder / part.name))
+        return PartPlan(narrower, self.folder, plan.recipe, existing, plan.hashes)
 
-    def _chosen(self, earlier: Earlier, report: Reporter) -> Encoding:
+    def _choose_encoding(self, existing: ExistingParts, report: Reporter) -> Encoding:
         if self.encoding != "auto":
             return self.encoding
-        if earlier.parts:
-            there: Encoding = earlier.parts[0].said["pixels"]["encoding"]
-            return there
+        if existing.parts:
+            stored: Encoding = existing.parts[0].footer["pixels"]["encoding"]
+            return stored
         items = self.catalogue.items
-        chosen, expected = choose_encoding(items, self.catalogue.source, self.sizing, self.decoding, self.budget)
+        encoding, expected = choose_encoding(items, self.catalogue.source, self.sizing, self.decoding, self.budget)
         sizes = f"about {expected / 2**30:.2f} GiB (budget {self.budget / 2**30:.1f} GiB)"
-        report.say(f"encoding: {chosen}, {len(items)} images, {sizes}")
-        return chosen
+        report.say(f"encoding: {encoding}, {len(items)} images, {sizes}")
+        return encoding
 
 
 def _catalogue(
-    source: str | os.PathLike[str] | Listed,
+    source: str | os.PathLike[str] | ListableSource,
     image: str | None,
     key: str | None,
     label: str | Labeller | None,
@@ -211,14 +213,14 @@ def _catalogue(
         splitter = splitter_from(split) if isinstance(split, str) else split
         return catalogue_of(open_source(source, image, key), labeller, splitter)
     if label is not None or split is not None:
-        given = "label" if label is not None else "split"
-        raise UsageError(f"a block says what labels and splits are, but {given} is given too: leave one of them out")
+        other = "label" if label is not None else "split"
+        raise UsageError(f"a block says what labels and splits are, but {other} is given too: leave one of them out")
     return block.catalogue(source, image, key)
 
 
-def _size(asked: int | None, block: Block | None) -> int:
-    if asked is not None:
-        return asked
+def _size(requested: int | None, block: Block | None) -> int:
+    if requested is not None:
+        return requested
     sizing = None if block is None else block.sizing()
     return 460 if sizing is None else sizing.size
 
@@ -227,11 +229,11 @@ def _folder(cache: str | os.PathLike[str]) -> Path:
     folder = Path(os.path.abspath(cache))
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"cache must be a folder, but {folder} is a file: give another path")
-    _refuse_strangers(folder)
+    _refuse_foreign_folder(folder)
     return folder
 
 
-def _refuse_strangers(folder: Path) -> None:
+def _refuse_foreign_folder(folder: Path) -> None:
     """Refuse a folder of other things, before anything is written to it."""
     if not folder.exists() or (folder / COMMIT).exists():
         return
@@ -250,28 +252,28 @@ def _ensure_folder(folder: Path) -> None:
         raise UsageError(f"cache must be a folder, but a part of {folder} is a file: give another path") from None
 
 
-def _refuse_other(folder: Path, earlier: Earlier, recipe: Recipe) -> None:
-    asked = recipe.pixels()
-    for part in earlier.parts:
-        if part.said["pixels"] != asked:
-            found = "; ".join(differences(part.said["pixels"], asked))
+def _refuse_other(folder: Path, existing: ExistingParts, recipe: Recipe) -> None:
+    settings = recipe.pixels()
+    for part in existing.parts:
+        if part.footer["pixels"] != settings:
+            changes = "; ".join(differences(part.footer["pixels"], settings))
             raise CacheError(
-                f"{folder} was made with other settings ({found}): give another folder, the same settings, "
+                f"{folder} was made with other settings ({changes}): give another folder, the same settings, "
                 "or overwrite it (--overwrite)"
             )
 
 
 def _summary(
-    folder: Path, done: Sequence[Done], decoded: int, catalogue: Catalogue, encoding: Encoding, begun: float
+    folder: Path, results: Sequence[PartResult], decoded: int, catalogue: Catalogue, encoding: Encoding, start: float
 ) -> Summary:
-    rejected = [*catalogue.set_aside, *(entry for part in done for entry in part.rejected)]
+    rejected = [*catalogue.set_aside, *(entry for part in results for entry in part.rejected)]
     return Summary(
         folder,
-        rows=sum(part.rows.num_rows for part in done),
+        rows=sum(part.rows.num_rows for part in results),
         rejected=rejected,
         encoding=encoding,
         decoded=decoded,
-        copied=sum(part.decoded + part.copied for part in done) - decoded,
-        seconds=time.monotonic() - begun,
+        copied=sum(part.decoded + part.copied for part in results) - decoded,
+        seconds=time.monotonic() - start,
         notes=tuple(catalogue.notes),
     )

@@ -10,29 +10,29 @@ from typing import Protocol, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ..cache.parts import Rejected
+from ..cache.parts import Rejection
 
 _EVERY = 10.0  # seconds between plain lines
 
 
 class Reporter(Protocol):
-    """Where a job says how far it is."""
+    """What a long job reports its progress to."""
 
     def say(self, text: str) -> None:
-        """One line."""
+        """Print one line."""
 
     def advance(self, count: int) -> None:
-        """So many more are done."""
+        """Report that `count` more items are done."""
 
 
-class Silent:
-    """Says nothing."""
+class NoProgress:
+    """A reporter that prints nothing."""
 
     def say(self, text: str) -> None:
-        """Nothing."""
+        """Drop the line."""
 
     def advance(self, count: int) -> None:
-        """Nothing."""
+        """Drop the count."""
 
 
 class Lines:
@@ -43,11 +43,11 @@ class Lines:
         self._start = self._last = time.monotonic()
 
     def say(self, text: str) -> None:
-        """One line on stderr."""
+        """Print one line on stderr."""
         print(text, file=sys.stderr, flush=True)
 
     def advance(self, count: int) -> None:
-        """Count, and say so from time to time."""
+        """Count, and print a line where ten seconds have passed since the last."""
         self._done += count
         now = time.monotonic()
         if now - self._last >= _EVERY:
@@ -58,45 +58,45 @@ class Lines:
 
 
 class Bar:
-    """A bar by rich."""
+    """A progress bar of rich."""
 
-    def __init__(self, progress: Progress, total: int, doing: str) -> None:
+    def __init__(self, progress: Progress, total: int, activity: str) -> None:
         self._progress = progress
-        self._task = progress.add_task(doing, total=total)
+        self._task = progress.add_task(activity, total=total)
 
     def say(self, text: str) -> None:
-        """One line above the bar."""
+        """Print one line above the bar."""
         self._progress.console.print(text, highlight=False, markup=False)
 
     def advance(self, count: int) -> None:
-        """Move the bar."""
+        """Move the bar on by `count`."""
         self._progress.advance(self._task, count)
 
 
-def moves(stream: TextIO) -> bool:
+def can_move_cursor(stream: TextIO) -> bool:
     """Whether a bar can move on a stream: it is a terminal, and one that moves a cursor."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 @contextmanager
-def reporter(total: int, doing: str, quiet: bool = False) -> Iterator[Reporter]:
+def reporter(total: int, activity: str, quiet: bool = False) -> Iterator[Reporter]:
     """A bar where stderr is a terminal, lines where it is not, nothing where `quiet`.
 
-    What is a terminal the system says: FORCE_COLOR colours text, and would have a bar move in a log.
+    The system says what is a terminal. FORCE_COLOR does not count: it colours text, and a bar would move in a log.
     """
     if quiet:
-        yield Silent()
-    elif not moves(sys.stderr):
+        yield NoProgress()
+    elif not can_move_cursor(sys.stderr):
         yield Lines(total)
     else:
         console = Console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=console, transient=True) as progress:
-            yield Bar(progress, total, doing)
+            yield Bar(progress, total, activity)
 
 
-def tell(notes: Sequence[str], rejected: Sequence[Rejected], most: int = 5) -> None:
-    """Say on stderr what there is to know of a data set: its notes, how many files were set aside, and the first."""
+def print_notes(notes: Sequence[str], rejected: Sequence[Rejection], most: int = 5) -> None:
+    """Print on stderr the notes of a data set, its first `most` rejections, and how many there are."""
     said = [*notes, *(f"rejected {entry.key}: {entry.reason}" for entry in rejected[:most])]
     if len(rejected) > most:
         said.append(f"rejected {len(rejected)} files in all")

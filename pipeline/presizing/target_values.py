@@ -1,6 +1,6 @@
-"""A row's mask, points and boxes: read as they are given, and made into its columns.
+"""A row's mask, points and boxes: read from what the getters return, and made into the row's columns.
 
-What is given is told again by its digest, so that a row is taken over as long as neither its picture nor this changes.
+Their digest stands in the row: a later run copies the row as long as neither its picture nor this digest changes.
 """
 
 import os
@@ -22,41 +22,41 @@ from ..dataset.spatial_targets import place
 
 
 @dataclass(frozen=True)
-class Given:
-    """What the getters gave for each column: the bytes of a mask's file, values, or the error in their place.
+class RawTargets:
+    """What the getters returned for each column: the bytes of a mask's file, values, or an error in their place.
 
-    `digest` is that of all of them, None where no such columns are asked for.
+    `digest` is the digest of all of them, None where there are no such columns.
     """
 
     contents: Mapping[str, Any]
     digest: str | None
 
     def refuse_missing(self) -> None:
-        """Raise the first error."""
+        """Raise the first of the errors as a `LabelError`."""
         for name, content in self.contents.items():
             if isinstance(content, Exception):
                 raise LabelError(f"{name}: {content}")
 
 
-def read_given(values: Mapping[str, Any]) -> Given:
-    """What was given, with the files that it names read."""
+def read_targets(values: Mapping[str, Any]) -> RawTargets:
+    """What the getters returned, with the files that it names read."""
     contents = {name: _content(value) for name, value in values.items()}
-    told = {name: _digest(content) for name, content in contents.items()}
-    return Given(contents, sha256(canonical(told).encode()).hexdigest() if told else None)
+    digests = {name: _digest(content) for name, content in contents.items()}
+    return RawTargets(contents, sha256(canonical(digests).encode()).hexdigest() if digests else None)
 
 
-def placed(
-    given: Given, blocks: Mapping[str, Block], row: Mapping[str, Any]
+def spatial_columns(
+    raw: RawTargets, blocks: Mapping[str, Block], row: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
     """The columns of a row's mask, points and boxes, and the pictures of its masks by column.
 
-    Raises `LabelError` for what cannot be had, is not what its block takes, or does not fit the photo.
+    Raises `LabelError` for a value that cannot be read, that its block does not take, or that does not fit the photo.
     """
-    given.refuse_missing()
+    raw.refuse_missing()
     columns: dict[str, Any] = {}
     pictures: dict[str, bytes] = {}
     matrix = np.array(row["matrix"], np.float64).reshape(3, 3)
-    for name, content in given.contents.items():
+    for name, content in raw.contents.items():
         kind = blocks[name].kind
         try:
             value = blocks[name](content).plain()
@@ -69,7 +69,7 @@ def placed(
         except Exception as error:  # a block of the user's own, and Pillow, raise whatever they stumble over
             raise LabelError(f"{name}: {str(error) or type(error).__name__}".splitlines()[0]) from error
         columns |= {f"{name}_length": len(pictures[name]), f"{name}_checksum": checksum(pictures[name])}
-    return columns if given.digest is None else columns | {"targets_sha256": given.digest}, pictures
+    return columns if raw.digest is None else columns | {"targets_sha256": raw.digest}, pictures
 
 
 def _content(value: Any) -> Any:

@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 
 @contextmanager
-def crew(scheduler: str = "threads", workers: int | None = None) -> Iterator["Crew"]:
+def worker_pool(scheduler: str = "threads", workers: int | None = None) -> Iterator["WorkerPool"]:
     """Workers: `threads` of this process, `processes` of this machine, or those of a cluster at `tcp://…`.
 
     Raises `UsageError` for any other scheduler, and where no cluster answers.
@@ -27,11 +27,11 @@ def crew(scheduler: str = "threads", workers: int | None = None) -> Iterator["Cr
     if workers is not None and workers < 1:
         raise UsageError(f"workers must be 1 or more, but got {workers}")
     with ExitStack() as stack:
-        yield Crew(stack.enter_context(_client(scheduler, workers or os.cpu_count() or 1)))
+        yield WorkerPool(stack.enter_context(_client(scheduler, workers or os.cpu_count() or 1)))
 
 
-class Crew:
-    """Runs a function over jobs, some of them at once."""
+class WorkerPool:
+    """Runs a function over jobs, several of them at the same time."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -39,36 +39,36 @@ class Crew:
     def map(
         self, function: Callable[[Job], Result], jobs: Callable[[], Job | None]
     ) -> Iterator[tuple[Job, Result | Exception]]:
-        """Each job with its result, or with the error that ended it, in the order in which they end.
+        """Each job with its result, or with the error that ended it, in the order in which the jobs end.
 
-        `jobs` gives the next job, or None where there is none for now. Only so many are handed out that every worker
-        has the next one at hand, so memory does not grow with their number.
+        `jobs` gives the next job, or None where there is none for now. Each worker has at most one job waiting, so
+        that memory does not grow with the number of jobs.
         """
         running: dict[Any, Job] = {}
-        with self._lost():
-            futures = _distributed().as_completed()
+        with self._explain_loss():
+            futures = _import_distributed().as_completed()
             for _ in range(2 * max(1, self._threads())):
                 self._hand_out(function, jobs, running, futures)
         while running:
-            with self._lost():
+            with self._explain_loss():
                 future = next(futures)
                 job, error = running.pop(future.key), future.exception()
                 result = future.result() if error is None else error
             yield job, result
-            with self._lost():
+            with self._explain_loss():
                 future.release()
                 self._hand_out(function, jobs, running, futures)
 
     @contextmanager
-    def _lost(self) -> Iterator[None]:
-        """Say in one line that the scheduler is gone."""
-        lost = (
+    def _explain_loss(self) -> Iterator[None]:
+        """Turn the errors of a lost scheduler into a `CacheError` of one line."""
+        losses = (
             import_module("distributed.client").FutureCancelledError,
             import_module("distributed.comm").CommClosedError,
         )
         try:
             yield
-        except lost as error:
+        except losses as error:
             raise CacheError(
                 f"the dask scheduler at {self._client.scheduler.address} is gone: start it again; what is finished "
                 "stays, and the same command goes on from there"
@@ -89,12 +89,12 @@ class Crew:
 
 @contextmanager
 def _client(scheduler: str, workers: int) -> Iterator[Any]:
-    distributed = _distributed()
+    distributed = _import_distributed()
     settings = {
-        "distributed.scheduler.allowed-failures": 0,  # a job that dies with its worker is looked into at once
+        "distributed.scheduler.allowed-failures": 0,  # a job whose worker dies comes back at the first death
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.target": False,
-        "distributed.worker.memory.terminate": False,  # one large file is no reason: `worker_share` sees to it
+        "distributed.worker.memory.terminate": False,  # `worker_share` already limits the memory of large files
         "distributed.worker.memory.pause": False,  # a paused worker has nothing to wait for: rows are on the disk
         "distributed.deploy.lost-worker-timeout": "10 minutes",  # to start again; else the cluster gives it up
         # Workers that decode all the time: what dask would watch them with costs them a twentieth of it.
@@ -114,7 +114,7 @@ def _client(scheduler: str, workers: int) -> Iterator[Any]:
         threads = scheduler == "threads"
         if not threads:  # else it starts with the first process, and lets Ctrl-C through to that one
             resource_tracker.ensure_running()
-        with _uninterrupted():
+        with _block_interrupts():
             cluster = distributed.LocalCluster(
                 n_workers=1 if threads else workers,
                 threads_per_worker=workers if threads else 1,
@@ -127,8 +127,8 @@ def _client(scheduler: str, workers: int) -> Iterator[Any]:
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Threads and processes that start within do not get Ctrl-C: it is for this thread, which then ends them."""
+def _block_interrupts() -> Iterator[None]:
+    """Keep Ctrl-C from threads and processes that start within: this thread gets it, and then ends them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -139,11 +139,11 @@ def _uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def died(error: Exception) -> bool:
-    """Whether a job ended because its worker did."""
-    return isinstance(error, _distributed().KilledWorker)
+def is_worker_death(error: Exception) -> bool:
+    """Whether a job ended because its worker died."""
+    return isinstance(error, _import_distributed().KilledWorker)
 
 
-def _distributed() -> Any:
-    """dask.distributed, when it is needed: it takes a second to import."""
+def _import_distributed() -> Any:
+    """dask.distributed, imported when it is needed: that takes a second."""
     return import_module("distributed")

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from onewarp.benchmarks import augment, quality, rounds
 from onewarp.benchmarks.bench_commands import bench
 from onewarp.cli import main
-from onewarp.pipeline.presizing.progress import Silent
+from onewarp.pipeline.presizing.progress import NoProgress
 
 
 def test_every_suite_has_a_command():
@@ -42,7 +42,7 @@ def test_rounds_give_everyone_turns():
     def called(name):
         calls[name] += 1
 
-    turns = rounds.in_rounds({name: lambda name=name: called(name) for name in calls}, 3, 0.0, Silent())
+    turns = rounds.in_rounds({name: lambda name=name: called(name) for name in calls}, 3, 0.0, NoProgress())
     assert {name: len(found) for name, found in turns.items()} == {"a": 3, "b": 3}
     assert calls == {"a": 4, "b": 4}  # a warm-up, and a call in each round
 
@@ -51,7 +51,7 @@ def test_who_fails_the_gate_is_not_timed(monkeypatch):
     rows = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)
     monkeypatch.setattr(augment, "PEERS", {})
     monkeypatch.setattr(augment.alone, "in_torch", lambda images, plan: augment.alone.in_kernel(images, plan) + 1)
-    found = {row["name"]: row for row in augment.compare(rows, 1, 1, 0.0, Silent())}
+    found = {row["name"]: row for row in augment.compare(rows, 1, 1, 0.0, NoProgress())}
     assert found[augment.TORCH]["status"] == "wrong"
     assert "turns" not in found[augment.TORCH]
     assert found[augment.FUSED]["turns"]["cpu"][0] > 0

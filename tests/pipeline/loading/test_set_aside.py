@@ -22,7 +22,7 @@ from onewarp.pipeline import (
     presize,
 )
 from onewarp.pipeline.dataset.splits import FuncSplitter, RandomSplitter
-from onewarp.pipeline.presizing.file_hashes import seen
+from onewarp.pipeline.presizing.file_hashes import load_hash_memo
 from onewarp.transforms import Resize
 
 BLOCK = DataBlock(
@@ -212,12 +212,12 @@ def test_a_file_is_known_by_more_than_its_size_and_time(pictures, tmp_path, way)
 
 def settle(done, source):
     """What is remembered of files that changed a moment ago: as though the next run came an hour later."""
-    memory, cache = seen(os.path.abspath(source)), Cache.open(done.cache)
+    memory, cache = load_hash_memo(os.path.abspath(source)), Cache.open(done.cache)
     rows = zip(cache.index.column("key").to_pylist(), cache.index.column("sha256").to_pylist(), strict=True)
     for key, digest in rows:
         found = os.stat(source / key)
-        memory._known[key] = ((found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino), digest)
-    lines = [json.dumps([key, *stamp, digest]) + "\n" for key, (stamp, digest) in memory._known.items()]
+        memory._entries[key] = ((found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino), digest)
+    lines = [json.dumps([key, *stamp, digest]) + "\n" for key, (stamp, digest) in memory._entries.items()]
     memory.path.parent.mkdir(parents=True, exist_ok=True)
     memory.path.write_text("".join(lines))
 
@@ -226,8 +226,8 @@ def test_every_file_is_read_again_where_that_is_asked_for(pictures, tmp_path):
     done = presize(pictures, tmp_path / "C", 16)
     settle(done, pictures)
     wrong = pictures / "cat" / "0.png"
-    memory = seen(os.path.abspath(pictures))
-    digest = memory.hash_of("cat/0.png", memory._known["cat/0.png"][0])
+    memory = load_hash_memo(os.path.abspath(pictures))
+    digest = memory.hash_of("cat/0.png", memory._entries["cat/0.png"][0])
     wrong.write_bytes((pictures / "cat" / "2.png").read_bytes())
     found = os.stat(wrong)
     stamp = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
@@ -240,8 +240,9 @@ def test_every_file_is_read_again_where_that_is_asked_for(pictures, tmp_path):
 def test_a_user_without_a_home_can_presize(pictures, tmp_path):
     """No HOME, and no entry in the list of users, as in containers: files are hashed each time."""
     program = (
-        "import os; from onewarp.pipeline.presizing.file_hashes import seen; os.setgid(54321); os.setuid(54321); "
-        "memory = seen('/nowhere'); memory.add({'a': '0'}, {'a': (1, 2, 3, 4)}); print(memory.path)"
+        "import os; from onewarp.pipeline.presizing.file_hashes import load_hash_memo; "
+        "os.setgid(54321); os.setuid(54321); "
+        "memory = load_hash_memo('/nowhere'); memory.add({'a': '0'}, {'a': (1, 2, 3, 4)}); print(memory.path)"
     )
     if os.geteuid() != 0:
         pytest.skip("needs the right to become another user")

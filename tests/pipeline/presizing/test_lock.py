@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from onewarp.pipeline.presizing.lock import writing
+from onewarp.pipeline.presizing.lock import write_lock
 from onewarp.pipeline.presizing.presizer import presize
 
 FOREIGN = {"host": "elsewhere", "process": 7, "machine": "another", "since": 0.0}
@@ -19,7 +19,7 @@ def enter(folder, said, silence=3600.0):
     entered = threading.Event()
 
     def run():
-        with writing(folder, said.append, silence):
+        with write_lock(folder, said.append, silence):
             entered.set()
 
     thread = threading.Thread(target=run, daemon=True)
@@ -89,7 +89,7 @@ def test_the_lock_of_another_machine_without_a_sign_is_taken_over(tmp_path):
 
 
 def test_a_lock_that_was_taken_over_is_not_released_by_the_one_that_lost_it(tmp_path):
-    with writing(tmp_path, print):
+    with write_lock(tmp_path, print):
         say(tmp_path)
     assert (tmp_path / ".lock").exists()
 
@@ -97,7 +97,7 @@ def test_a_lock_that_was_taken_over_is_not_released_by_the_one_that_lost_it(tmp_
 @pytest.mark.parametrize("left", ["", "host 17", "[]", '{"host": 1}', "\0" * 512])
 def test_what_a_killed_writer_left_in_the_file_is_no_hindrance(tmp_path, left):
     (tmp_path / ".lock").write_text(left)
-    with writing(tmp_path, pytest.fail):
+    with write_lock(tmp_path, pytest.fail):
         assert json.loads((tmp_path / ".lock").read_text())["process"] == os.getpid()
     assert not (tmp_path / ".lock").exists()
 
@@ -106,7 +106,7 @@ def test_without_locks_of_the_system_the_signs_alone_tell(tmp_path, monkeypatch)
     """As on a file system without them, or where there is no fcntl."""
     monkeypatch.setattr("onewarp.pipeline.presizing.lock.fcntl", None)
     order = []
-    with writing(tmp_path, print):
+    with write_lock(tmp_path, print):
         thread, entered = enter(tmp_path, order)
         wait_for(lambda: order)
         assert not entered.is_set()

@@ -14,7 +14,7 @@ from onewarp.errors import CacheError
 from onewarp.pipeline import Beside, DataBlock, ImageBlock, MaskBlock, get_image_files
 from onewarp.pipeline.cache.atomic_files import disk_errors, files_like, write_whole, written_aside
 from onewarp.pipeline.cache.reader import Cache
-from onewarp.pipeline.presizing.lock import writing
+from onewarp.pipeline.presizing.lock import write_lock
 from onewarp.pipeline.presizing.presizer import presize
 
 
@@ -42,9 +42,9 @@ def test_a_run_that_fails_in_the_middle_leaves_whole_parts_that_the_next_takes_u
     for i in range(400):
         draw(tmp_path / "many" / f"{i:03d}.png", i, (8, 12))
     presize(tmp_path / "many", tmp_path / "expected", 8)
-    from onewarp.pipeline.presizing import part_task as work
+    from onewarp.pipeline.presizing import part_task
 
-    make, count = work._write, 0
+    make, count = part_task._write, 0
 
     def failing(*args):
         nonlocal count
@@ -53,7 +53,7 @@ def test_a_run_that_fails_in_the_middle_leaves_whole_parts_that_the_next_takes_u
             raise OSError(28, "No space left on device")
         return make(*args)
 
-    monkeypatch.setattr(work, "_write", failing)
+    monkeypatch.setattr(part_task, "_write", failing)
     with pytest.raises(CacheError, match=r"no space is left for .*: make room") as raised:
         presize(tmp_path / "many", tmp_path / "C", 8, workers=1)
     assert "\n" not in str(raised.value)
@@ -122,7 +122,7 @@ def test_a_file_system_that_refuses_is_one_line(tmp_path):
 def test_readers_need_no_lock_and_keep_what_they_have_opened(pictures, tmp_path, draw):
     presize(pictures, tmp_path / "C", 16)
     cache = Cache.open(tmp_path / "C")
-    with writing(tmp_path / "C", print):
+    with write_lock(tmp_path / "C", print):
         assert Cache.open(tmp_path / "C")["cat/0.png"].pixels.shape == (16, 21, 3)
     handle = os.open(cache.parts[0], os.O_RDONLY)
     draw(pictures / "cat" / "0.png", 99)

@@ -16,7 +16,7 @@ from distributed import Client, LocalCluster
 from onewarp.errors import CacheError, ResourceError, UsageError
 from onewarp.pipeline.cache.reader import Cache
 from onewarp.pipeline.cache.recipe import Recipe
-from onewarp.pipeline.presizing import crash_search as probing
+from onewarp.pipeline.presizing import crash_search
 from onewarp.pipeline.presizing.presizer import presize
 from onewarp.transforms.decoding.decode import Decoding
 
@@ -37,11 +37,11 @@ class Poisoned(FolderSource):
         elif self.broken and "3" in name:
             os.kill(os.getpid(), signal.SIGSEGV)
         if "hang" in name:
-            alone = b"probing" in open("/proc/self/cmdline", "rb").read()
+            alone = b"crash_search" in open("/proc/self/cmdline", "rb").read()
             time.sleep(3600) if alone else os.kill(os.getpid(), signal.SIGKILL)
         mark = place + ".killed"
         times = os.path.getsize(mark) if os.path.exists(mark) else 0
-        alone = b"probing" in open("/proc/self/cmdline", "rb").read()
+        alone = b"crash_search" in open("/proc/self/cmdline", "rb").read()
         if "killed" in name or ("once" in name and not times) or ("twice" in name and times < 2 and not alone):
             with open(mark, "ab") as file:
                 file.write(b".")
@@ -93,7 +93,7 @@ def test_what_kills_and_what_hangs_is_told_apart(poisoned, draw, tmp_path):
         draw(tmp_path / "src" / name)
     source = poisoned(str(tmp_path / "src"))
     files = [(item.key, item.place) for item in source.items()]
-    found = probing.find_killers(source, Recipe(decoding=Decoding(max_seconds=1)), files)
+    found = crash_search.find_crash_causes(source, Recipe(decoding=Decoding(max_seconds=1)), files)
     assert {key: killer.reason for key, killer in found.items()} == {
         "1-segfault.png": "kills the process that decodes it (signal 11)",
         "2-hang.png": "takes longer to decode than max_seconds allows",
@@ -141,7 +141,7 @@ def test_a_file_that_breaks_the_process_for_a_later_one_is_the_one_that_is_found
     for name in ("0.png", "1-scribble.png", "2.png", "3.png", "4.png", "5-segfault.png"):
         draw(tmp_path / "src" / name)
     source = poisoned(str(tmp_path / "src"))
-    found = probing.find_killers(source, Recipe(), [(item.key, item.place) for item in source.items()])
+    found = crash_search.find_crash_causes(source, Recipe(), [(item.key, item.place) for item in source.items()])
     expected = {
         name: hashlib.sha256((tmp_path / "src" / name).read_bytes()).hexdigest() for name in ("1-scribble.png",)
     }
@@ -154,13 +154,13 @@ def test_files_whose_processes_are_killed_from_outside_are_not_refused(poisoned,
         draw(tmp_path / "src" / name)
     source = poisoned(str(tmp_path / "src"))
     files = [(item.key, item.place) for item in source.items()]
-    monkeypatch.setattr(probing, "_PAUSE", 0.0)
-    assert probing.find_killers(source, Recipe(), files) == {}
+    monkeypatch.setattr(crash_search, "_PAUSE", 0.0)
+    assert crash_search.find_crash_causes(source, Recipe(), files) == {}
     assert (tmp_path / "src" / "1-once.png.killed").exists()
     draw(tmp_path / "src" / "3-killed.png")
     files = [(item.key, item.place) for item in source.items()]
     with pytest.raises(ResourceError, match="no file was refused for it"):
-        probing.find_killers(source, Recipe(), files)
+        crash_search.find_crash_causes(source, Recipe(), files)
 
 
 def test_killed_twice_in_one_part_gives_the_same_rows(many, poisoned, draw, tmp_path):
