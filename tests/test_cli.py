@@ -163,7 +163,7 @@ def test_every_option_is_spoken_of_as_it_is_written():
 def test_a_cache_of_another_version_is_refused(cache, tmp_path):
     copy = tmp_path / "c"
     shutil.copytree(cache, copy)
-    (copy / COMMIT).write_bytes(footer_bytes({**Cache.open(copy).said, "format": 99}))
+    (copy / COMMIT).write_bytes(footer_bytes({**Cache.open(copy).footer, "format": 99}))
     done = run("inspect", copy)
     assert done.exit_code == 1
     assert "was made by a newer version of onewarp (format 99, this one reads 3): install that" in done.stderr

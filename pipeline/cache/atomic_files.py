@@ -14,35 +14,35 @@ from ...errors import CacheError
 ATTEMPT = ".attempt-"
 """How the records of attempts at a part begin; a finished cache has none."""
 
-ASIDE = ".writing-"
+TEMPORARY = ".writing-"
 """How files begin that are not finished; a run that was killed leaves them, the next one removes them."""
 
 
 @contextmanager
-def written_aside(folder: Path) -> Iterator[tuple[BinaryIO, Callable[[str], None]]]:
+def atomic_file(folder: Path) -> Iterator[tuple[BinaryIO, Callable[[str], None]]]:
     """A file in `folder` to write to, and a function that brings it to the disk under its name.
 
     Without a call of that function, or after an error, nothing stays behind.
     """
-    aside = folder / f"{ASIDE}{uuid4().hex}"
-    file = open(aside, "w+b")  # noqa: SIM115 (closed below, before the file is removed)
+    path = folder / f"{TEMPORARY}{uuid4().hex}"
+    file = open(path, "w+b")  # noqa: SIM115 (closed below, before the file is removed)
 
     def commit(name: str) -> None:
         file.flush()
         os.fsync(file.fileno())
-        os.replace(aside, folder / name)
+        os.replace(path, folder / name)
         sync_folder(folder)
 
     try:
         yield file, commit
     finally:
         file.close()
-        aside.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file so that it is there whole or not at all."""
-    with written_aside(path.parent) as (file, commit):
+    with atomic_file(path.parent) as (file, commit):
         file.write(data)
         commit(path.name)
 
@@ -68,7 +68,7 @@ def files_like(folder: Path, *patterns: str) -> list[Path]:
     return [folder / name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
-def sweep(folder: Path, prefix: str = ASIDE) -> None:
+def sweep(folder: Path, prefix: str = TEMPORARY) -> None:
     """Remove what runs that were killed have left."""
     for path in files_like(folder, f"{prefix}*"):
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What bytes are held against: a checksum, which finds accidents, and a digest, which names content."""
+"""A checksum, which finds accidental changes of bytes, and a digest, which names content."""
 
 import zlib
 from collections.abc import Iterable

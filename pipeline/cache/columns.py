@@ -1,7 +1,7 @@
-"""The columns of an index, some rows at a time, read where they lie.
+"""The columns of an index, read in place, some rows at a time.
 
-Arrow reads offsets and lengths without looking at them, so that one wrong bit ends the process. Here each number is
-bounded before it is used as a place.
+Arrow trusts offsets and lengths, so that one wrong bit in them ends the process. Here each is compared with its bounds
+before it is used.
 """
 
 from collections.abc import Sequence
@@ -23,8 +23,8 @@ class Piece(Protocol):
 
     def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[Any]: ...
 
-    def whole(self, begin: int, end: int) -> pa.Array:
-        """The values from `begin` up to `end`, safe to be handed to Arrow."""
+    def to_arrow(self, begin: int, end: int) -> pa.Array:
+        """The values from `begin` up to `end` as an Arrow array whose offsets are checked."""
 
 
 class Column:
@@ -41,35 +41,35 @@ class Column:
     def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         if len(self._pieces) == 1:
             return self._pieces[0][rows]
-        found = [piece[np.empty(0, np.int64)] for piece in self._pieces[:1]]
+        values = [piece[np.empty(0, np.int64)] for piece in self._pieces[:1]]
         piece_of_row = np.searchsorted(self._ends, rows, side="right")
-        places: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
+        order: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
         for number in distinct(piece_of_row):
-            mine = np.flatnonzero(piece_of_row == number)
+            here = np.flatnonzero(piece_of_row == number)
             piece = self._pieces[number]
-            found.append(piece[rows[mine] - (self._ends[number] - len(piece))])
-            places.append(mine)
-        together = np.concatenate(found)
-        result = np.empty_like(together)
-        result[np.concatenate(places)] = together
+            values.append(piece[rows[here] - (self._ends[number] - len(piece))])
+            order.append(here)
+        joined = np.concatenate(values)
+        result = np.empty_like(joined)
+        result[np.concatenate(order)] = joined
         return result
 
-    def equal(self, value: Any, at_once: int = 1 << 20) -> list[NDArray[np.bool_]]:
-        """Which rows hold a value, in order, piece by piece."""
-        found = []
+    def equal(self, value: Any, chunk: int = 1 << 20) -> list[NDArray[np.bool_]]:
+        """Whether each row holds `value`: masks of the rows in order, `chunk` rows at most in each."""
+        masks = []
         for piece in self._pieces:
-            for begin in range(0, len(piece), at_once):
-                same = pc.equal(piece.whole(begin, min(begin + at_once, len(piece))), pa.scalar(value))
-                found.append(same.fill_null(False).to_numpy(zero_copy_only=False))
-        return found
+            for begin in range(0, len(piece), chunk):
+                mask = pc.equal(piece.to_arrow(begin, min(begin + chunk, len(piece))), pa.scalar(value))
+                masks.append(mask.fill_null(False).to_numpy(zero_copy_only=False))
+        return masks
 
     def where(self, value: Any) -> NDArray[np.int64]:
-        """The rows that hold a value."""
+        """The numbers of the rows that hold `value`."""
         return np.flatnonzero(np.concatenate([np.empty(0, bool), *self.equal(value)]))
 
-    def whole(self) -> pa.ChunkedArray:
-        """All of it."""
-        return pa.chunked_array([piece.whole(0, len(piece)) for piece in self._pieces])
+    def to_arrow(self) -> pa.ChunkedArray:
+        """The whole column as an Arrow array."""
+        return pa.chunked_array([piece.to_arrow(0, len(piece)) for piece in self._pieces])
 
 
 class Numbers:
@@ -84,17 +84,17 @@ class Numbers:
     def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         return self._region[rows]
 
-    def whole(self, begin: int, end: int) -> pa.Array:
-        """Some in a row."""
+    def to_arrow(self, begin: int, end: int) -> pa.Array:
+        """The values from `begin` up to `end` as an Arrow array."""
         self._region.part(begin, end)
         return self._array.slice(begin, end - begin)
 
 
 class Texts:
-    """Texts, or None: `offsets` `int32[n + 1]` into `data`, and `known`, a bit for each, where some are None."""
+    """Texts, or None: `offsets` `int32[n + 1]` into `data`, and `validity`, a bit for each, where some are None."""
 
-    def __init__(self, array: pa.Array, offsets: Region, data: Region, known: Region | None) -> None:
-        self._array, self._offsets, self._data, self._known = array, offsets, data, known
+    def __init__(self, array: pa.Array, offsets: Region, data: Region, validity: Region | None) -> None:
+        self._array, self._offsets, self._data, self._validity = array, offsets, data, validity
 
     def __len__(self) -> int:
         return len(self._array)
@@ -108,16 +108,16 @@ class Texts:
             except UnicodeDecodeError:
                 name, row = self._offsets.name, int(rows[i])
                 raise CacheError(f"row {row} of the cache has a {name} that is no UTF-8: run presize again") from None
-        if self._known is not None:
+        if self._validity is not None:
             places = rows + self._array.offset
-            texts[(self._known[places >> 3] >> (places & 7)) & 1 == 0] = None
+            texts[(self._validity[places >> 3] >> (places & 7)) & 1 == 0] = None
         return texts
 
-    def whole(self, begin: int, end: int) -> pa.Array:
-        """Some in a row."""
-        _whole_bounds(self._offsets, self._data, begin, end)
-        if self._known is not None:
-            self._known.part((begin + self._array.offset) >> 3, ((end + self._array.offset - 1) >> 3) + 1)
+    def to_arrow(self, begin: int, end: int) -> pa.Array:
+        """The values from `begin` up to `end` as an Arrow array."""
+        _check_bounds(self._offsets, self._data, begin, end)
+        if self._validity is not None:
+            self._validity.part((begin + self._array.offset) >> 3, ((end + self._array.offset - 1) >> 3) + 1)
         return self._array.slice(begin, end - begin)
 
 
@@ -136,16 +136,16 @@ class Lists:
             lists[i] = self._entries.part(begin, end)
         return lists
 
-    def whole(self, begin: int, end: int) -> pa.Array:
-        """Some in a row."""
-        _whole_bounds(self._offsets, self._entries, begin, end)
+    def to_arrow(self, begin: int, end: int) -> pa.Array:
+        """The values from `begin` up to `end` as an Arrow array."""
+        _check_bounds(self._offsets, self._entries, begin, end)
         return self._array.slice(begin, end - begin)
 
 
 def piece_of(name: str, array: pa.Array, test: Test | None = None, blocks: Blocks | None = None) -> Piece:
     """The values of a column in one record batch; `CacheError` where its memory is not what its type says.
 
-    `test` tells which values cannot be; of lists it sees the entries. `blocks` are those of the file it lies in.
+    `test` tells which values are impossible; of lists it sees the entries. `blocks` are those of the file of the array.
     """
 
     def region(buffer: Any, kind: Any, count: int, offset: int, test: Test | None, shape: tuple[int, ...]) -> Region:
@@ -153,9 +153,9 @@ def piece_of(name: str, array: pa.Array, test: Test | None = None, blocks: Block
         view = view.reshape(count, *shape)
         if blocks is not None:
             return blocks.region(name, view, test)
-        found = Region(name, view, test)
-        refuse_impossible(found, 0, count, "the cache")
-        return found
+        here = Region(name, view, test)
+        refuse_impossible(here, 0, count, "the cache")
+        return here
 
     def flat(array: pa.Array, test: Test | None) -> Region:
         """Numbers, or fixed lists of them."""
@@ -171,20 +171,20 @@ def piece_of(name: str, array: pa.Array, test: Test | None = None, blocks: Block
         return Numbers(array, Region(name, np.empty(0, kind.to_pandas_dtype() if plain else object), None))
     if not (pa.types.is_string(kind) or pa.types.is_list(kind)):
         return Numbers(array, flat(array, test))
-    known, offsets = array.buffers()[:2]
+    validity, offsets = array.buffers()[:2]
     if pa.types.is_list(kind):
         entries = flat(array.values, test)
         return Lists(array, region(offsets, np.int32, count + 1, first, _within(len(entries.values)), ()), entries)
     data = array.buffers()[2]
     size = 0 if data is None else data.size
     letters = region(data, np.uint8, size, 0, None, ())
-    nulls = array.null_count and known is not None
-    bits = region(known, np.uint8, (first + count + 7) >> 3, 0, None, ()) if nulls else None
+    nulls = array.null_count and validity is not None
+    bits = region(validity, np.uint8, (first + count + 7) >> 3, 0, None, ()) if nulls else None
     return Texts(array, region(offsets, np.int32, count + 1, first, _within(size), ()), letters, bits)
 
 
 def distinct(numbers: NDArray[np.int64]) -> list[int]:
-    """Those of a batch's numbers that differ, in order: `np.unique` takes longer than the rest of a batch's reading."""
+    """The distinct numbers, sorted. For a batch `np.unique` takes longer than all other reading."""
     return sorted(set(numbers.tolist()))
 
 
@@ -207,17 +207,17 @@ def _within(size: int) -> Test:
 def _bounds(offsets: Region, rows: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     begins, ends = offsets[rows], offsets[rows + 1]
     if (ends < begins).any():
-        raise _unordered(offsets.name)
+        raise _overlap_error(offsets.name)
     return begins, ends
 
 
-def _whole_bounds(offsets: Region, entries: Region, begin: int, end: int) -> None:
+def _check_bounds(offsets: Region, entries: Region, begin: int, end: int) -> None:
     ends = offsets.part(begin, end + 1)
     if (ends[1:] < ends[:-1]).any():
-        raise _unordered(offsets.name)
+        raise _overlap_error(offsets.name)
     if len(ends):
         entries.part(int(ends[0]), int(ends[-1]))
 
 
-def _unordered(name: str) -> CacheError:
+def _overlap_error(name: str) -> CacheError:
     return CacheError(f"the index is no index of a cache: entries of its column {name} overlap: run presize again")

@@ -1,4 +1,4 @@
-"""A file in memory of which each block is held against its checksum before its bytes are used."""
+"""A file in memory, of which each block is compared with its checksum before its bytes are used."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from .checksums import BLOCK, checksum
 _SHIFT = BLOCK.bit_length() - 1
 
 Test = Callable[[NDArray[Any]], NDArray[np.bool_]]
-"""Which of some values cannot be."""
+"""Tells which of some values are impossible."""
 
 
 @dataclass(frozen=True)
@@ -42,29 +42,29 @@ class Region:
         return self.start + self.width * len(self.values)
 
     def __getitem__(self, numbers: NDArray[np.int64]) -> NDArray[Any]:
-        """Some values."""
+        """The values of these numbers, verified."""
         if self.blocks is not None:
-            self.blocks.need(self, numbers)
+            self.blocks.verify(self, numbers)
         return self.values[numbers]
 
     def part(self, begin: int, end: int) -> NDArray[Any]:
-        """The values from `begin` up to `end`."""
+        """The values from `begin` up to `end`, verified."""
         if self.blocks is not None:
-            self.blocks.need_range(self, begin, end)
+            self.blocks.verify_range(self, begin, end)
         return self.values[begin:end]
 
 
 class Blocks:
-    """The bytes `uint8[n]` of a file and the checksums of its blocks; `need` compares those that are not yet known.
+    """The bytes `uint8[n]` of a file and the checksums of its blocks; `verify` compares each once, before it is used.
 
-    Raises `CacheError` for a block that is damaged, and for a value in it that fails the test of its column: what a
-    stranger wrote has the right checksum. A block that was compared costs one bit test from then on.
+    Raises `CacheError` for a damaged block, and for a value in it that fails the test of its column: values that a
+    stranger wrote have the right checksum. A block that was verified costs one lookup from then on.
     """
 
     def __init__(self, path: Path, data: NDArray[np.uint8], checksums: Sequence[int]) -> None:
         self.path, self._data, self._checksums = path, data, checksums
-        self._good = np.zeros(len(checksums), bool)
-        self._left = len(checksums)
+        self._verified = np.zeros(len(checksums), bool)
+        self._unverified_count = len(checksums)
         self._regions: list[Region] = []
         self._lock = Lock()
 
@@ -77,47 +77,47 @@ class Blocks:
         self._regions.append(region)
         return region
 
-    def need(self, region: Region, numbers: NDArray[np.int64]) -> None:
-        """Some values of an array will be used."""
-        if self._left and region.width:
+    def verify(self, region: Region, numbers: NDArray[np.int64]) -> None:
+        """Verify the blocks of some values of a region, which will be used."""
+        if self._unverified_count and region.width:
             begin = region.start + numbers * region.width
-            self._need(np.concatenate([begin >> _SHIFT, (begin + (region.width - 1)) >> _SHIFT]))
+            self._verify_blocks(np.concatenate([begin >> _SHIFT, (begin + (region.width - 1)) >> _SHIFT]))
 
-    def need_range(self, region: Region, begin: int, end: int) -> None:
-        """The values from `begin` up to `end` of an array will be used."""
-        if self._left and begin < end:
+    def verify_range(self, region: Region, begin: int, end: int) -> None:
+        """Verify the blocks of the values from `begin` up to `end` of a region."""
+        if self._unverified_count and begin < end:
             first, last = region.start + begin * region.width, region.start + end * region.width - 1
-            self._need(np.arange(first >> _SHIFT, (last >> _SHIFT) + 1))
+            self._verify_blocks(np.arange(first >> _SHIFT, (last >> _SHIFT) + 1))
 
-    def need_all(self) -> None:
-        """All bytes will be used."""
-        self._need(np.arange(len(self._checksums)))
+    def verify_all(self) -> None:
+        """Verify all blocks."""
+        self._verify_blocks(np.arange(len(self._checksums)))
 
-    def need_ends(self) -> None:
-        """The beginning and the end of the file will be read: they say where all else lies."""
+    def verify_ends(self) -> None:
+        """Compare the first and the last block, which say where all columns lie, with their checksums."""
         for block in {0, len(self._checksums) - 1}:
-            self._compare(block)  # and not known to be good: its values are still to be tested
+            self._compare(block)  # not yet verified: its values are tested later
 
     def damages(self) -> Iterator[str]:
-        """What is wrong with each block, if anything."""
+        """A line for each damaged block."""
         for block in range(len(self._checksums)):
             try:
                 self._check(block)
             except CacheError as error:
                 yield str(error)
 
-    def _need(self, blocks: NDArray[np.int64]) -> None:
-        for block in sorted(set(blocks[~self._good[blocks]].tolist())):
+    def _verify_blocks(self, blocks: NDArray[np.int64]) -> None:
+        for block in sorted(set(blocks[~self._verified[blocks]].tolist())):
             self._check(block)
 
     def _check(self, block: int) -> None:
         self._compare(block)
         with self._lock:
-            if not self._good[block]:
+            if not self._verified[block]:
                 for region in self._regions:
                     self._test(region, block)
-                self._good[block] = True
-                self._left -= 1
+                self._verified[block] = True
+                self._unverified_count -= 1
 
     def _compare(self, block: int) -> None:
         if checksum(self._data[block << _SHIFT : (block + 1) << _SHIFT]) != self._checksums[block]:
@@ -129,12 +129,12 @@ class Blocks:
             )
 
     def _test(self, region: Region, block: int) -> None:
-        """Test the values that end in a block, and those that begin in it if they end in one that is known."""
+        """Test the values that end in a block, and those that begin in it and end in a verified one."""
         if region.test is None or not _overlaps(region, block):
             return
         begin, end = (block << _SHIFT) - region.start, ((block + 1) << _SHIFT) - region.start
-        before = block > 0 and self._good[block - 1]
-        behind = block + 1 < len(self._good) and self._good[block + 1]
+        before = block > 0 and self._verified[block - 1]
+        behind = block + 1 < len(self._verified) and self._verified[block + 1]
         first = begin // region.width if before else -(-begin // region.width)
         last = -(-end // region.width) if behind else end // region.width
         refuse_impossible(region, max(0, first), min(len(region.values), last), f"{self.path}")

@@ -9,7 +9,7 @@ from typing import Any
 from ...errors import UsageError
 from .atomic_files import disk_errors
 from .encodings import Encoding, decode_row, encode
-from .export_paths import places_for
+from .export_paths import paths_for
 from .reader import Cache
 
 _SHAPES = ("points", "boxes")
@@ -28,7 +28,7 @@ def export(
     A file lies at `split/label/key`, as far as the cache has splits and single labels, without the folders of the key
     that say the same again, and with the extension of its encoding behind that of the key where they differ. Images
     keep the cache's encoding (raw ones become PNG), or get that of `encoding`. A mask lies beside its image, as
-    `name.mask.png`. Where a file cannot have that name (`places_for`) or has masks, points or boxes, the lines of
+    `name.mask.png`. Where a file cannot have that name (`paths_for`) or has masks, points or boxes, the lines of
     `metadata.jsonl` say of each image what its key is and what belongs to it. Raises `UsageError` where `folder` holds
     something already, or a key would lead out of it.
     """
@@ -40,30 +40,30 @@ def export(
         kind: Encoding = encoding or ("png" if cache.encoding == "raw" else cache.encoding)
         if kind not in _EXTENSIONS:
             raise UsageError(f"encoding must be one of {', '.join(_EXTENSIONS)} for files, but got {encoding!r}")
-        places, renamed = places_for(cache, _EXTENSIONS[kind])
-        for number, place in enumerate(places):
-            told = _write(cache, number, root, place, kind, quality)
-            if len(told) > 2 or renamed:
+        paths, renamed = paths_for(cache, _EXTENSIONS[kind])
+        for number, path_in_folder in enumerate(paths):
+            line = _write(cache, number, root, path_in_folder, kind, quality)
+            if len(line) > 2 or renamed:
                 with open(root / "metadata.jsonl", "a", encoding="utf-8") as file:
-                    file.write(json.dumps(told) + "\n")
+                    file.write(json.dumps(line) + "\n")
             advance(1)
     return len(cache)
 
 
-def _write(cache: Cache, number: int, root: Path, place: str, kind: Encoding, quality: int) -> dict[str, Any]:
-    """Write an image and its masks; where they are, and its points and boxes."""
+def _write(cache: Cache, number: int, root: Path, path_in_folder: str, kind: Encoding, quality: int) -> dict[str, Any]:
+    """Write an image and its masks; returns the line of `metadata.jsonl` about them."""
     columns = cache.columns(number)
     data: bytes | memoryview = cache.bytes_of(columns)
     if kind != cache.encoding:
         data = encode(decode_row(data, cache.encoding, columns["height"], columns["width"]), kind, quality)
-    path = root / place
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "xb") as file:  # nothing is written over
+    file_path = root / path_in_folder
+    file_path.parent.mkdir(parents=True, exist_ok=True)
+    with open(file_path, "xb") as file:  # nothing is written over
         file.write(data)
-    told: dict[str, Any] = {"file_name": place, "key": columns["key"]}
+    line: dict[str, Any] = {"file_name": path_in_folder, "key": columns["key"]}
     for name in cache.masks:
-        mask = path.with_name(f"{path.stem}.{name}.png")
+        mask = file_path.with_name(f"{file_path.stem}.{name}.png")
         with open(mask, "xb") as file:
             file.write(cache.bytes_of(columns, name))
-        told[f"{name}_file_name"] = mask.relative_to(root).as_posix()
-    return told | {name: columns[name] for name, target in cache.targets.items() if target["kind"] in _SHAPES}
+        line[f"{name}_file_name"] = mask.relative_to(root).as_posix()
+    return line | {name: columns[name] for name, target in cache.targets.items() if target["kind"] in _SHAPES}

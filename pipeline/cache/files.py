@@ -14,21 +14,21 @@ from ...errors import CacheError
 from .columns import distinct
 from .regular_files import open_regular
 
-_TRUSTED = 0.1  # seconds: asking for every row would cost as much as a twentieth of copying it
+_RECHECK = 0.1  # seconds between two checks of a file: a check for every row would cost a twentieth of copying it
 
 
 class FileStates:
     """What files were when they were opened: size, time of change, inode.
 
-    `held` says that a map keeps them as they were, wherever their names lead by now. Raises CacheError where a file is
-    missing, or has another size than the cache says.
+    `is_mapped` says that a map holds the files, so that a name which leads to another file by now does no harm. Raises
+    CacheError where a file is missing, or has another size than the cache says.
     """
 
     def __init__(self, paths: Sequence[Path], sizes: Sequence[int] | None = None) -> None:
-        self.paths, self.held = list(paths), False
+        self.paths, self.is_mapped = list(paths), False
         self._states = [_state(path) for path in self.paths]
         self.sizes: NDArray[np.int64] = np.array([state[0] for state in self._states], np.int64)
-        self._checked = [-_TRUSTED] * len(self.paths)
+        self._check_times = [-_RECHECK] * len(self.paths)
         for path, state, size in zip(self.paths, self._states, sizes or (), strict=sizes is not None):
             if state[0] != size:
                 raise CacheError(
@@ -37,27 +37,27 @@ class FileStates:
                 )
 
     def check(self, files: Iterable[int]) -> None:
-        """Raise CacheError if one of these files is no longer what it was, a tenth of a second ago or now."""
+        """Raise CacheError if one of these files was changed; a file is looked at every tenth of a second at most."""
         now = time.monotonic()
         for i in files:
-            if now - self._checked[i] >= _TRUSTED:
-                if not (self.held and self.is_elsewhere(i)):
+            if now - self._check_times[i] >= _RECHECK:
+                if not (self.is_mapped and self.is_elsewhere(i)):
                     self.refuse_another(i, _state(self.paths[i]))
-                self._checked[i] = now
+                self._check_times[i] = now
 
     def identity(self, i: int) -> tuple[int, int]:
         """The device and the inode of a file."""
         return self._states[i][2:]
 
     def is_elsewhere(self, i: int) -> bool:
-        """Whether the name of a file leads to another one by now, or to none."""
+        """Whether the name of a file now leads to another file, or to none."""
         try:
             return _state(self.paths[i])[2:] != self.identity(i)
         except CacheError:
             return True
 
     def refuse_another(self, i: int, state: tuple[int, int, int, int]) -> None:
-        """Raise CacheError unless this is the state of the file that was opened."""
+        """Raise CacheError unless `state` is that of the file that was opened."""
         if state != self._states[i]:
             raise CacheError(f"{self.paths[i]} was changed while it was read: open the cache again")
 
@@ -70,11 +70,11 @@ class FileStates:
                     pass
 
 
-def _read_into(number: int, out: memoryview, offset: int) -> int:
-    """Read bytes of a file from `offset` on; how many came."""
+def _read_into(descriptor: int, out: memoryview, offset: int) -> int:
+    """Read bytes of a file from `offset` on into `out`; returns how many were read."""
     if hasattr(os, "preadv"):
-        return os.preadv(number, [out], offset)
-    data = os.pread(number, len(out), offset)  # as on macOS: a copy more
+        return os.preadv(descriptor, [out], offset)
+    data = os.pread(descriptor, len(out), offset)  # without preadv, as on macOS: one copy more
     out[: len(data)] = data
     return len(data)
 
@@ -88,35 +88,37 @@ def _state(path: Path) -> tuple[int, int, int, int]:
     try:
         return state_of(os.stat(path))
     except OSError as error:
-        seen = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
-        raise CacheError(f"{path} {seen}: it was removed, or the cache was built again") from None
+        problem = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+        raise CacheError(f"{path} {problem}: it was removed, or the cache was built again") from None
 
 
-class Held(Protocol):
-    """Files that stay what they were."""
+class FileMap(Protocol):
+    """Files that a map holds as they were."""
 
     states: FileStates
 
     def get(self, file: int, offset: int, length: int) -> NDArray[np.uint8]:
-        """Bytes of a file."""
+        """Bytes of a file: `uint8[length]` from `offset` on."""
 
 
 class ReadFiles:
     """Bytes of files by `preadv`, with no file left open.
 
-    From a cold disk this is about twice as fast as a map, which stops at every page that is not there. A file whose
-    name leads elsewhere by now is read from the map that has `held` it, if there is one.
+    From a cold disk this is about twice as fast as a map, which stops at every page that is not in memory. Where the
+    name of a file now leads to another file, its bytes come from `file_map`, if there is one.
     """
 
-    def __init__(self, paths: Sequence[Path], sizes: Sequence[int] | None = None, held: Held | None = None) -> None:
-        self.states = FileStates(paths, sizes) if held is None else held.states
-        self.sizes, self._held = self.states.sizes, held
+    def __init__(
+        self, paths: Sequence[Path], sizes: Sequence[int] | None = None, file_map: FileMap | None = None
+    ) -> None:
+        self.states = FileStates(paths, sizes) if file_map is None else file_map.states
+        self.sizes, self._map = self.states.sizes, file_map
 
     def confirm(self) -> None:
-        """What was read was there."""
+        """Bytes that were read stay valid: there is nothing to confirm."""
 
     def get(self, file: int, offset: int, length: int) -> NDArray[np.uint8]:
-        """These bytes, `uint8[length]`."""
+        """Bytes of a file: `uint8[length]` from `offset` on."""
         out = np.empty(length, np.uint8)
         self.fill([out], np.array([file]), np.array([offset]))
         return out
@@ -124,18 +126,18 @@ class ReadFiles:
     def fill(self, outs: Sequence[NDArray[np.uint8]], files: NDArray[np.int64], offsets: NDArray[np.int64]) -> None:
         """Read bytes from these places into each of `outs` `uint8[length]`; each file is opened once."""
         for file in distinct(files):
-            with self._opened(file) as number:
+            with self._open(file) as descriptor:
                 for i in np.flatnonzero(files == file).tolist():
-                    if number is None and self._held is not None:
-                        np.copyto(outs[i], self._held.get(file, int(offsets[i]), len(outs[i])))
-                    elif number is not None:
-                        self._read(number, file, outs[i], int(offsets[i]))
+                    if descriptor is None and self._map is not None:
+                        np.copyto(outs[i], self._map.get(file, int(offsets[i]), len(outs[i])))
+                    elif descriptor is not None:
+                        self._read(descriptor, file, outs[i], int(offsets[i]))
 
-    def _read(self, number: int, file: int, out: NDArray[np.uint8], offset: int) -> None:
+    def _read(self, descriptor: int, file: int, out: NDArray[np.uint8], offset: int) -> None:
         done, path = 0, self.states.paths[file]
         while done < len(out):  # one call reads 2 GB at most
             try:
-                count = _read_into(number, out[done:].data, offset + done)
+                count = _read_into(descriptor, out[done:].data, offset + done)
             except OSError as error:
                 raise CacheError(f"{path} cannot be read at byte {offset + done} ({error.strerror})") from error
             if count == 0:
@@ -143,34 +145,34 @@ class ReadFiles:
             done += count
 
     @contextmanager
-    def _opened(self, file: int) -> Iterator[int | None]:
-        """The file's descriptor; None where a map holds it and its name leads elsewhere by now."""
+    def _open(self, file: int) -> Iterator[int | None]:
+        """The descriptor of a file; None where a map holds the file and its name now leads to another one."""
         path = self.states.paths[file]
         try:
-            number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         except OSError as error:
-            if self._held is None or not self.states.is_elsewhere(file):
+            if self._map is None or not self.states.is_elsewhere(file):
                 raise CacheError(f"{path} cannot be opened ({error.strerror}): open the cache again") from None
             yield None
             return
         try:
             try:
-                moved = self._held is not None and state_of(os.fstat(number))[2:] != self.states.identity(file)
-                yield None if moved else number
+                is_other = self._map is not None and state_of(os.fstat(descriptor))[2:] != self.states.identity(file)
+                yield None if is_other else descriptor
             finally:
-                os.close(number)
+                os.close(descriptor)
         except OSError as error:
             raise CacheError(f"{path} cannot be read ({error.strerror})") from None
 
     def warm_up(self) -> None:
-        """Read all files once."""
+        """Read all files once, so that they are in the page cache."""
         self.states.warm_up()
 
     def expect(self, files: NDArray[np.int64], offsets: NDArray[np.int64], lengths: NDArray[np.int64]) -> None:
         """Ask the system to read these ranges ahead."""
         for file in distinct(files):
-            with self._opened(file) as number:
-                if number is not None and hasattr(os, "posix_fadvise"):
+            with self._open(file) as descriptor:
+                if descriptor is not None and hasattr(os, "posix_fadvise"):
                     for i in np.flatnonzero(files == file).tolist():
-                        with suppress(OSError):  # advice alone: whether they can be read will be seen
-                            os.posix_fadvise(number, int(offsets[i]), int(lengths[i]), os.POSIX_FADV_WILLNEED)
+                        with suppress(OSError):  # a hint alone: reading reports the error
+                            os.posix_fadvise(descriptor, int(offsets[i]), int(lengths[i]), os.POSIX_FADV_WILLNEED)

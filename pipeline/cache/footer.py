@@ -1,4 +1,4 @@
-"""What a cache says of itself: one small file, that is there whole and names all others."""
+"""The footer of a cache: one small file that describes the cache and names all its other files."""
 
 import json
 import os
@@ -19,9 +19,9 @@ _HEAD = len(_BEGIN) + 16 + len(_BEHIND)
 _MOST_BYTES = 1 << 30
 
 
-def footer_bytes(said: dict[str, Any]) -> bytes:
+def footer_bytes(footer: dict[str, Any]) -> bytes:
     """A footer as JSON that begins with the digest of all bytes behind it."""
-    rest = canonical(said)[1:].encode() + b"\n"
+    rest = canonical(footer)[1:].encode() + b"\n"
     return _BEGIN + digest([rest]).encode() + _BEHIND + rest
 
 
@@ -44,19 +44,19 @@ def read_commit(folder: Path) -> bytes:
 
 def parse_footer(data: bytes, path: Path) -> dict[str, Any]:
     """What the bytes of a footer say; `CacheError` where they are damaged, of another format, or cannot be true."""
-    said = _checked(data, path)
-    check_format(path, said)
-    refuse_footer(said, path)
-    return said
+    footer = _load_json(data, path)
+    check_format(path, footer)
+    refuse_footer(footer, path)
+    return footer
 
 
 def refuse_newer(folder: Path) -> None:
     """Refuse to write to the cache of a newer version; no harm where there is none, or a damaged one."""
     try:
-        said = _checked(read_commit(folder), folder / COMMIT)
+        footer = _load_json(read_commit(folder), folder / COMMIT)
     except CacheError:
         return
-    check_format(folder, said)
+    check_format(folder, footer)
 
 
 def is_format2(folder: Path) -> bool:
@@ -67,30 +67,30 @@ def is_format2(folder: Path) -> bool:
         return True
 
 
-def check_format(path: Path, said: dict[str, Any]) -> None:
+def check_format(path: Path, footer: dict[str, Any]) -> None:
     """Refuse a cache that another version has written in another format."""
-    if said.get("format") == FORMAT:
+    if footer.get("format") == FORMAT:
         return
-    made = said.get("format")
-    if type(made) is not int:
-        raise CacheError(f"{path}: format must be {FORMAT}, but is {made!r}: the cache was not made by onewarp")
-    anew = "delete it, or make it anew with `onewarp presize --overwrite`"
-    age, cure = ("a newer", "install that") if made > FORMAT else ("an older", anew)
-    raise CacheError(f"{path} was made by {age} version of onewarp (format {made}, this one reads {FORMAT}): {cure}")
+    written = footer.get("format")
+    if type(written) is not int:
+        raise CacheError(f"{path}: format must be {FORMAT}, but is {written!r}: the cache was not made by onewarp")
+    remake = "delete it, or make it anew with `onewarp presize --overwrite`"
+    age, cure = ("a newer", "install that") if written > FORMAT else ("an older", remake)
+    raise CacheError(f"{path} was made by {age} version of onewarp (format {written}, this one reads {FORMAT}): {cure}")
 
 
-def _checked(data: bytes, path: Path) -> dict[str, Any]:
+def _load_json(data: bytes, path: Path) -> dict[str, Any]:
     """The JSON of a footer whose bytes are those that were written."""
     rest = data[_HEAD:]
     if data[:_HEAD] != _BEGIN + digest([rest]).encode() + _BEHIND:
         raise CacheError(f"{path} is damaged, or no footer of a cache: run presize again, it makes it anew")
     try:
-        said = json.loads(b"{" + rest, parse_constant=_refuse_constant)
+        footer = json.loads(b"{" + rest, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise CacheError(f"{path} is no footer of a cache ({error})") from None
-    if not isinstance(said, dict):
-        raise CacheError(f"{path} is no footer of a cache, but a {type(said).__name__}")
-    return said
+    if not isinstance(footer, dict):
+        raise CacheError(f"{path} is no footer of a cache, but a {type(footer).__name__}")
+    return footer
 
 
 def _refuse_constant(name: str) -> None:

@@ -29,7 +29,7 @@ class Index:
         files: MappedFiles | None = None,
     ) -> None:
         self._files = files
-        self._table, self._blocks, self._whole = table, blocks, blocks is None
+        self._table, self._blocks, self._is_verified = table, blocks, blocks is None
         tests = tests or {}
         self._columns = {
             name: Column([piece_of(name, chunk, tests.get(name), blocks) for chunk in _chunks(table.column(name))])
@@ -49,7 +49,7 @@ class Index:
         return list(self._columns)
 
     def nulls(self, name: str) -> int:
-        """How many rows have nothing in a column."""
+        """How many rows have a null in a column."""
         count: int = self._table.column(name).null_count
         return count
 
@@ -59,15 +59,15 @@ class Index:
         return {name: _plain(column[rows][0]) for name, column in self._columns.items()}
 
     def table(self) -> pa.Table:
-        """All of it, held against its checksums."""
-        if not self._whole:
+        """The whole index as a table, compared with its checksums."""
+        if not self._is_verified:
             if self._blocks is not None:
-                self._blocks.need_all()
+                self._blocks.verify_all()
             try:
                 self._table.validate(full=True)
             except pa.ArrowException as error:
                 raise CacheError(f"the index is no index of a cache: {str(error).splitlines()[0]}") from error
-            self._whole = True
+            self._is_verified = True
         return self._table
 
     def take(self, order: NDArray[np.int64]) -> "Index":
@@ -75,24 +75,24 @@ class Index:
         return Index(self.table().take(pa.array(order)).combine_chunks())
 
     def confirm(self) -> None:
-        """Raise CacheError where bytes were read that are no longer there."""
+        """Raise CacheError where the file was cut while it was read."""
         if self._files is not None:
             self._files.confirm()
 
     def damages(self) -> Iterator[str]:
-        """What is wrong with each block of its file, if anything."""
+        """A line for each damaged block of the index's file."""
         return iter(()) if self._blocks is None else self._blocks.damages()
 
 
-def open_index(path: Path, about: Mapping[str, Any], rows: int, schema: pa.Schema, tests: Mapping[str, Test]) -> Index:
+def open_index(path: Path, entry: Mapping[str, Any], rows: int, schema: pa.Schema, tests: Mapping[str, Test]) -> Index:
     """The index in a file: mapped, so that opening takes the same time and memory at any length.
 
-    `about` is what the footer says of the file. Of the file only what tells where the columns lie is read.
+    `entry` is what the footer says of the file. Of the file only what tells where the columns lie is read.
     """
-    files = MappedFiles([path], [about["bytes"]])
-    data = files.data[: about["bytes"]]
-    blocks = Blocks(path, data, about["checksums"])
-    blocks.need_ends()
+    files = MappedFiles([path], [entry["bytes"]])
+    data = files.data[: entry["bytes"]]
+    blocks = Blocks(path, data, entry["checksums"])
+    blocks.verify_ends()
     try:
         with pa.ipc.open_file(pa.BufferReader(pa.py_buffer(data))) as reader:
             table = fitting(reader.read_all(), rows, schema, path)
@@ -106,19 +106,19 @@ def fitting(table: pa.Table, rows: int, schema: pa.Schema, path: Path) -> pa.Tab
     if table.num_rows != rows:
         raise CacheError(f"{path} has {table.num_rows} rows, and the cache says {rows}: run presize again")
     for field in schema:
-        found = [one.type for one in table.schema if one.name == field.name]
-        if len(found) != 1 or not _alike(found[0], field.type):
-            seen = ", ".join(map(str, found)) or "missing"
-            raise CacheError(f"{path} must have a column {field.name} of {field.type}, but it is {seen}")
+        types = [column.type for column in table.schema if column.name == field.name]
+        if len(types) != 1 or not _same_type(types[0], field.type):
+            actual = ", ".join(map(str, types)) or "missing"
+            raise CacheError(f"{path} must have a column {field.name} of {field.type}, but it is {actual}")
     return table.select(schema.names)
 
 
-def _alike(one: pa.DataType, other: pa.DataType) -> bool:
-    """Whether types are the same but for the names of what is in a list."""
+def _same_type(one: pa.DataType, other: pa.DataType) -> bool:
+    """Whether two types are the same, whatever the elements of lists are called."""
     if pa.types.is_fixed_size_list(one) and pa.types.is_fixed_size_list(other):
-        return bool(one.list_size == other.list_size) and _alike(one.value_type, other.value_type)
+        return bool(one.list_size == other.list_size) and _same_type(one.value_type, other.value_type)
     if pa.types.is_list(one) and pa.types.is_list(other):
-        return _alike(one.value_type, other.value_type)
+        return _same_type(one.value_type, other.value_type)
     return bool(one.equals(other))
 
 

@@ -15,7 +15,7 @@ def describe(cache: Cache) -> dict[str, Any]:
     of each class in the order of its vocabulary), `splits` (rows by name), `rejected`, `encoding`, `sizes` (least, mean
     and greatest `height` and `width`), `bytes` (of all parts), `fingerprint`, `format`, `parts`, `pixels` (settings).
     """
-    said = cache.said
+    footer = cache.footer
     return {
         "rows": len(cache),
         "classes": len(cache.vocab or []),
@@ -23,19 +23,19 @@ def describe(cache: Cache) -> dict[str, Any]:
         "targets": {name: target["kind"] for name, target in cache.targets.items()},
         "counts": {name: _counts(cache, name) for name, t in cache.targets.items() if "category" in t["kind"]},
         "splits": cache.splits,
-        "rejected": said["rejected"],
+        "rejected": footer["rejected"],
         "encoding": cache.encoding,
         "sizes": {side: _spread(cache, side) for side in ("height", "width")},
-        "bytes": sum(said["part_bytes"]),
+        "bytes": sum(footer["part_bytes"]),
         "fingerprint": cache.fingerprint,
-        "format": said["format"],
+        "format": footer["format"],
         "parts": len(cache.parts),
-        "pixels": said["pixels"],
+        "pixels": footer["pixels"],
     }
 
 
 def _spread(cache: Cache, side: str) -> dict[str, float]:
-    column = cache.small[side].whole()
+    column = cache.small[side].to_arrow()
     ends = pc.min_max(column).as_py()
     return {"min": ends["min"], "mean": round(pc.mean(column).as_py(), 1), "max": ends["max"]}
 

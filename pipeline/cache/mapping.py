@@ -34,9 +34,9 @@ class MappedFiles:
     """Read-only maps of files, one behind the other, in one array `data` `uint8[total]`.
 
     File `i` begins at byte `starts[i]`. Nothing is read here, and no file stays open. A file that is removed or
-    replaced later is still the one that was mapped. The sizes must be those in the cache's footer, and are compared
-    with the files before any byte is read, since reading a map beyond the end of its file ends the process;
-    `states.check` does so again later. Raises CacheError where a file is missing, is no regular file, has another size,
+    replaced later is still the one that was mapped. `sizes` are those of the cache's footer: they are compared with the
+    files before any byte is read, since reading a map beyond the end of its file ends the process; `states.check`
+    compares them again later. Raises CacheError where a file is missing, is no regular file, has another size,
     or where the system maps no more files.
     """
 
@@ -49,7 +49,7 @@ class MappedFiles:
         self.data, self._guard = _reserve(max(ends[-1], _HUGE))
         for number, start in enumerate(ends[:-1]):
             self._map(number, self.data.ctypes.data + start)
-        self.states.held = True
+        self.states.is_mapped = True
 
     def _map(self, number: int, address: int) -> None:
         path, size = self.states.paths[number], int(self.sizes[number])
@@ -57,8 +57,8 @@ class MappedFiles:
             return
         with open_regular(path) as file:
             self.states.refuse_another(number, state_of(os.fstat(file.fileno())))
-            found = _libc.mmap(address, size, mmap.PROT_READ, mmap.MAP_SHARED | _MAP_FIXED, file.fileno(), 0)
-        if found == _FAILED:
+            mapped = _libc.mmap(address, size, mmap.PROT_READ, mmap.MAP_SHARED | _MAP_FIXED, file.fileno(), 0)
+        if mapped == _FAILED:
             reason = os.strerror(ctypes.get_errno())
             raise CacheError(f"{path} cannot be mapped ({reason}): use reading='pread', or raise vm.max_map_count")
 
@@ -69,7 +69,7 @@ class MappedFiles:
             raise CacheError(f"a file in {where} was cut, or its disk fails, while it was read: open the cache again")
 
     def get(self, file: int, offset: int, length: int) -> NDArray[np.uint8]:
-        """These bytes where they lie, `uint8[length]`, not to be written to."""
+        """A read-only view of bytes of a file: `uint8[length]` from `offset` on."""
         start = int(self.starts[file]) + offset
         return self.data[start : start + length]
 
@@ -99,7 +99,7 @@ class MappedFiles:
                 return
 
 
-def most_maps() -> int:
+def map_limit() -> int:
     """How many maps the system allows a process to have."""
     try:
         return int(Path("/proc/sys/vm/max_map_count").read_text())
@@ -111,14 +111,14 @@ def _reserve(length: int) -> tuple[NDArray[np.uint8], int]:
     """Addresses without memory, from a multiple of a huge page on, given back when their last view is gone; and the
     number of the guard of pages that are lost, -1 without one.
     """
-    whole = length + _HUGE
-    address = _libc.mmap(None, whole, mmap.PROT_READ, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
+    total = length + _HUGE
+    address = _libc.mmap(None, total, mmap.PROT_READ, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
     if address == _FAILED:
-        raise CacheError(f"The system has no {whole} bytes of addresses left to map the cache: use reading='pread'")
+        raise CacheError(f"The system has no {total} bytes of addresses left to map the cache: use reading='pread'")
     owner = (ctypes.c_uint8 * length).from_address(-(-address // _HUGE) * _HUGE)
     # Without the extension nothing is guarded: a file that is cut while it is read ends the process.
-    guard = native.extension.guard_map(address, whole) if native.extension else -1
-    weakref.finalize(owner, _release, address, whole, guard).atexit = False
+    guard = native.extension.guard_map(address, total) if native.extension else -1
+    weakref.finalize(owner, _release, address, total, guard).atexit = False
     data: NDArray[np.uint8] = np.frombuffer(memoryview(owner), np.uint8)
     return data, guard
 

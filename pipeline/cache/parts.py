@@ -40,7 +40,7 @@ class Rejection:
 
 @dataclass
 class PartWriter:
-    """Writes rows into an open file, a row group at a time; a context that gives up what was not finished.
+    """Writes rows into an open file, a row group at a time; leaving its context drops rows that were not finished.
 
     `schema` is that of `part_schema`; `add` takes a row's small columns, and by column the bytes of its pixels
     and masks.
@@ -50,7 +50,7 @@ class PartWriter:
     schema: pa.Schema
     _rows: list[Mapping[str, Any]] = field(default_factory=list)
     _data: list[Mapping[str, bytes | memoryview]] = field(default_factory=list)
-    _held: int = 0
+    _pending_bytes: int = 0
 
     def __post_init__(self) -> None:
         pictures = pictures_of(self.schema)
@@ -72,16 +72,16 @@ class PartWriter:
             self._writer.close()
 
     def add(self, row: Mapping[str, Any], data: Mapping[str, bytes | memoryview]) -> None:
-        """One row; what is no column is left out."""
+        """Add a row; entries of `row` that are no column are left out."""
         row = {name: row[name] for name in self._small}
         self._rows.append(row)
         self._data.append(data)
-        self._held += sum(map(len, data.values()))
-        if self._held >= _GROUP_BYTES:
+        self._pending_bytes += sum(map(len, data.values()))
+        if self._pending_bytes >= _GROUP_BYTES:
             self._flush()
 
     def finish(self, footer: Mapping[str, Any]) -> None:
-        """Write the footer with `footer` for JSON."""
+        """Write the rows that are left, and `footer` as JSON into the file's footer."""
         self._flush()
         self._writer.add_key_value_metadata({FOOTER.decode(): canonical(footer)})
         self._writer.close()
@@ -90,7 +90,7 @@ class PartWriter:
         if self._rows:
             columns = [self._column(column) for column in self.schema]
             self._writer.write_table(pa.table(columns, schema=self.schema), row_group_size=len(self._rows))
-        self._rows, self._data, self._held = [], [], 0
+        self._rows, self._data, self._pending_bytes = [], [], 0
 
     def _column(self, column: pa.Field) -> pa.Array:
         if column.name in self._small:
@@ -118,17 +118,17 @@ class Part:
     damaged: tuple[int, ...] = ()
 
 
-def read_part(path: Path, whole: bool = False) -> Part:
-    """Everything but the pixels and masks; `whole`: these too are read, and compared with their checksums.
+def read_part(path: Path, verify: bool = False) -> Part:
+    """Read a part without its pixels and masks; `verify` reads these too and compares them with their checksums.
 
     Raises `CacheError` where the file is no part of a cache, or one whose name does not fit what is in it.
     """
     with open_regular(path) as file:
         part = read_frame(file, path)
-        named = path.name.removesuffix(".parquet").rsplit("-", 1)[-1]
-        if named != part.digest:
-            raise CacheError(f"{path} is damaged: its name says {named}, and what is in it {part.digest}")
-        return replace(part, damaged=_damaged(file, part)) if whole else part
+        name = path.name.removesuffix(".parquet").rsplit("-", 1)[-1]
+        if name != part.digest:
+            raise CacheError(f"{path} is damaged: its name says {name}, and what is in it {part.digest}")
+        return replace(part, damaged=_find_damaged_rows(file, part)) if verify else part
 
 
 def read_frame(file: BinaryIO, path: Path) -> Part:
@@ -139,7 +139,7 @@ def read_frame(file: BinaryIO, path: Path) -> Part:
         footer = json.loads((parquet.metadata.metadata or {}).get(FOOTER, b"null"))
         pictures = pictures_of(schema)
         small = [name for name in schema.names if name not in pictures]
-        rows = parquet.read(columns=small) if parquet.num_row_groups else _nothing(schema, small)
+        rows = parquet.read(columns=small) if parquet.num_row_groups else _empty_table(schema, small)
         rows.validate(full=True)
         for name, prefix in pictures.items():
             lengths = rows.column(f"{prefix}length").to_numpy()
@@ -149,7 +149,7 @@ def read_frame(file: BinaryIO, path: Path) -> Part:
         rejected = rejections_in(footer)
         prefixes = list(pictures.values())
         digest = frame_digest(file, rows, prefixes) if footer["format"] > 2 else format2.part_digest(rows, footer)
-    except (OSError, pa.ArrowException, *_BROKEN) as error:
+    except (OSError, pa.ArrowException, *_READ_ERRORS) as error:
         reason = (str(error) or repr(error)).splitlines()[0]
         raise CacheError(f"{path} is no whole part of a cache: {reason}") from error
     return Part(path, rows, rejected, footer, digest)
@@ -159,12 +159,12 @@ def rejections_in(footer: Any) -> list[Rejection]:
     """The rejected files that a part's footer lists; what a later version says of them is left out."""
     if not isinstance(footer, dict):
         raise CacheError("it was not written by onewarp")
-    known = {field.name for field in fields(Rejection)}
-    found = [Rejection(**{name: entry[name] for name in known & entry.keys()}) for entry in footer["rejected"]]
+    names = {field.name for field in fields(Rejection)}
+    rejections = [Rejection(**{name: entry[name] for name in names & entry.keys()}) for entry in footer["rejected"]]
     for name in ("pixels", "limits"):
         if not isinstance(footer[name], dict):
             raise CacheError(f"{name} must be a mapping, but is {footer[name]!r}")
-    return found
+    return rejections
 
 
 def row_bytes(path: str | os.PathLike[str], offset: int, length: int) -> bytes:
@@ -181,10 +181,10 @@ def bytes_at(file: BinaryIO, offset: int, length: int) -> bytes:
     return data
 
 
-def _damaged(file: BinaryIO, part: Part) -> tuple[int, ...]:
+def _find_damaged_rows(file: BinaryIO, part: Part) -> tuple[int, ...]:
     """The numbers of the rows whose pixels or masks do not fit their checksums."""
     prefixes = [name.removesuffix("checksum") for name in part.rows.column_names if name.endswith("checksum")]
-    columns = [[part.rows.column(f"{prefix}{what}").to_pylist() for what in _PLACE] for prefix in prefixes]
+    columns = [[part.rows.column(f"{prefix}{what}").to_pylist() for what in _LOCATION] for prefix in prefixes]
     return tuple(
         row
         for row in range(part.rows.num_rows)
@@ -192,13 +192,13 @@ def _damaged(file: BinaryIO, part: Part) -> tuple[int, ...]:
     )
 
 
-_BROKEN = (ValueError, ArithmeticError, LookupError, TypeError, RecursionError, MemoryError)
+_READ_ERRORS = (ValueError, ArithmeticError, LookupError, TypeError, RecursionError, MemoryError)
 """What reading raises where a length, a name or a type in a file cannot be."""
 
-_PLACE = ("offset", "length", "checksum")
+_LOCATION = ("offset", "length", "checksum")
 
 
-def _nothing(schema: pa.Schema, names: list[str]) -> pa.Table:
+def _empty_table(schema: pa.Schema, names: list[str]) -> pa.Table:
     """No rows: Arrow before 20 does not read the columns of a file that has no row group."""
     return pa.schema([schema.field(name) for name in names]).empty_table()
 
@@ -207,12 +207,12 @@ def _offsets(
     file: BinaryIO, parquet: pq.ParquetFile, column: str, lengths: np.ndarray[Any, Any]
 ) -> np.ndarray[Any, Any]:
     leaf = _leaf(parquet, column)
-    found, first = [], 0
+    offsets, first = [], 0
     for group in range(parquet.num_row_groups):
         count = parquet.metadata.row_group(group).num_rows
-        found.append(value_offsets(file, group, leaf, lengths[first : first + count]))
+        offsets.append(value_offsets(file, group, leaf, lengths[first : first + count]))
         first += count
-    return np.concatenate([np.empty(0, np.int64), *found])
+    return np.concatenate([np.empty(0, np.int64), *offsets])
 
 
 def _leaf(parquet: pq.ParquetFile, column: str) -> int:

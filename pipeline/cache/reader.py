@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 from ...errors import CacheError, UsageError
 from ...transforms.decoding.decode import Matrix, Pixels
 from ...transforms.draw import hash_key
-from ..dataset.spatial_targets import PLACES
+from ..dataset.spatial_targets import SPATIAL_KINDS
 from . import format2
 from .checksums import checksum
 from .encodings import Encoding, decode_mask, decode_row
 from .files import ReadFiles
 from .footer import COMMIT, is_format2, parse_footer, read_commit, read_footer
 from .index import Index, fitting, open_index
-from .mapping import MappedFiles, most_maps
+from .mapping import MappedFiles, map_limit
 from .recipe import fingerprint
 from .regular_files import read_regular
-from .schema import REJECTED, index_schema, small_fields, told_fields
+from .schema import REJECTED, index_schema, small_fields, target_fields
 from .validation import KINDS, tests_of
 from .verification import list_damages, part_damages, rejections_bytes
 
@@ -54,14 +54,14 @@ class Cache:
     `fingerprint` names the settings that decide the pixels.
     """
 
-    def __init__(self, path: Path, small: Index, said: dict[str, Any], files: MappedFiles | ReadFiles) -> None:
-        self.path, self.small, self.said, self.files = path, small, said, files
+    def __init__(self, path: Path, small: Index, footer: dict[str, Any], files: MappedFiles | ReadFiles) -> None:
+        self.path, self.small, self.footer, self.files = path, small, footer, files
         self.parts = files.states.paths
-        self.targets: dict[str, dict[str, Any]] = {one["name"]: one for one in said["targets"] if one["kind"] in KINDS}
-        self.vocab: list[str | int] | None = said["vocab"]
-        self.splits: dict[str, int] = said["splits"] or {}
-        self.encoding: Encoding = said["pixels"]["encoding"]
-        self.fingerprint: str = said["fingerprint"]
+        self.targets: dict[str, dict[str, Any]] = {t["name"]: t for t in footer["targets"] if t["kind"] in KINDS}
+        self.vocab: list[str | int] | None = footer["vocab"]
+        self.splits: dict[str, int] = footer["splits"] or {}
+        self.encoding: Encoding = footer["pixels"]["encoding"]
+        self.fingerprint: str = footer["fingerprint"]
         self._order: NDArray[np.int64] | None = None
 
     @classmethod
@@ -72,19 +72,19 @@ class Cache:
         """
         folder = Path(path)
         if is_format2(folder):
-            said, small = format2.read_cache(folder)
-            return cls(folder, small, said, _parts(folder, said))
+            footer, small = format2.read_cache(folder)
+            return cls(folder, small, footer, _parts(folder, footer))
         while True:
-            footer = read_commit(folder)
+            data = read_commit(folder)
             try:
-                said = parse_footer(footer, folder / COMMIT)
-                schema = index_schema(small_fields(told_fields(said["targets"], said["splits"] is not None)))
-                index = folder / said["index"]["name"]
-                small = open_index(index, said["index"], said["rows"], schema, tests_of(said))
-                return cls(folder, small, said, _parts(folder, said))
+                footer = parse_footer(data, folder / COMMIT)
+                schema = index_schema(small_fields(target_fields(footer["targets"], footer["splits"] is not None)))
+                index = folder / footer["index"]["name"]
+                small = open_index(index, footer["index"], footer["rows"], schema, tests_of(footer))
+                return cls(folder, small, footer, _parts(folder, footer))
             except CacheError:
-                if read_commit(folder) == footer:
-                    raise  # and otherwise another cache has taken its place just now
+                if read_commit(folder) == data:
+                    raise  # else another cache has just taken its place: open that one
 
     @property
     def index(self) -> pa.Table:
@@ -102,8 +102,8 @@ class Cache:
         if split is None:
             return np.arange(len(self))
         if split not in self.splits:
-            known = ", ".join(self.splits) or "none, the cache was made with split none"
-            raise UsageError(f"split must be one of the cache's ({known}), but got {split!r}")
+            names = ", ".join(self.splits) or "none, the cache was made with split none"
+            raise UsageError(f"split must be one of the cache's ({names}), but got {split!r}")
         return self.small["split"].where(split)
 
     def __getitem__(self, key: str) -> Row:
@@ -124,18 +124,18 @@ class Cache:
                 f"row {columns['key']!r} of {self.path} is damaged: it cannot be decoded ({error})"
             ) from error
         matrix = np.array(columns["matrix"]).reshape(3, 3)
-        label, places = self.names(columns.get("label")), self._places(columns)
+        label, places = self.names(columns.get("label")), self._spatial_targets(columns)
         return Row(columns["key"], pixels, label, columns.get("split"), matrix, places)
 
-    def _places(self, columns: dict[str, Any]) -> dict[str, NDArray[Any]]:
-        places: dict[str, NDArray[Any]] = {}
+    def _spatial_targets(self, columns: dict[str, Any]) -> dict[str, NDArray[Any]]:
+        targets: dict[str, NDArray[Any]] = {}
         for name, target in self.targets.items():
             if target["kind"] == "mask":
-                places[name] = decode_mask(self.bytes_of(columns, name))
-            elif target["kind"] in PLACES:
+                targets[name] = decode_mask(self.bytes_of(columns, name))
+            elif target["kind"] in SPATIAL_KINDS:
                 width = {"points": 2, "boxes": 4}[target["kind"]]
-                places[name] = np.array(columns[name], np.float32).reshape(-1, width)
-        return places
+                targets[name] = np.array(columns[name], np.float32).reshape(-1, width)
+        return targets
 
     def columns(self, number: int) -> dict[str, Any]:
         """What the index says of a row."""
@@ -169,38 +169,38 @@ class Cache:
             raise UsageError(f"none of the {len(keys)} keys is in {self!r}: give it a cache of its own")
         if len(order) == len(self) and (order == np.arange(len(self))).all():
             return self
-        return self._ordered(order)
+        return self._in_row_order(order)
 
-    def _ordered(self, order: NDArray[np.int64]) -> "Cache":
+    def _in_row_order(self, order: NDArray[np.int64]) -> "Cache":
         small = self.small.take(order)
         splits = {name: int(sum(some.sum() for some in small["split"].equal(name))) for name in self.splits} or None
-        other = Cache(self.path, small, self.said | {"splits": splits, "rows": len(order)}, self.files)
+        other = Cache(self.path, small, self.footer | {"splits": splits, "rows": len(order)}, self.files)
         other.fingerprint, other._order = fingerprint([self.fingerprint, order.tolist()]), order
         return other
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _opened_again, (self.path, self._files(), self._order)
+        return _reopen, (self.path, self._files(), self._order)
 
     def _files(self) -> list[str]:
-        return [*self.said["parts"], self.said.get("index", {}).get("name", "")]
+        return [*self.footer["parts"], self.footer.get("index", {}).get("name", "")]
 
     def names(self, label: int | list[int] | None) -> str | int | list[str | int] | None:
         """A label, or several, by name."""
         if label is None or self.vocab is None:
             return None
-        return [self.vocab[one] for one in label] if isinstance(label, list) else self.vocab[label]
+        return [self.vocab[number] for number in label] if isinstance(label, list) else self.vocab[label]
 
     def rejected(self) -> list[dict[str, Any]]:
         """The files that became no row: `key`, `reason`, `bytes`, `sha256`."""
-        about = self.said.get("rejections", {"name": format2.REJECTIONS})
-        path = self.path / about["name"]
-        data = read_regular(path) if self.said["format"] == 2 else rejections_bytes(self.path, about)
+        entry = self.footer.get("rejections", {"name": format2.REJECTIONS})
+        path = self.path / entry["name"]
+        data = read_regular(path) if self.footer["format"] == 2 else rejections_bytes(self.path, entry)
         try:
             table = pq.read_table(pa.BufferReader(data))
-            found: list[dict[str, Any]] = fitting(table, self.said["rejected"], REJECTED, path).to_pylist()
+            rows: list[dict[str, Any]] = fitting(table, self.footer["rejected"], REJECTED, path).to_pylist()
         except (pa.ArrowException, OSError, ValueError) as error:
             raise CacheError(f"{path} cannot be read ({str(error).splitlines()[0]}): run presize again") from error
-        return found
+        return rows
 
     def verify(self) -> Iterator[str]:
         """Every byte held against its checksum: a line for each row, part and block of the index that is damaged.
@@ -215,32 +215,32 @@ class Cache:
     def is_replaced(self) -> bool:
         """Whether another cache has taken the place of this one since it was opened."""
         try:
-            return self.said["format"] > 2 and read_footer(self.path) != self.said
+            return self.footer["format"] > 2 and read_footer(self.path) != self.footer
         except CacheError:  # damaged, or gone: there is no other
             return False
 
     def _damages(self) -> Iterator[str]:
-        whole = True
-        if self.said["format"] > 2:
-            for line in list_damages(self.path, self.said):
-                whole = False
+        intact = True
+        if self.footer["format"] > 2:
+            for line in list_damages(self.path, self.footer):
+                intact = False
                 yield line
-        if whole:  # else nothing tells where the rows lie
-            for number, (part, size) in enumerate(zip(self.parts, self.said["part_bytes"], strict=True)):
-                yield from part_damages(part, number, size, self.small, self.said["format"] > 2)
+        if intact:  # else nothing tells where the rows lie
+            for number, (part, size) in enumerate(zip(self.parts, self.footer["part_bytes"], strict=True)):
+                yield from part_damages(part, number, size, self.small, self.footer["format"] > 2)
 
 
-def _opened_again(path: Path, files: list[str], order: NDArray[np.int64] | None) -> Cache:
+def _reopen(path: Path, files: list[str], order: NDArray[np.int64] | None) -> Cache:
     """A cache that was pickled; `CacheError` where another one has taken its place."""
     cache = Cache.open(path)
     if cache._files() != files:
         raise CacheError(f"{path} is another cache by now than the one that was opened: open it again")
-    return cache if order is None else cache._ordered(order)
+    return cache if order is None else cache._in_row_order(order)
 
 
-def _parts(folder: Path, said: dict[str, Any]) -> MappedFiles | ReadFiles:
+def _parts(folder: Path, footer: dict[str, Any]) -> MappedFiles | ReadFiles:
     """The part files, held as they are."""
-    return files_of([folder / name for name in said["parts"]], "auto", said["part_bytes"])
+    return files_of([folder / name for name in footer["parts"]], "auto", footer["part_bytes"])
 
 
 def files_of(parts: list[Path], reading: str, sizes: list[int] | None = None) -> MappedFiles | ReadFiles:
@@ -248,6 +248,6 @@ def files_of(parts: list[Path], reading: str, sizes: list[int] | None = None) ->
     if reading == "map":
         return MappedFiles(parts, sizes)
     files = ReadFiles(parts, sizes)
-    if reading == "pread" or len(parts) > most_maps() // 2 or int(files.sizes.sum()) > _MOST_BYTES:
+    if reading == "pread" or len(parts) > map_limit() // 2 or int(files.sizes.sum()) > _MOST_BYTES:
         return files
     return MappedFiles(parts, sizes)

@@ -69,7 +69,7 @@ for _settings in (Sizing, Decoding, Recipe):
 
 
 def decoder_build() -> dict[str, str]:
-    """The versions of what decodes and resizes."""
+    """The versions of the libraries that decode and resize."""
     name = "pillow-simd" if is_simd() else "pillow"
     jpeg = features.version("libjpeg_turbo") or features.version("jpg") or "unknown"
     return {
@@ -97,17 +97,17 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
-def differences(made: dict[str, Any], asked: dict[str, Any], within: str = "") -> list[str]:
+def differences(before: dict[str, Any], now: dict[str, Any], within: str = "") -> list[str]:
     """Each setting in which two recipes differ, as `name was x, now y`.
 
     >>> differences({"size": 460, "decoder": {"pillow": "12.0"}}, {"size": 300, "decoder": {"pillow": "13.0"}})
     ['decoder pillow was 12.0, now 13.0', 'size was 460, now 300']
     """
-    found = []
-    for name in sorted(made.keys() | asked.keys()):
-        was, now = made.get(name), asked.get(name)
-        if isinstance(was, dict) and isinstance(now, dict):
-            found += differences(was, now, f"{name} ")
-        elif was != now:
-            found.append(f"{within}{name} was {was}, now {now}")
-    return found
+    changes = []
+    for name in sorted(before.keys() | now.keys()):
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            changes += differences(old, new, f"{name} ")
+        elif old != new:
+            changes.append(f"{within}{name} was {old}, now {new}")
+    return changes

@@ -18,7 +18,7 @@ def open_regular(path: Path, size: int | None = None) -> Iterator[BinaryIO]:
     """
     try:
         _refuse(path, os.stat(path), size)  # first, since to open a device may do something
-        with open(path, "rb", opener=_open_at_once) as file:
+        with open(path, "rb", opener=_open_nonblocking) as file:
             _refuse(path, os.fstat(file.fileno()), size)
             yield file
     except OSError as error:
@@ -37,7 +37,7 @@ def read_regular(path: Path, size: int | None = None, most: int | None = None) -
     return data
 
 
-def _open_at_once(path: str, flags: int) -> int:
+def _open_nonblocking(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 

@@ -14,7 +14,7 @@ Part files `part-*.parquet`, one row per image, sorted by key:
 | `mask_length`, `mask_checksum` | int64, uint32 | bytes of the mask's file, and their CRC-32 |
 | `points` | list of pairs of float32 | (x, y) in continuous pixels of the row |
 | `boxes` | list of 4 float32 | (left, top, right, bottom) in continuous pixels of the row, not cut to it |
-| `targets_sha256` | string | of mask, points and boxes as they were given: as long as it stays, so do they |
+| `targets_sha256` | string | of what mask, points and boxes were made of: they are made anew where it changes |
 | `length` | int64 | bytes of the row's pixels, or of its image file |
 | `checksum` | uint32 | CRC-32 (zlib) of these bytes |
 | `origin` | string | where the image came from: relative path, address, or table and row |
@@ -67,14 +67,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from ..dataset.spatial_targets import PLACES
+from ..dataset.spatial_targets import SPATIAL_KINDS
 from .encodings import Encoding
 
 FOOTER = b"onewarp"
 """The key of onewarp's JSON among the metadata of every file of a cache."""
 
 _PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-"""As Hugging Face has it, down to what may be null: else it shows a structure and no image."""
+"""The type of Hugging Face's images; with other nullable fields `datasets` shows a structure and no image."""
 
 REJECTED = pa.schema(
     [
@@ -93,34 +93,34 @@ def pixels_field(encoding: Encoding, fixed_length: int | None) -> pa.Field:
     return pa.field("image", _PICTURE)
 
 
-def place_fields(name: str, kind: str) -> list[pa.Field]:
+def spatial_fields(name: str, kind: str) -> list[pa.Field]:
     """The columns of a mask, of points or of boxes, but a mask's pixels."""
     if kind == "mask":
-        return [_needed(f"{name}_length", pa.int64()), _needed(f"{name}_checksum", pa.uint32())]
-    return [_needed(name, pa.list_(pa.list_(pa.float32(), 2 if kind == "points" else 4)))]
+        return [_non_null(f"{name}_length", pa.int64()), _non_null(f"{name}_checksum", pa.uint32())]
+    return [_non_null(name, pa.list_(pa.list_(pa.float32(), 2 if kind == "points" else 4)))]
 
 
 def pictures_of(schema: pa.Schema) -> dict[str, str]:
-    """The columns of pixels and of masks, with what stands before `offset` and `length` in the names of theirs."""
+    """The columns of pixels and of masks, with the prefix of their `offset`, `length` and `checksum`."""
     names = [field.name for field in schema if field.name == "pixels" or field.type == _PICTURE]
     return {name: "" if name in ("pixels", "image") else f"{name}_" for name in names}
 
 
-def small_fields(told: Sequence[pa.Field]) -> list[pa.Field]:
-    """All columns but the pixels and masks; `told` are those of targets and splits."""
+def small_fields(columns: Sequence[pa.Field]) -> list[pa.Field]:
+    """All columns but the pixels and masks; `columns` are those of targets and splits."""
     return [
-        _needed("key", pa.string()),
-        _needed("height", pa.int32()),
-        _needed("width", pa.int32()),
-        *told,
-        _needed("length", pa.int64()),
-        _needed("checksum", pa.uint32()),
-        _needed("origin", pa.string()),
-        _needed("original_height", pa.int32()),
-        _needed("original_width", pa.int32()),
-        _needed("orientation", pa.int8()),
-        _needed("sha256", pa.string()),
-        _needed("matrix", pa.list_(pa.float64(), 9)),
+        _non_null("key", pa.string()),
+        _non_null("height", pa.int32()),
+        _non_null("width", pa.int32()),
+        *columns,
+        _non_null("length", pa.int64()),
+        _non_null("checksum", pa.uint32()),
+        _non_null("origin", pa.string()),
+        _non_null("original_height", pa.int32()),
+        _non_null("original_width", pa.int32()),
+        _non_null("orientation", pa.int8()),
+        _non_null("sha256", pa.string()),
+        _non_null("matrix", pa.list_(pa.float64(), 9)),
     ]
 
 
@@ -136,27 +136,31 @@ def part_schema(pixels: pa.Field, small: list[pa.Field], targets: Sequence[Mappi
             features[target["name"]] = {"names": names, "_type": "ClassLabel"}
     masks = [target["name"] for target in targets if target["kind"] == "mask"]
     features |= {name: {"_type": "Image"} for name in masks}
-    said = json.dumps({"info": {"features": features}}, sort_keys=True)
+    huggingface = json.dumps({"info": {"features": features}}, sort_keys=True)
     key, *others = small
     pictures = [pixels, *(pa.field(name, _PICTURE) for name in masks)]
-    return pa.schema([key, *pictures, *others], metadata={"huggingface": said} if features else None)
+    return pa.schema([key, *pictures, *others], metadata={"huggingface": huggingface} if features else None)
 
 
-def told_fields(targets: Sequence[Mapping[str, Any]], splits: bool) -> list[pa.Field]:
+def target_fields(targets: Sequence[Mapping[str, Any]], splits: bool) -> list[pa.Field]:
     """The columns of labels and splits, then those of masks, points and boxes; unknown kinds of targets have none."""
     types = {"category": pa.int64(), "multicategory": pa.list_(pa.int64())}
     columns = [pa.field(one["name"], types[one["kind"]]) for one in targets if one["kind"] in types]
     columns += [pa.field("split", pa.string())] if splits else []
-    places = [field for one in targets if one["kind"] in PLACES for field in place_fields(one["name"], one["kind"])]
-    return [*columns, *places, *([_needed("targets_sha256", pa.string())] if places else [])]
+    spatial = [
+        field for one in targets if one["kind"] in SPATIAL_KINDS for field in spatial_fields(one["name"], one["kind"])
+    ]
+    return [*columns, *spatial, *([_non_null("targets_sha256", pa.string())] if spatial else [])]
 
 
 def index_schema(small: Sequence[pa.Field]) -> pa.Schema:
     """The schema of the index, given the small columns of the parts."""
-    places = [_needed("key_hash", pa.uint64()), _needed("part", pa.int32())]
+    location = [_non_null("key_hash", pa.uint64()), _non_null("part", pa.int32())]
     lengths = [field.name for field in small if field.name == "length" or field.name.endswith("_length")]
-    return pa.schema([*small, *places, *(_needed(name.replace("length", "offset"), pa.int64()) for name in lengths)])
+    return pa.schema(
+        [*small, *location, *(_non_null(name.replace("length", "offset"), pa.int64()) for name in lengths)]
+    )
 
 
-def _needed(name: str, kind: pa.DataType) -> pa.Field:
+def _non_null(name: str, kind: pa.DataType) -> pa.Field:
     return pa.field(name, kind, nullable=False)

@@ -19,8 +19,8 @@ class Selection:
     (3, array([3, 0]), 2)
     """
 
-    def __init__(self, chosen: Iterable[NDArray[np.bool_]]) -> None:
-        packed = [np.packbits(piece) for piece in _whole_blocks(chosen)]
+    def __init__(self, masks: Iterable[NDArray[np.bool_]]) -> None:
+        packed = [np.packbits(piece) for piece in _full_blocks(masks)]
         self._bits = np.concatenate([np.empty(0, np.uint8), *packed]).reshape(-1, _BLOCK // 8)
         self._ends = np.cumsum(np.bitwise_count(self._bits).sum(1, dtype=np.int64))
 
@@ -42,12 +42,12 @@ class Selection:
         return before + int(np.unpackbits(self._bits[block])[:bit].sum())
 
 
-def _whole_blocks(pieces: Iterable[NDArray[np.bool_]]) -> Iterable[NDArray[np.bool_]]:
+def _full_blocks(pieces: Iterable[NDArray[np.bool_]]) -> Iterable[NDArray[np.bool_]]:
     """The same bits in pieces of whole blocks, the last filled up with zeros."""
-    rest = np.empty(0, bool)
+    pending = np.empty(0, bool)
     for piece in pieces:
-        rest = np.concatenate([rest, piece])
-        whole = len(rest) // _BLOCK * _BLOCK
-        yield rest[:whole]
-        rest = rest[whole:]
-    yield np.concatenate([rest, np.zeros(-len(rest) % _BLOCK, bool)])
+        pending = np.concatenate([pending, piece])
+        whole = len(pending) // _BLOCK * _BLOCK
+        yield pending[:whole]
+        pending = pending[whole:]
+    yield np.concatenate([pending, np.zeros(-len(pending) % _BLOCK, bool)])

@@ -1,4 +1,4 @@
-"""Whether what a cache says of itself can be: it may come from a stranger."""
+"""Whether the footer and the index of a cache are possible: a cache may come from a stranger."""
 
 import re
 from collections.abc import Mapping
@@ -22,16 +22,16 @@ _MOST = 1 << 60  # of rows, and of bytes in a file
 _MOST_SIDE = 1 << 20  # pixels
 
 
-def refuse_footer(said: Any, path: Path) -> None:
-    """Raise `CacheError` where the footer of a cache lacks something, or says what cannot be."""
-    footer = _Mapping(said, path, "")
+def refuse_footer(footer: Any, path: Path) -> None:
+    """Raise `CacheError` where the footer of a cache lacks an entry, or has an impossible one."""
+    footer = _Mapping(footer, path, "")
     for name in ("fingerprint", "pipeline_fingerprint"):
         footer.text(name)
     footer.number("rows", 1)
     footer.number("rejected", 0)
     _refuse_pixels(footer.mapping("pixels"))
     _refuse_parts(footer)
-    if said.get("format") != 2:
+    if footer.get("format") != 2:
         _refuse_lists(footer)
     _refuse_targets(footer)
 
@@ -55,7 +55,7 @@ def _refuse_lists(footer: "_Mapping") -> None:
     index, rejections = footer.mapping("index"), footer.mapping("rejections")
     index.name("name", _INDEX_NAME)
     index.number("bytes", 1)
-    checksums, blocks = index.entries("checksums"), -(-index.said["bytes"] // BLOCK)
+    checksums, blocks = index.entries("checksums"), -(-index.values["bytes"] // BLOCK)
     if len(checksums) != blocks or not all(_is_number(one, 0, 2**32 - 1) for one in checksums):
         raise index.wrong("checksums", f"a number for each {BLOCK} bytes")
     rejections.name("name", _REJECTED_NAME)
@@ -69,9 +69,9 @@ def _refuse_targets(footer: "_Mapping") -> None:
         entry = _Mapping(target, footer.path, "targets ")
         entry.text("name")
         entry.text("kind")
-        names.append(entry.said["name"])
+        names.append(entry.values["name"])
         vocab = entry.vocabulary("vocab")
-        if entry.said["kind"] in _CLASSES and vocab is None:
+        if entry.values["kind"] in _CLASSES and vocab is None:
             raise entry.wrong("vocab", "the names of classes")
     if len({*names}) < len(names):
         raise footer.wrong("targets", "columns of different names")
@@ -79,66 +79,68 @@ def _refuse_targets(footer: "_Mapping") -> None:
     splits = footer.get("splits")
     if splits is None:
         return
-    if not isinstance(splits, dict) or not all(_is_number(count, 0, footer.said["rows"]) for count in splits.values()):
+    if not isinstance(splits, dict) or not all(
+        _is_number(count, 0, footer.values["rows"]) for count in splits.values()
+    ):
         raise footer.wrong("splits", "how many rows each split has")
-    if sum(splits.values()) > footer.said["rows"]:
-        raise footer.wrong("splits", f"no more rows than the {footer.said['rows']} of the cache")
+    if sum(splits.values()) > footer.values["rows"]:
+        raise footer.wrong("splits", f"no more rows than the {footer.values['rows']} of the cache")
 
 
 class _Mapping:
     """A mapping of the footer; each method raises `CacheError` where a value is not what it must be."""
 
-    def __init__(self, said: Any, path: Path, within: str) -> None:
+    def __init__(self, values: Any, path: Path, within: str) -> None:
         self.path, self._within = path, within
-        if not isinstance(said, dict):
+        if not isinstance(values, dict):
             name = within.strip() or "the footer"
-            raise CacheError(f"{path}: {name} must be a mapping, but is {_shown(said)}: {_CURE}")
-        self.said: dict[str, Any] = said
+            raise CacheError(f"{path}: {name} must be a mapping, but is {_abbreviate(values)}: {_CURE}")
+        self.values: dict[str, Any] = values
 
     def wrong(self, name: str, expected: str) -> CacheError:
-        """The error for a value."""
-        seen = _shown(self.said[name]) if name in self.said else "missing"
-        return CacheError(f"{self.path}: {self._within}{name} must be {expected}, but is {seen}: {_CURE}")
+        """The error for the entry `name`, which must be `expected`."""
+        actual = _abbreviate(self.values[name]) if name in self.values else "missing"
+        return CacheError(f"{self.path}: {self._within}{name} must be {expected}, but is {actual}: {_CURE}")
 
     def get(self, name: str) -> Any:
-        """A value that must be there."""
-        if name not in self.said:
+        """The entry `name`, which must be there."""
+        if name not in self.values:
             raise self.wrong(name, "there")
-        return self.said[name]
+        return self.values[name]
 
     def mapping(self, name: str) -> "_Mapping":
-        """A mapping within."""
+        """The entry `name`, which must be a mapping."""
         return _Mapping(self.get(name), self.path, f"{name} ")
 
     def entries(self, name: str) -> list[Any]:
-        """A list."""
+        """The entry `name`, which must be a list."""
         value = self.get(name)
         if not isinstance(value, list):
             raise self.wrong(name, "a list")
         return value
 
     def text(self, name: str) -> None:
-        """A text."""
+        """Refuse the entry `name` unless it is a text."""
         if not isinstance(self.get(name), str):
             raise self.wrong(name, "a text")
 
     def name(self, name: str, pattern: re.Pattern[str]) -> None:
-        """The name of a file in the cache's folder."""
-        if not isinstance(self.get(name), str) or not pattern.fullmatch(self.said[name]):
+        """Refuse the entry `name` unless it is a file name like `pattern`."""
+        if not isinstance(self.get(name), str) or not pattern.fullmatch(self.values[name]):
             raise self.wrong(name, f"a name like {pattern.pattern}")
 
     def number(self, name: str, least: int, most: int = _MOST) -> None:
-        """A whole number."""
+        """Refuse the entry `name` unless it is a whole number from `least` to `most`."""
         if not _is_number(self.get(name), least, most):
             raise self.wrong(name, f"a whole number from {least} to {most}")
 
-    def choice(self, name: str, known: tuple[Any, ...]) -> None:
-        """One of a few values."""
-        if not any(self.get(name) is one or (isinstance(one, str) and self.said[name] == one) for one in known):
-            raise self.wrong(name, f"one of {', '.join(map(str, known))}")
+    def choice(self, name: str, choices: tuple[Any, ...]) -> None:
+        """Refuse the entry `name` unless it is one of `choices`."""
+        if not any(self.get(name) is one or (isinstance(one, str) and self.values[name] == one) for one in choices):
+            raise self.wrong(name, f"one of {', '.join(map(str, choices))}")
 
     def vocabulary(self, name: str) -> list[Any] | None:
-        """The names of classes, or None."""
+        """The entry `name`, which must be a list of class names, or null."""
         value = self.get(name)
         if value is not None and not (isinstance(value, list) and all(type(one) in (str, int) for one in value)):
             raise self.wrong(name, "a list of names or whole numbers")
@@ -152,29 +154,29 @@ def _is_number(value: Any, least: int, most: int) -> bool:
     return type(value) is int and least <= value <= most
 
 
-def _shown(value: Any) -> str:
+def _abbreviate(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def tests_of(said: Mapping[str, Any]) -> dict[str, Test]:
-    """By column of the index, a function that tells which of its values cannot be, given the footer."""
+def tests_of(footer: Mapping[str, Any]) -> dict[str, Test]:
+    """By column of the index, a function that tells which of its values are impossible, given the footer."""
     tests: dict[str, Test] = {
-        "part": _outside(0, len(said["parts"]) - 1),
+        "part": _outside(0, len(footer["parts"]) - 1),
         "orientation": _outside(1, 8),
         "matrix": _singular,
         **dict.fromkeys(("height", "width"), _outside(1, _MOST_SIDE)),
         **dict.fromkeys(("original_height", "original_width"), _outside(1, (1 << 31) - 1)),
         **dict.fromkeys(("length", "offset"), _outside(0, _MOST)),
     }
-    for target in said["targets"]:
+    for target in footer["targets"]:
         name, kind = target["name"], target["kind"]
         if kind in _CLASSES:
             tests[name] = _outside(0, len(target["vocab"]) - 1)
         elif kind == "mask":
             tests |= dict.fromkeys((f"{name}_length", f"{name}_offset"), _outside(0, _MOST))
         elif kind in KINDS:
-            tests[name] = _unbounded
+            tests[name] = _not_finite
     return tests
 
 
@@ -186,7 +188,7 @@ def _outside(least: int, most: int) -> Test:
     return test
 
 
-def _unbounded(values: NDArray[Any]) -> NDArray[np.bool_]:
+def _not_finite(values: NDArray[Any]) -> NDArray[np.bool_]:
     """Which points or boxes `float32[n, k]` are not of finite numbers."""
     bad: NDArray[np.bool_] = ~np.isfinite(values).all(-1)
     return bad

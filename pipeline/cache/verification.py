@@ -1,4 +1,4 @@
-"""Every byte of a cache held against its checksums."""
+"""Every byte of a cache, compared with its checksums."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -31,18 +31,18 @@ def list_damages(folder: Path, footer: Mapping[str, Any]) -> Iterator[str]:
         yield str(error)
 
 
-def rejections_bytes(folder: Path, about: Mapping[str, Any]) -> bytes:
+def rejections_bytes(folder: Path, entry: Mapping[str, Any]) -> bytes:
     """The bytes of the list of rejected files; `CacheError` where they are damaged."""
-    data = read_regular(folder / about["name"], about["bytes"])
-    if checksum(data) != about["checksum"]:
-        raise CacheError(f"{folder / about['name']} is damaged: run presize again, it makes it anew")
+    data = read_regular(folder / entry["name"], entry["bytes"])
+    if checksum(data) != entry["checksum"]:
+        raise CacheError(f"{folder / entry['name']} is damaged: run presize again, it makes it anew")
     return data
 
 
-def part_damages(path: Path, number: int, size: int, index: Index, named: bool) -> Iterator[str]:
+def part_damages(path: Path, number: int, size: int, index: Index, has_digest_name: bool) -> Iterator[str]:
     """What is wrong with a part: a line for each row, and one for its other bytes.
 
-    `number` is that of the part in the index. `named`: the part's name is the digest of its frame.
+    `number` is that of the part in the index. `has_digest_name`: the part's name is the digest of its frame.
     """
     rows = np.flatnonzero(np.concatenate([*index["part"].equal(number), np.empty(0, bool)]))
     prefixes = [name.removesuffix("checksum") for name in index.names if name.endswith("checksum")]
@@ -50,7 +50,7 @@ def part_damages(path: Path, number: int, size: int, index: Index, named: bool) 
         with open_regular(path, size) as file:
             for row in rows.tolist():
                 yield from _row_damages(file, row, index, prefixes)
-            if named:
+            if has_digest_name:
                 yield from _frame_damages(file, path, rows, index, prefixes)
     except (CacheError, OSError) as error:
         yield str(error)
@@ -73,18 +73,24 @@ def _row_damages(file: BinaryIO, row: int, index: Index, prefixes: list[str]) ->
 def _frame_damages(file: BinaryIO, path: Path, rows: Any, index: Index, prefixes: list[str]) -> Iterator[str]:
     begins, lengths = (np.concatenate([index[f"{p}{what}"][rows] for p in prefixes]) for what in ("offset", "length"))
     if not path.name.endswith(f"-{digest_around(file, begins, lengths)}.parquet"):
-        yield f"{path} is damaged: {_where(file, path, rows, index)}"
+        yield f"{path} is damaged: {_describe_damage(file, path, rows, index)}"
 
 
-def _where(file: BinaryIO, path: Path, rows: Any, index: Index) -> str:
-    """Which columns of a part are not what the index says, if that can be told."""
+def _describe_damage(file: BinaryIO, path: Path, rows: Any, index: Index) -> str:
+    """Which columns of a part differ from the index; else that its other bytes do."""
     try:
         part = read_frame(file, path)
     except CacheError as error:
         return str(error)
-    common = [name for name in part.rows.column_names if name in index.names and len(part.rows) == len(rows)]
-    other = [name for name in common if part.rows.column(name).to_pylist() != [_plain(v) for v in index[name][rows]]]
-    return f"its columns {', '.join(other)} are not those that were written" if other else "its headers or its footer"
+    shared = [name for name in part.rows.column_names if name in index.names and len(part.rows) == len(rows)]
+    differing = [
+        name for name in shared if part.rows.column(name).to_pylist() != [_plain(v) for v in index[name][rows]]
+    ]
+    return (
+        f"its columns {', '.join(differing)} are not those that were written"
+        if differing
+        else "its headers or its footer"
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -17,7 +17,7 @@ from ...transforms.types import TensorImage
 from ..cache.reader import Cache, Row
 from ..composition.show import save_picture, show
 from ..datablock.dataloaders import TYPES
-from ..dataset.spatial_targets import PLACES
+from ..dataset.spatial_targets import SPATIAL_KINDS
 from ..loading.cached_rows import CacheRows
 from ..loading.loader import Loader
 from .transform_texts import fused_from
@@ -52,7 +52,7 @@ def preview(
         raise UsageError(f"draws must be at least 1, but got {draws}")
     path, stored = Path(out), Cache.open(cache)
     fused = fused_from(transforms) if isinstance(transforms, str) else _fused(transforms)
-    kinds = {name: target["kind"] for name, target in stored.targets.items() if target["kind"] in PLACES}
+    kinds = {name: target["kind"] for name, target in stored.targets.items() if target["kind"] in SPATIAL_KINDS}
     rows = CacheRows(stored, targets=[*kinds])
     ways = {"one warp": fused, "one at a time": fuse([fused], one_by_one=True)}
     loaders = {name: Loader(rows, batch_tfms=way, seed=seed) for name, way in ways.items() if unfused or way is fused}

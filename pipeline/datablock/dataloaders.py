@@ -87,7 +87,7 @@ class DataLoaders:
             raise UsageError(f"{stored.path} must have splits train and valid, but has {seen}: presize with --split")
         rows = CacheRows(stored, targets=targets)
         blocks = (ImageBlock(), *(_block(**stored.targets[name]) for name in targets or stored.targets))
-        pixels = stored.said["pixels"]
+        pixels = stored.footer["pixels"]
         return cls.of(
             rows,
             Samples((), blocks, (None,) * len(blocks)),

@@ -10,7 +10,7 @@ from ...transforms.category import is_missing
 from ..dataset.item_labels import Labels, label_name, refuse_all_missing
 from ..dataset.samples import FoundPicture, Samples
 from ..dataset.sources import Item, Source, stamp_of
-from ..dataset.spatial_targets import PLACES
+from ..dataset.spatial_targets import SPATIAL_KINDS
 from ..dataset.table_rows import read_named
 from ..presizing.catalogue import Catalogue, notes, set_aside
 from .sample_rows import column_name, labels_or_missing
@@ -51,7 +51,7 @@ def catalogue_of_samples(
     if items is None or not isinstance(samples.getters[0], FoundPicture | None):
         source, items = Pictures(source.where()), [_item(samples, keys, i) for i in range(len(keys))]
     named = {column_name(samples, n): n for n in range(1, len(samples.blocks))}
-    placed = {name: n for name, n in named.items() if samples.blocks[n].kind in PLACES}
+    placed = {name: n for name, n in named.items() if samples.blocks[n].kind in SPATIAL_KINDS}
     for n in placed.values():
         _refuse_useless(samples, n)
     labels = {name: _labels(samples, n, keys, order, n in learnt) for name, n in named.items() if name not in placed}

@@ -16,7 +16,7 @@ from ...transforms.category import is_missing
 from ...transforms.decoding.decode import decode_pixels
 from ...transforms.decoding.resizing import Sizing, resize
 from ..dataset.samples import Samples
-from ..dataset.spatial_targets import PLACES, place, shown_size
+from ..dataset.spatial_targets import SPATIAL_KINDS, place, shown_size
 from ..loading.decoded_rows import DecodedRows, load_file
 from ..loading.rows import Kind
 
@@ -104,7 +104,7 @@ class _Reader:
 
     @cached_property
     def _has_places(self) -> bool:
-        return any(block.kind in PLACES for block in self.samples.blocks)
+        return any(block.kind in SPATIAL_KINDS for block in self.samples.blocks)
 
     def load(self, row: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
         """The picture `uint8[h, w, 3]`, and the matrix from its pixels to the file's."""

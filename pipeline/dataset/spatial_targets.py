@@ -12,7 +12,7 @@ from ...transforms.warp import OutSpec, warp_mask
 Size = tuple[int, int]
 """Height and width."""
 
-PLACES = ("mask", "points", "boxes")
+SPATIAL_KINDS = ("mask", "points", "boxes")
 
 
 def place(kind: str, value: Tensor, size: Size, to_file: NDArray[np.float64], file_size: Size) -> Tensor:

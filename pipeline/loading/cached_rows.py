@@ -249,12 +249,12 @@ class CacheRows:
 
 def _read_as(reading: Reading, cache: Stored) -> MappedFiles | ReadFiles:
     """The parts of a cache, mapped or to be read; those that it holds are the ones that are read."""
-    held = cache.files
-    if reading == "auto" or (reading == "map" and isinstance(held, MappedFiles)):
-        return held
+    file_map = cache.files
+    if reading == "auto" or (reading == "map" and isinstance(file_map, MappedFiles)):
+        return file_map
     if reading == "map":
-        return MappedFiles(cache.parts, held.sizes.tolist())
-    return ReadFiles(cache.parts, held=held) if isinstance(held, MappedFiles) else held
+        return MappedFiles(cache.parts, file_map.sizes.tolist())
+    return ReadFiles(cache.parts, file_map=file_map) if isinstance(file_map, MappedFiles) else file_map
 
 
 def rows_of(

@@ -9,7 +9,7 @@ import pyarrow as pa
 from ...errors import MissingLabelError
 from ...transforms.category import MISSING
 from ..cache.parts import Rejection
-from ..cache.schema import told_fields
+from ..cache.schema import target_fields
 from ..composition.spec import can_write
 from ..dataset.blocks import Block
 from ..dataset.item_labels import Labeller, Labels, label_items, label_name, split_items
@@ -47,7 +47,7 @@ class Catalogue:
     @property
     def fields(self) -> list[pa.Field]:
         """The columns of labels and splits, then those of masks, points and boxes."""
-        return told_fields(self.targets, self.splits is not None)
+        return target_fields(self.targets, self.splits is not None)
 
     @property
     def targets(self) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from ...errors import CacheError
 from ...transforms.draw import hash_keys
 from ..cache import format2
-from ..cache.atomic_files import ASIDE, ATTEMPT, files_like, sync_folder, write_whole
+from ..cache.atomic_files import ATTEMPT, TEMPORARY, files_like, sync_folder, write_whole
 from ..cache.checksums import block_checksums, checksum, digest
 from ..cache.footer import COMMIT, footer_bytes
 from ..cache.parts import Rejection
@@ -87,7 +87,14 @@ def parts_footer(folder: Path, names: Sequence[str]) -> dict[str, Any]:
 def strays(folder: Path, footer: Mapping[str, Any]) -> list[Path]:
     """The files that the footer does not name: of former caches, and of runs that were killed."""
     names = {*footer["parts"], footer["index"]["name"], footer["rejections"]["name"]}
-    patterns = ("part-*.parquet", "_index-*.arrow", "_rejected-*.parquet", f"{ASIDE}*", f"{ATTEMPT}*", *format2.FILES)
+    patterns = (
+        "part-*.parquet",
+        "_index-*.arrow",
+        "_rejected-*.parquet",
+        f"{TEMPORARY}*",
+        f"{ATTEMPT}*",
+        *format2.FILES,
+    )
     return [path for path in files_like(folder, *patterns) if path.name not in names]
 
 
@@ -100,11 +107,11 @@ def _publish(folder: Path, part: PartResult) -> str:
     """Give a part its name in this cache as well, and return that name."""
     name = final_name(part)
     if name != part.name:
-        aside = folder / f"{ASIDE}{name}"
+        temporary = folder / f"{TEMPORARY}{name}"
         try:
-            os.link(folder / part.name, aside)
-            os.replace(aside, folder / name)
-            aside.unlink(missing_ok=True)  # replacing a file by a link to itself leaves the link behind
+            os.link(folder / part.name, temporary)
+            os.replace(temporary, folder / name)
+            temporary.unlink(missing_ok=True)  # replacing a file by a link to itself leaves the link behind
         except OSError:  # a file system without links
             write_whole(folder / name, (folder / part.name).read_bytes())
     return name

@@ -20,7 +20,7 @@ from ...errors import CacheError, DecodeError, LabelError
 from ...transforms.decoding.cost import turn, worker_share
 from ...transforms.decoding.decode import decode_pixels
 from ...transforms.decoding.resizing import resize
-from ..cache.atomic_files import ATTEMPT, disk_errors, written_aside
+from ..cache.atomic_files import ATTEMPT, atomic_file, disk_errors
 from ..cache.checksums import checksum
 from ..cache.encodings import encode
 from ..cache.parts import Part, PartWriter, Rejection, read_frame, read_part, row_bytes
@@ -122,7 +122,7 @@ def make_part(task: PartTask) -> PartResult:
         existing = inspect_part(task)
         if existing is not None:
             return existing
-        with _attempt(folder, task.number) as attempts, written_aside(folder) as (file, commit):
+        with _attempt(folder, task.number) as attempts, atomic_file(folder) as (file, commit):
             with PartWriter(file, task.schema) as writer:
                 result = _write(task, writer, _find_crash_causes(task) if task.deaths or attempts else {})
             file.flush()

@@ -35,7 +35,7 @@ def test_a_column_reads_as_arrow_does(kind, seed):
     whole, column = pa.chunked_array(arrays, kind), Column([piece_of("x", array) for array in arrays])
     rows = np.array([draws.randrange(len(whole)) for _ in range(9)] if len(whole) else [], np.int64)
     assert plain(column[rows]) == whole.take(pa.array(rows)).to_pylist()
-    assert column.whole().to_pylist() == whole.to_pylist()
+    assert column.to_arrow().to_pylist() == whole.to_pylist()
     for value in (-1, 0, 3) if kind == pa.int64() else ():
         assert column.where(value).tolist() == [i for i, one in enumerate(whole.to_pylist()) if one == value]
 

@@ -59,7 +59,7 @@ def test_presize_takes_its_rows_over_without_decoding(kind, tmp_path):
     done = presize(STORED / "pictures", tmp_path / "C", 8, **SETTINGS[kind])
     assert (done.decoded, done.copied, done.rows) == (0, 6, 6)
     assert rows(tmp_path / "C") == rows(STORED / kind)
-    assert Cache.open(tmp_path / "C").said["format"] == 3
+    assert Cache.open(tmp_path / "C").footer["format"] == 3
     assert list(Cache.open(tmp_path / "C").verify()) == []
     assert not [path for path in (tmp_path / "C").iterdir() if path.name.startswith("_index.")]
     assert presize(STORED / "pictures", tmp_path / "C", 8, **SETTINGS[kind]).kept == 6

@@ -47,7 +47,7 @@ def read(folder):
 
 
 def forge(folder, said, index=None):
-    """A cache whose footer says `said`, and whose index is the table `index`, with their checksums."""
+    """A cache whose footer says `footer`, and whose index is the table `index`, with their checksums."""
     if index is not None:
         sink = pa.BufferOutputStream()
         with pa.ipc.new_file(sink, index.schema) as writer:
@@ -74,7 +74,7 @@ def folder(pictures, tmp_path):
 
 
 def test_every_field_of_the_footer_replaced_or_missing(folder):
-    said, expected = Cache.open(folder).said, read(folder)
+    said, expected = Cache.open(folder).footer, read(folder)
     for path in places_in(said):
         if path[0] == "pipeline":  # which nothing reads
             continue
@@ -127,7 +127,7 @@ def set_to(column, value):
 def test_numbers_of_the_index_that_cannot_be(folder, column, values):
     cache = Cache.open(folder)
     for value in values:
-        forge(folder, cache.said, set_to(column, value)(cache.index))
+        forge(folder, cache.footer, set_to(column, value)(cache.index))
         with pytest.raises(CacheError) as caught:
             read(folder)
         assert "\n" not in str(caught.value)
@@ -146,7 +146,7 @@ def test_numbers_of_the_index_that_cannot_be(folder, column, values):
 )
 def test_an_index_of_another_shape(folder, change):
     cache = Cache.open(folder)
-    forge(folder, cache.said, change(cache.index))
+    forge(folder, cache.footer, change(cache.index))
     with pytest.raises(CacheError):
         read(folder)
 
@@ -154,7 +154,7 @@ def test_an_index_of_another_shape(folder, change):
 def test_offsets_of_the_index_with_right_checksums(folder):
     """Arrow follows them as they are, and ends the process."""
     cache = Cache.open(folder)
-    path, said = folder / cache.said["index"]["name"], cache.said
+    path, said = folder / cache.footer["index"]["name"], cache.footer
     data, draws = path.read_bytes(), np.random.default_rng(0)
     keys = cache.index.column("key").to_pylist()
     offsets = np.cumsum([0, *map(len, keys)]).astype(np.int32).tobytes()
@@ -173,7 +173,7 @@ def test_offsets_of_the_index_with_right_checksums(folder):
 
 def test_bytes_of_the_index_with_right_checksums_never_end_the_process(folder):
     cache, draws = Cache.open(folder), np.random.default_rng(0)
-    path, said = folder / cache.said["index"]["name"], cache.said
+    path, said = folder / cache.footer["index"]["name"], cache.footer
     data = path.read_bytes()
     for _ in range(300):
         forged = bytearray(data)
@@ -207,8 +207,8 @@ def test_what_a_reader_does_not_know_is_left_out(folder):
     """Columns, keys and kinds of targets of a later version."""
     cache, expected = Cache.open(folder), read(folder)
     more = cache.index.append_column("later", pa.array([f"x{i}" for i in range(len(cache))]))
-    targets = [*cache.said["targets"], {"name": "depth", "kind": "depth", "vocab": None, "unit": "m"}]
-    said = {**cache.said, "later": {"x": 1}, "targets": targets, "index": {**cache.said["index"], "later": 1}}
+    targets = [*cache.footer["targets"], {"name": "depth", "kind": "depth", "vocab": None, "unit": "m"}]
+    said = {**cache.footer, "later": {"x": 1}, "targets": targets, "index": {**cache.footer["index"], "later": 1}}
     forge(folder, said, more)
     assert read(folder) == expected
     assert Cache.open(folder).index.column_names == cache.index.column_names

@@ -288,7 +288,7 @@ def test_a_missing_part_is_an_error(tmp_path):
 def test_too_many_parts_are_read_and_not_mapped(tmp_path, monkeypatch):
     parts = store(tmp_path, pictures()).parts
     assert isinstance(files_of(parts, "auto"), MappedFiles)
-    monkeypatch.setattr("onewarp.pipeline.cache.reader.most_maps", lambda: 6)
+    monkeypatch.setattr("onewarp.pipeline.cache.reader.map_limit", lambda: 6)
     assert isinstance(files_of(parts, "auto"), ReadFiles)
     assert isinstance(files_of(parts, "map"), MappedFiles)
 

@@ -261,9 +261,9 @@ def test_a_function_of_ones_own_labels_and_splits(pictures, tmp_path):
         done = presize(pictures, tmp_path / "C", 16, label=by_folder, split=FuncSplitter(lambda path: path.stem == "0"))
     assert (done.decoded, done.copied, done.kept) == (0, 0, 12)
     cache = Cache.open(tmp_path / "C")
-    assert str(done.cache) not in str(cache.said["pipeline"])
-    assert "by_folder (not registered)" in str(cache.said["pipeline"])
-    assert " at 0x" not in str(cache.said["pipeline"])  # the same in every process
+    assert str(done.cache) not in str(cache.footer["pipeline"])
+    assert "by_folder (not registered)" in str(cache.footer["pipeline"])
+    assert " at 0x" not in str(cache.footer["pipeline"])  # the same in every process
     assert (cache.vocab, cache.splits) == (["cat", "dog"], {"train": 11, "valid": 1})
     assert presize(pictures, tmp_path / "C", 16, label="parent", split="none").copied == 12
 

@@ -250,7 +250,7 @@ def test_a_damaged_row_is_named_and_made_anew(pictures, tmp_path):
 
 def test_another_version_of_the_format_is_refused(pictures, tmp_path):
     presize(pictures, tmp_path / "C", 16)
-    said = Cache.open(tmp_path / "C").said
+    said = Cache.open(tmp_path / "C").footer
     (tmp_path / "C" / COMMIT).write_bytes(footer_bytes({**said, "format": 99}))
     with pytest.raises(CacheError, match=r"made by a newer version of onewarp \(format 99, this one reads 3\)"):
         Cache.open(tmp_path / "C")

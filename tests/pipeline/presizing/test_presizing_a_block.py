@@ -54,7 +54,7 @@ def test_a_block_in_a_file_says_what_label_and_split_would_say(pets, tmp_path):
     assert parts(tmp_path / "B") == parts(tmp_path / "L")
     cache = Cache.open(tmp_path / "B")
     assert (len(cache.vocab), cache.splits) == (37, {"train": 392, "valid": 97})
-    kept = dict(cache.said["pipeline"]["items"])["block"]
+    kept = dict(cache.footer["pipeline"]["items"])["block"]
     assert DataBlock.from_json(json.dumps(kept)) == replace(BREEDS, item_tfms=(), batch_tfms=())
     again = run("presize", pets, tmp_path / "B", "--block", tmp_path / "block.json", "--json")
     assert json.loads(again.stdout)["kept"] == 489

@@ -12,7 +12,7 @@ from PIL import Image
 
 from onewarp.errors import CacheError
 from onewarp.pipeline import Beside, DataBlock, ImageBlock, MaskBlock, get_image_files
-from onewarp.pipeline.cache.atomic_files import disk_errors, files_like, write_whole, written_aside
+from onewarp.pipeline.cache.atomic_files import atomic_file, disk_errors, files_like, write_whole
 from onewarp.pipeline.cache.reader import Cache
 from onewarp.pipeline.presizing.lock import write_lock
 from onewarp.pipeline.presizing.presizer import presize
@@ -134,6 +134,6 @@ def test_readers_need_no_lock_and_keep_what_they_have_opened(pictures, tmp_path,
 
 def test_a_file_is_there_whole_or_not_at_all(tmp_path):
     write_whole(tmp_path / "a", b"old")
-    with pytest.raises(ZeroDivisionError), written_aside(tmp_path) as (file, _):
+    with pytest.raises(ZeroDivisionError), atomic_file(tmp_path) as (file, _):
         file.write(b"new" * (1 // 0))
     assert _files(tmp_path) == {"a": b"old"}
