@@ -52,31 +52,31 @@ class Batch(tuple[Any, ...]):
         return self._keys
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuilt, (tuple(self), self.matrix, self.keys, self.valid)
+        return _rebuild, (tuple(self), self.matrix, self.keys, self.valid)
 
     def original_points(self, points: Tensor) -> Tensor:
         """Points `[N, K, 2]` in pixels of `x`, as float64 `[N, K, 2]` in pixels of the original files."""
         if self.matrix is None:
             raise ValueError("This Batch was rebuilt without its matrix: take the points back before it is moved")
         matrix = self.matrix.to(points.device)
-        mapped = torch.nn.functional.pad(points.double(), (0, 1), value=1.0) @ matrix.transpose(1, 2)
-        return mapped[..., :2] / mapped[..., 2:]
+        homogeneous = torch.nn.functional.pad(points.double(), (0, 1), value=1.0) @ matrix.transpose(1, 2)
+        return homogeneous[..., :2] / homogeneous[..., 2:]
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch with its tensors on `device`."""
-        moved = [_moved(value, device) for value in self]
-        return Batch(moved, matrix=self._matrix, keys=self._keys, valid=self.valid)
+        values = [_move(value, device) for value in self]
+        return Batch(values, matrix=self._matrix, keys=self._keys, valid=self.valid)
 
 
-def _moved(value: Any, device: torch.device | str) -> Any:
+def _move(value: Any, device: torch.device | str) -> Any:
     if isinstance(value, Tensor):
         return value.to(device, non_blocking=True)
     if isinstance(value, dict):
-        return {name: _moved(part, device) for name, part in value.items()}
+        return {name: _move(part, device) for name, part in value.items()}
     if isinstance(value, list):
-        return [_moved(part, device) for part in value]
+        return [_move(part, device) for part in value]
     return value
 
 
-def _rebuilt(values: tuple[Any, ...], matrix: Tensor | None, keys: Sequence[str] | None, valid: Tensor | None) -> Batch:
+def _rebuild(values: tuple[Any, ...], matrix: Tensor | None, keys: Sequence[str] | None, valid: Tensor | None) -> Batch:
     return Batch(values, matrix=matrix, keys=keys, valid=valid)

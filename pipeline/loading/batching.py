@@ -1,4 +1,4 @@
-"""How one batch is made: rows read, targets looked up, both augmented by one plan."""
+"""How one batch is made: its rows and targets are read, and one plan augments both."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,10 +14,10 @@ from ...transforms.types import sizes_of
 from ...transforms.warp.packed import Packed
 from ..cache.selection import Selection
 from .batch import Batch
-from .devices import Lane
+from .devices import BatchDevice
 from .rows import RowNumbers, Rows, Targets
 
-Damaged = Literal["raise", "replace"]
+OnDamage = Literal["raise", "replace"]
 
 
 class Plan(Protocol):
@@ -30,34 +30,34 @@ class Plan(Protocol):
 
 @runtime_checkable
 class Augmentation(Protocol):
-    """What a loader asks of fused transforms."""
+    """What a loader needs of fused transforms."""
 
     def plan(self, sizes: NDArray[np.int64], keys: NDArray[np.uint64], seed: int, epoch: int, split: Any) -> Any:
-        """What happens to images of `sizes` `[N, 2]` with key hashes `[N]`: a Plan."""
+        """The `Plan` for images of `sizes` `[N, 2]` with key hashes `keys` `[N]`."""
 
     def images(self, images: Tensor | Packed, plan: Any) -> Tensor:
         """The images under the plan, `[N, 3, h, w]`."""
 
     @property
     def mixes(self) -> Sequence[Any]:
-        """What mixes the samples of a training batch with one another, if anything does."""
+        """The transforms that mix the samples of a training batch with one another."""
 
     def mix(self, x: Tensor, y: Any, keys: NDArray[np.uint64], seed: int, epoch: int) -> tuple[Tensor, Any]:
-        """The batch mixed."""
+        """A training batch with its samples mixed."""
 
     def masks(self, masks: list[Tensor], plan: Any) -> Any:
-        """The masks under the same plan."""
+        """The masks under the plan of their images."""
 
     def points(self, points: list[Tensor], plan: Any) -> Any:
-        """The points under the same plan."""
+        """The points under the plan of their images."""
 
     def boxes(self, boxes: list[Tensor], plan: Any) -> Any:
-        """The boxes under the same plan."""
+        """The boxes under the plan of their images."""
 
 
 @dataclass(frozen=True)
-class Job:
-    """Which samples a batch is made of: row numbers, key hashes for the draws, which are not padding, the epoch."""
+class BatchRequest:
+    """The samples of a batch: row numbers, key hashes for the draws, whether each is no padding, and the epoch."""
 
     rows: RowNumbers
     hashes: NDArray[np.uint64]
@@ -66,8 +66,8 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Back:
-    """The way from a batch's pixels to the original files', worked out when it is asked for."""
+class ToOriginal:
+    """Computes, when it is called, the matrices from a batch's pixels to those of the original files."""
 
     presized: NDArray[np.float64]
     plan: Plan | None = None
@@ -78,86 +78,89 @@ class Back:
         return torch.from_numpy(whole)
 
 
-class Made(NamedTuple):
-    """A batch, and the mark after which it may be used (see `Lane.receive`)."""
+class ReadyBatch(NamedTuple):
+    """A batch, and the event after which it may be used (see `BatchDevice.receive`)."""
 
     batch: Batch
-    ready: Any
+    event: Any
 
 
 @dataclass(frozen=True)
-class Maker:
-    """Makes batches out of jobs; safe to be shared by threads."""
+class BatchMaker:
+    """Makes batches out of requests; threads may share it.
+
+    `quarantine` has the damaged rows that were replaced, by number; its entries are only added.
+    """
 
     rows: Rows
     augmentation: Callable[[int], Augmentation | None]
     seed: int
     split: str
-    lane: Lane
+    device: BatchDevice
     with_keys: bool
-    damaged: Damaged = "raise"
+    on_damage: OnDamage = "raise"
     selection: RowNumbers | Selection | None = None
-    set_aside: dict[int, DamagedRowError] = field(default_factory=dict)
+    quarantine: dict[int, DamagedRowError] = field(default_factory=dict)
 
-    def make(self, job: Job, following: Job | None = None) -> Made:
-        """Read, augment, collate; the rows of the `following` job are asked for ahead."""
+    def make(self, request: BatchRequest, following: BatchRequest | None = None) -> ReadyBatch:
+        """Read, augment and collate a batch; the rows of the `following` request are asked for ahead."""
         if following is not None:
             self.rows.expect(following.rows)
         while True:
             try:
-                made = Made(self._made(self._without_set_aside(job)), self.lane.ready())
+                made = ReadyBatch(self._assemble(self._replace_damaged(request)), self.device.event())
                 self.rows.confirm()
                 return made
             except DamagedRowError as error:
-                if self.damaged == "raise" or error.row in self.set_aside:
+                if self.on_damage == "raise" or error.row in self.quarantine:
                     raise
-                self.set_aside[error.row] = error
+                self.quarantine[error.row] = error
             except Exception:
-                self.rows.confirm()  # what fails on bytes that are no longer there is told as that
+                self.rows.confirm()  # where bytes are gone, report that rather than what it led to
                 raise
 
-    def _made(self, job: Job) -> Batch:
-        augmentation = self.augmentation(job.epoch)
-        in_place = self.lane.in_place and augmentation is not None
-        images, matrix = self.rows.read(job.rows, self.lane.buffers, in_place=in_place)
-        targets = self.rows.targets(job.rows)
-        x, back = self.lane.send(images), Back(matrix)
+    def _assemble(self, request: BatchRequest) -> Batch:
+        augmentation = self.augmentation(request.epoch)
+        in_place = self.device.in_place and augmentation is not None
+        images, matrix = self.rows.read(request.rows, self.device.buffers, in_place=in_place)
+        targets = self.rows.targets(request.rows)
+        x, to_original = self.device.upload(images), ToOriginal(matrix)
         if augmentation is not None:
-            plan = augmentation.plan(sizes_of(images), job.hashes, self.seed, job.epoch, self.split)
-            x = self.lane.warp(lambda: augmentation.images(x, plan))
-            targets = {name: _augmented(target, augmentation, plan) for name, target in targets.items()}
-            back = Back(matrix, plan)
-        y = self.lane.send(collate(targets))
+            plan = augmentation.plan(sizes_of(images), request.hashes, self.seed, request.epoch, self.split)
+            x = self.device.warp(lambda: augmentation.images(x, plan))
+            targets = {name: _augment(target, augmentation, plan) for name, target in targets.items()}
+            to_original = ToOriginal(matrix, plan)
+        y = self.device.upload(collate(targets))
         if augmentation is not None and augmentation.mixes and self.split == "train":
-            x, y = self.lane.warp(lambda: augmentation.mix(x, y, job.hashes, self.seed, job.epoch))
-        keys = self.rows.keys(job.rows) if self.with_keys else None
+            x, y = self.device.warp(lambda: augmentation.mix(x, y, request.hashes, self.seed, request.epoch))
+        keys = self.rows.keys(request.rows) if self.with_keys else None
         return Batch(
             (x, y) if keys is None else (x, y, keys),
-            matrix=back,
-            keys=keys or (lambda: self.rows.keys(job.rows)),
-            valid=torch.from_numpy(job.valid),
+            matrix=to_original,
+            keys=keys or (lambda: self.rows.keys(request.rows)),
+            valid=torch.from_numpy(request.valid),
         )
 
-    def _without_set_aside(self, job: Job) -> Job:
-        """The job with damaged rows replaced by the next good rows of the split, often of the same class."""
-        bad = [i for i, row in enumerate(job.rows.tolist()) if row in self.set_aside] if self.set_aside else []
+    def _replace_damaged(self, request: BatchRequest) -> BatchRequest:
+        """The request with its damaged rows replaced by the next good rows of the split, often of the same class."""
+        bad = [i for i, row in enumerate(request.rows.tolist()) if row in self.quarantine] if self.quarantine else []
         if not bad:
-            return job
-        rows = job.rows.copy()
+            return request
+        rows = request.rows.copy()
         for i in bad:
             rows[i] = self._next_good(int(rows[i]))
-        hashes = job.hashes.copy()
-        hashes[bad] = mixed(self.rows.key_hashes(rows[bad]), job.rows[bad])
-        return replace(job, rows=rows, hashes=hashes)
+        hashes = request.hashes.copy()
+        hashes[bad] = salt_hashes(self.rows.key_hashes(rows[bad]), request.rows[bad])
+        return replace(request, rows=rows, hashes=hashes)
 
     def _next_good(self, row: int) -> int:
         count = len(self.rows) if self.selection is None else len(self.selection)
         for step in range(1, count):
             index = (self._index(row) + step) % count
             candidate = index if self.selection is None else int(self.selection[np.array([index])][0])
-            if candidate not in self.set_aside:
+            if candidate not in self.quarantine:
                 return candidate
-        raise self.set_aside[row]
+        raise self.quarantine[row]
 
     def _index(self, row: int) -> int:
         """The place of a row within the split."""
@@ -171,25 +174,25 @@ class Maker:
 
 
 def collate(targets: Mapping[str, Targets]) -> Any:
-    """What `y` is: None without targets, one value alone, several by name; equal shapes are stacked."""
-    values = {name: _stacked(target.values) for name, target in targets.items()}
+    """The `y` of a batch: None, the values of a single target, or several by name; equal shapes are stacked."""
+    values = {name: _stack(target.values) for name, target in targets.items()}
     return next(iter(values.values()), None) if len(values) < 2 else values
 
 
-def _stacked(values: Any) -> Any:
+def _stack(values: Any) -> Any:
     if isinstance(values, list) and values and all(value.shape == values[0].shape for value in values):
         return torch.stack(values)
     return values
 
 
-def _augmented(target: Targets, augmentation: Augmentation, plan: Any) -> Targets:
+def _augment(target: Targets, augmentation: Augmentation, plan: Any) -> Targets:
     if isinstance(target.values, Tensor):  # a class does not move
         return target
-    warped = {"mask": augmentation.masks, "points": augmentation.points, "boxes": augmentation.boxes}[target.kind]
-    return Targets(target.kind, warped(target.values, plan))
+    move = {"mask": augmentation.masks, "points": augmentation.points, "boxes": augmentation.boxes}[target.kind]
+    return Targets(target.kind, move(target.values, plan))
 
 
-def mixed(hashes: NDArray[np.uint64], salts: NDArray[np.int64]) -> NDArray[np.uint64]:
+def salt_hashes(hashes: NDArray[np.uint64], salts: NDArray[np.int64]) -> NDArray[np.uint64]:
     """Key hashes salted by numbers: other draws for the same key; 0 leaves the hash alone."""
     salted = (hashes ^ salts.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
     return np.where(salts == 0, hashes, salted ^ (salted >> np.uint64(32)))

@@ -1,4 +1,4 @@
-"""Rows decoded from their files whenever they are asked for: the way without a cache, in the same loader."""
+"""Rows that are decoded from their files at each reading: the same loader without a cache."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
@@ -67,9 +67,9 @@ class DecodedRows:
         """The row numbers of a split."""
         if split is None:
             return None
-        known = [] if self._splits is None else [name for name in np.unique(self._splits).tolist() if name]
-        if split not in known:
-            raise UsageError(f"split must be one of {known}, but got {split!r}")
+        names = [] if self._splits is None else [name for name in np.unique(self._splits).tolist() if name]
+        if split not in names:
+            raise UsageError(f"split must be one of {names}, but got {split!r}")
         return np.flatnonzero(self._splits == split)
 
     def find(self, key: str) -> int:
@@ -88,37 +88,37 @@ class DecodedRows:
 
     def targets(self, rows: RowNumbers) -> dict[str, Targets]:
         """The targets of the items: one tensor for classes, a list of tensors for what lies in the picture."""
-        return {name: self._target(kind, of, rows) for name, (kind, of) in self._targets.items()}
+        return {name: self._target(kind, read, rows) for name, (kind, read) in self._targets.items()}
 
-    def _target(self, kind: Kind, of: Callable[[Any], Tensor], rows: RowNumbers) -> Targets:
-        values = [self._told(of, row) for row in rows.tolist()]
+    def _target(self, kind: Kind, read: Callable[[Any], Tensor], rows: RowNumbers) -> Targets:
+        values = [self._read_target(read, row) for row in rows.tolist()]
         return Targets(kind, torch.stack(values) if kind in ("category", "multicategory") else values)
 
-    def _told(self, of: Callable[[Any], Tensor], row: int) -> Tensor:
+    def _read_target(self, read: Callable[[Any], Tensor], row: int) -> Tensor:
         try:
-            return of(self._items[row])
+            return read(self._items[row])
         except LabelError as error:
-            raise self._damaged(row, error) from error
+            raise self._damage_error(row, error) from error
 
     def expect(self, rows: RowNumbers) -> None:
-        """Nothing is known of where the bytes lie."""
+        """Nothing to prepare: where the bytes of an item lie is unknown."""
 
     def confirm(self) -> None:
-        """Decoded pixels stay."""
+        """Nothing to confirm: decoded pixels are copies."""
 
     def read(self, rows: RowNumbers, buffers: Buffers, *, in_place: bool) -> Pixels:
         """The items' pixels, decoded one after the other in this thread."""
-        loaded = [self._loaded(row) for row in rows.tolist()]
-        matrix = np.array([matrix for _, matrix in loaded], np.float64).reshape(-1, 3, 3)
-        return Pixels(gather([image for image, _ in loaded], buffers), matrix)
+        pairs = [self._load_row(row) for row in rows.tolist()]
+        matrix = np.array([matrix for _, matrix in pairs], np.float64).reshape(-1, 3, 3)
+        return Pixels(gather([image for image, _ in pairs], buffers), matrix)
 
-    def _loaded(self, row: int) -> tuple[Image, Matrix]:
+    def _load_row(self, row: int) -> tuple[Image, Matrix]:
         try:
             return self._load(self._items[row])
         except DecodeError as error:
-            raise self._damaged(row, error) from error
+            raise self._damage_error(row, error) from error
 
-    def _damaged(self, row: int, error: Exception) -> DamagedRowError:
+    def _damage_error(self, row: int, error: Exception) -> DamagedRowError:
         key = self._keys[row]
         return DamagedRowError(f"{key!r} {error}: take it out, or load with damaged='replace'", row, key)
 

@@ -1,4 +1,4 @@
-"""Where batches are made: on the host, or on a GPU without a wait, one stream copying, another warping."""
+"""Where batches are made: on the host, or on a GPU, where one stream copies while another warps."""
 
 from collections import deque
 from collections.abc import Callable
@@ -18,8 +18,8 @@ from .batch import Batch
 T = TypeVar("T")
 
 
-class Lane(Protocol):
-    """The way of a batch from its rows to its consumer; shared by the threads that make batches."""
+class BatchDevice(Protocol):
+    """Where a batch is made, from its rows to its consumer; the threads that make batches share it."""
 
     @property
     def buffers(self) -> Buffers:
@@ -29,23 +29,23 @@ class Lane(Protocol):
     def in_place(self) -> bool:
         """Whether rows may stay where they lie."""
 
-    def placed(self, augmentation: Any, split: Split) -> Any:
-        """The augmentation as it is decided and done there."""
+    def bind(self, augmentation: Any, split: Split) -> Any:
+        """The augmentation in the form that runs on this device."""
 
-    def send(self, value: Any) -> Any:
-        """`value` where the batch is made."""
+    def upload(self, value: Any) -> Any:
+        """`value` on this device."""
 
     def warp(self, function: Callable[[], T]) -> T:
-        """What `function` gives there, after all that this thread sent."""
+        """The result of `function`, run on this device after everything that this thread has uploaded."""
 
-    def ready(self) -> Any:
-        """A mark after all that this thread did so far."""
+    def event(self) -> Any:
+        """An event after everything that this thread has done so far."""
 
-    def receive(self, batch: Batch, ready: Any) -> Batch:
-        """The batch, for the thread that consumes it."""
+    def acquire(self, batch: Batch, event: Any) -> Batch:
+        """The batch, ready for the thread that consumes it."""
 
 
-class HostLane:
+class HostDevice:
     """Batches made on the CPU, and moved when they are consumed where the device is another."""
 
     in_place = True
@@ -54,31 +54,31 @@ class HostLane:
         self.buffers = Buffers()
         self._device = device
 
-    def placed(self, augmentation: Any, split: Split) -> Any:
-        """`augmentation` itself."""
+    def bind(self, augmentation: Any, split: Split) -> Any:
+        """The augmentation itself: the CPU runs it as it is."""
         return augmentation
 
-    def send(self, value: Any) -> Any:
-        """`value` itself."""
+    def upload(self, value: Any) -> Any:
+        """The value itself: it is on the host already."""
         return value
 
     def warp(self, function: Callable[[], T]) -> T:
-        """`function` called."""
+        """The result of `function`, called at once."""
         return function()
 
-    def ready(self) -> None:
-        """What is made here is ready."""
+    def event(self) -> None:
+        """No event: what is made on the host is ready."""
 
-    def receive(self, batch: Batch, ready: None) -> Batch:
+    def acquire(self, batch: Batch, event: None) -> Batch:
         """The batch on its device."""
         return batch if self._device.type == "cpu" else batch.to(self._device)
 
 
-class CudaLane:
-    """The way of batches to one GPU, shared by the threads that make them.
+class CudaDevice:
+    """Batches made on one GPU; the threads that make them share it.
 
-    Rows are read into pinned `buffers`. `send` copies from there on a stream of its own, `warp` runs on another
-    once the copy is done, and `receive` lets the consumer's stream wait for the warp; the host waits for none of
+    Rows are read into pinned `buffers`. `upload` copies from there on a stream of its own, `warp` runs on another
+    once the copy is done, and `acquire` lets the consumer's stream wait for the warp; the host waits for none of
     them. Memory is handed from stream to stream as the caching allocator asks for it (`record_stream`), and a pinned
     buffer is held until its copy has happened.
     """
@@ -93,7 +93,7 @@ class CudaLane:
         self._in_flight: deque[tuple[torch.cuda.Event, Any]] = deque()
         self._lock = Lock()
 
-    def placed(self, augmentation: Any, split: Split) -> Any:
+    def bind(self, augmentation: Any, split: Split) -> Any:
         """The augmentation drawn on the GPU, where all of it can be."""
         if not isinstance(augmentation, Fused) or not backends()["gpu"].available:
             return augmentation
@@ -101,10 +101,10 @@ class CudaLane:
 
         return drawn_on(augmentation, self.device, split)
 
-    def send(self, value: Any) -> Any:
+    def upload(self, value: Any) -> Any:
         """A copy of `value` (tensors, packed images, lists and mappings of them) on the GPU, soon."""
         with torch.cuda.stream(self._copying):
-            sent = _each(value, self._copied)
+            sent = _each(value, self._copy)
             done = self._copying.record_event()
         with self._lock:
             self._in_flight.append((done, value))
@@ -113,32 +113,32 @@ class CudaLane:
         self._warping.wait_event(done)
         return sent
 
-    def _copied(self, tensor: Tensor) -> Tensor:
+    def _copy(self, tensor: Tensor) -> Tensor:
         source = tensor if tensor.is_pinned() else tensor.pin_memory()
         copy = source.to(self.device, non_blocking=True)
         copy.record_stream(self._warping)
         return copy
 
     def warp(self, function: Callable[[], T]) -> T:
-        """What `function` gives when it runs after all that this thread sent."""
+        """The result of `function`, run on the warping stream after everything that this thread has uploaded."""
         with torch.cuda.stream(self._warping):
             return function()
 
-    def ready(self) -> torch.cuda.Event:
-        """An event after all that was sent and warped so far."""
+    def event(self) -> torch.cuda.Event:
+        """An event after everything that was uploaded and warped so far."""
         event: torch.cuda.Event = self._warping.record_event()
         return event
 
-    def receive(self, batch: Batch, ready: torch.cuda.Event) -> Batch:
+    def acquire(self, batch: Batch, event: torch.cuda.Event) -> Batch:
         """The batch, which the current stream uses once it is ready."""
         stream = torch.cuda.current_stream(self.device)
-        stream.wait_event(ready)
+        stream.wait_event(event)
         for value in batch:
-            _each(value, lambda tensor: _used(tensor, stream))
+            _each(value, lambda tensor: _record_use(tensor, stream))
         return batch
 
 
-def _used(tensor: Tensor, stream: torch.cuda.Stream) -> Tensor:
+def _record_use(tensor: Tensor, stream: torch.cuda.Stream) -> Tensor:
     if tensor.is_cuda:
         tensor.record_stream(stream)
     return tensor
@@ -157,6 +157,6 @@ def _each(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
     return value
 
 
-def lane_to(device: torch.device) -> Lane:
-    """The way to a device."""
-    return CudaLane(device) if device.type == "cuda" else HostLane(device)
+def device_for(device: torch.device) -> BatchDevice:
+    """The `BatchDevice` for a device of torch."""
+    return CudaDevice(device) if device.type == "cuda" else HostDevice(device)

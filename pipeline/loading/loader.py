@@ -20,14 +20,14 @@ from ..cache.reader import Cache
 from ..order.orders import Picks, Stream, as_order, inside, name_of
 from ..order.ranks import Share, Tail, from_environment
 from .batch import Batch
-from .batching import Damaged, Job, Made, Maker, mixed
+from .batching import BatchMaker, BatchRequest, OnDamage, ReadyBatch, salt_hashes
 from .cached_rows import Checking, Reading, rows_of
-from .devices import lane_to
-from .loader_state import Place, integer, place_of
+from .devices import device_for
+from .loader_state import Position, integer, position_of
 from .progressive import SizeOfEpoch, augmentations
 from .rows import RowNumbers, Rows
 
-_AT_ONCE = 1024  # positions whose rows are computed together: numpy's overhead per call is that of some hundreds
+_GROUP = 1024  # positions whose rows are computed in one call: numpy's overhead is that of some hundreds
 
 
 class Loader:
@@ -54,7 +54,7 @@ class Loader:
     On a CUDA `device` rows are copied and warped on streams of their own, ahead of the consumer's.
 
     With `threads` batches are made that many at a time, at least `prefetch` of them ahead of the one in use. With
-    `damaged="replace"` a row whose bytes do not fit its checksum is set aside, listed in `set_aside` and replaced by
+    `damaged="replace"` a row whose bytes do not fit its checksum is set aside, listed in `quarantine` and replaced by
     the next good row of the split.
 
     Raises UsageError for settings that fit no batch: a split without rows, `tail="drop"` with fewer rows than one
@@ -86,7 +86,7 @@ class Loader:
         *,
         threads: int | None = None,
         prefetch: int = 2,
-        damaged: Damaged = "raise",
+        damaged: OnDamage = "raise",
         size: Size | SizeOfEpoch | None = None,
         augment: bool | None = None,
         reading: Reading | None = None,
@@ -113,19 +113,19 @@ class Loader:
         self._selection = self.rows.select(split)
         self._n = len(self.rows) if self._selection is None else len(self._selection)
         self._order = as_order(indices, self._n, shuffle=shuffle)
-        self._next = Place(0, 0)  # where the next loop begins
-        self._place = Place(0, 0)  # what the last loop has delivered
-        self._lane = lane_to(torch.device(device or "cpu"))
+        self._next = Position(0, 0)  # where the next loop begins
+        self._position = Position(0, 0)  # what the last loop has delivered
+        self._device = device_for(torch.device(device or "cpu"))
         training = split in (None, "train") if augment is None else augment
         kind: Split = "train" if training else "valid"
-        self._maker = Maker(
+        self._maker = BatchMaker(
             rows=self.rows,
-            augmentation=augmentations(batch_tfms, size, lambda a: self._lane.placed(a, kind)),
+            augmentation=augmentations(batch_tfms, size, lambda a: self._device.bind(a, kind)),
             seed=seed,
             split=kind,
-            lane=self._lane,
+            device=self._device,
             with_keys=keys,
-            damaged=damaged,
+            on_damage=damaged,
             selection=self._selection,
         )
         self._warned = False
@@ -137,7 +137,7 @@ class Loader:
         super().__setattr__(name, value)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (type(self), self.rows, self._settings, self._next, self._place)
+        return _restore, (type(self), self.rows, self._settings, self._next, self._position)
 
     @property
     def _settings(self) -> dict[str, Any]:
@@ -168,12 +168,12 @@ class Loader:
         return self.rows.keys(self._numbers(picks.rows))
 
     def _check(self) -> None:
-        share = self.share()
+        share, name = self.share(), _split_name(self.split)
         if self._n == 0 or self._order.size == 0:
-            raise UsageError(f"There is nothing to load: {_named(self.split)} has {self._n} rows, order {self._order}")
+            raise UsageError(f"There is nothing to load: {name} has {self._n} rows, order {self._order}")
         if self.tail == "drop" and self._order.size is not None and self._order.size < share.stride:
             raise UsageError(
-                f"tail='drop' needs at least batch_size x world_size = {share.stride} rows, but {_named(self.split)} "
+                f"tail='drop' needs at least batch_size x world_size = {share.stride} rows, but {name} "
                 f"has {self._order.size}: take a smaller batch_size or another tail"
             )
 
@@ -208,25 +208,25 @@ class Loader:
     @property
     def set_aside(self) -> dict[str, str]:
         """The damaged rows that were replaced: key to reason."""
-        return {error.key: str(error) for error in self._maker.set_aside.values()}
+        return {error.key: str(error) for error in self._maker.quarantine.values()}
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next loop be over `epoch`, from its beginning. Raises UsageError for a negative one."""
-        self._next = self._place = Place(integer("epoch", epoch, 0), 0)
+        self._next = self._position = Position(integer("epoch", epoch, 0), 0)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the last loop stands, in plain values, equal on all ranks: what was delivered, not what was read ahead.
 
         A loader that loads it delivers the rest of that epoch, also where the loop was left early.
         """
-        return {**self._place._asdict(), **self._identity()}
+        return {**self._position._asdict(), **self._identity()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Let the next loop go on where `state` was taken, at any world size.
 
         Raises UsageError for the state of other rows, another split, seed or order, and for what is no state.
         """
-        self._next = self._place = place_of(state, self._identity(), self._most)
+        self._next = self._position = position_of(state, self._identity(), self._most)
 
     def _identity(self) -> dict[str, Any]:
         return {
@@ -248,8 +248,8 @@ class Loader:
         """
         epoch, repeat = integer("epoch", epoch, 0), integer("repeat", repeat, 0)
         rows = np.array([self.rows.find(key)], np.int64)
-        job = self._job(rows, np.array([repeat]), np.ones(1, bool), epoch)
-        x, y = self._lane.receive(*self._maker.make(job))[:2]
+        request = self._request(rows, np.array([repeat]), np.ones(1, bool), epoch)
+        x, y = self._device.acquire(*self._maker.make(request))[:2]
         return _first(x), _first(y)
 
     def batch_at(self, positions: Sequence[int], epoch: int) -> Batch:
@@ -261,8 +261,8 @@ class Loader:
             raise UsageError(f"batch_at must have an order with positions, but got {self._order}: iterate over it")
         epoch = integer("epoch", epoch, 0)
         picks = self._order.at(np.asarray(positions, np.int64), self.seed, epoch)
-        job = self._job(self._numbers(picks.rows), picks.repeats, np.ones(len(picks.rows), bool), epoch)
-        return self._lane.receive(*self._maker.make(job))
+        request = self._request(self._numbers(picks.rows), picks.repeats, np.ones(len(picks.rows), bool), epoch)
+        return self._device.acquire(*self._maker.make(request))
 
     @property
     def total(self) -> int:
@@ -274,20 +274,20 @@ class Loader:
     def peek(self) -> Batch:
         """The first batch of the next loop; the loader stands where it stood."""
         share = self.share(self._next.delivered)
-        return next(self._made(self._jobs(share, self._next.epoch)))
+        return next(self._make_batches(self._requests(share, self._next.epoch)))
 
     def __iter__(self) -> Iterator[Batch]:
         epoch, start = self._next
-        self._next, self._place = Place(epoch + 1, 0), self._next
-        self._warn_where_ranks_would_wait()
+        self._next, self._position = Position(epoch + 1, 0), self._next
+        self._warn_of_unequal_ranks()
         share = self.share(start)
-        for batches, batch in enumerate(self._made(self._jobs(share, epoch)), 1):
-            self._place = Place(epoch, share.delivered(batches))
+        for batches, batch in enumerate(self._make_batches(self._requests(share, epoch)), 1):
+            self._position = Position(epoch, share.delivered(batches))
             yield batch
-        self._place = self._next  # or what set_epoch was called with within the loop
+        self._position = self._next  # or what set_epoch was called with within the loop
 
-    def _warn_where_ranks_would_wait(self) -> None:
-        """Once, where ranks that step together would not have equally many training batches."""
+    def _warn_of_unequal_ranks(self) -> None:
+        """Warn, once, where ranks that step together have unequal numbers of training batches."""
         if self.world_size == 1 or self._warned or not self.augments or not _in_group() or self.share().equal:
             return
         self._warned = True
@@ -297,57 +297,59 @@ class Loader:
             stacklevel=3,
         )
 
-    def _made(self, jobs: Iterator[Job]) -> Iterator[Batch]:
-        """The batches of `jobs` in order, made by threads ahead of time; all threads end with the loop."""
-        pending: deque[Future[Made]] = deque()
+    def _make_batches(self, requests: Iterator[BatchRequest]) -> Iterator[Batch]:
+        """The batches of `requests` in order, which threads make ahead of time; all threads end with the loop."""
+        pending: deque[Future[ReadyBatch]] = deque()
         own = max(1, torch.get_num_threads() // self.threads)
         pool = ThreadPoolExecutor(self.threads, "onewarp-loader", initializer=share, initargs=(own,))
         end = finalize(pool, pool.shutdown, wait=True, cancel_futures=True)  # a loop may be open when Python ends
-        job, following = next(jobs, None), next(jobs, None)
+        request, next_request = next(requests, None), next(requests, None)
         try:
-            while job is not None:
-                pending.append(pool.submit(self._maker.make, job, following))
-                job, following = following, next(jobs, None)
+            while request is not None:
+                pending.append(pool.submit(self._maker.make, request, next_request))
+                request, next_request = next_request, next(requests, None)
                 if len(pending) > max(self.prefetch, self.threads):
-                    yield self._lane.receive(*pending.popleft().result())
+                    yield self._device.acquire(*pending.popleft().result())
             while pending:
-                yield self._lane.receive(*pending.popleft().result())
+                yield self._device.acquire(*pending.popleft().result())
         finally:
             end()
 
-    def _jobs(self, share: Share, epoch: int) -> Iterator[Job]:
+    def _requests(self, share: Share, epoch: int) -> Iterator[BatchRequest]:
         for picks, valid in self._picks(share, epoch):
-            yield self._job(self._numbers(picks.rows), picks.repeats, valid, epoch)
+            yield self._request(self._numbers(picks.rows), picks.repeats, valid, epoch)
 
     def _picks(self, share: Share, epoch: int) -> Iterator[tuple[Picks, NDArray[np.bool_]]]:
-        """What this rank takes, batch by batch."""
+        """The picks of this rank, batch by batch, and which of them are not padding."""
         if isinstance(self._order, Stream):
             for picks in self._order.chunks(share.stride, skip=share.start):
-                mine = Picks(*(column[share.rank :: share.world_size] for column in picks))
-                if len(mine.rows):
-                    yield mine, np.ones(len(mine.rows), bool)
+                picks_here = Picks(*(column[share.rank :: share.world_size] for column in picks))
+                if len(picks_here.rows):
+                    yield picks_here, np.ones(len(picks_here.rows), bool)
             return
-        group = max(1, _AT_ONCE // self.batch_size)
+        group = max(1, _GROUP // self.batch_size)
         for first in range(0, len(share), group):
             slices = [share.slice(batch) for batch in range(first, min(first + group, len(share)))]
-            together = self._order.at(np.concatenate([s.positions for s in slices]), self.seed, epoch)
+            picks_of_group = self._order.at(np.concatenate([s.positions for s in slices]), self.seed, epoch)
             cuts = np.cumsum([len(s.valid) for s in slices])[:-1]
-            for part, rows, repeats in zip(slices, *(np.split(column, cuts) for column in together), strict=True):
+            for part, rows, repeats in zip(slices, *(np.split(column, cuts) for column in picks_of_group), strict=True):
                 yield Picks(rows, repeats), part.valid
 
     def _numbers(self, indices: RowNumbers) -> RowNumbers:
         """Row numbers of the cache for indices within the split."""
-        inside(indices, self._n, _named(self.split))
+        inside(indices, self._n, _split_name(self.split))
         return indices if self._selection is None else self._selection[indices]
 
-    def _job(self, rows: RowNumbers, repeats: NDArray[np.int64], valid: NDArray[np.bool_], epoch: int) -> Job:
-        return Job(rows, mixed(self.rows.key_hashes(rows), repeats), valid, epoch)
+    def _request(
+        self, rows: RowNumbers, repeats: NDArray[np.int64], valid: NDArray[np.bool_], epoch: int
+    ) -> BatchRequest:
+        return BatchRequest(rows, salt_hashes(self.rows.key_hashes(rows), repeats), valid, epoch)
 
 
-def _again(kind: type[Loader], rows: Rows, settings: dict[str, Any], following: Place, place: Place) -> Loader:
-    """A loader as it was pickled, standing where it stood."""
+def _restore(kind: type[Loader], rows: Rows, settings: dict[str, Any], following: Position, place: Position) -> Loader:
+    """A loader as it was pickled, at the position where it stood."""
     loader = kind(rows, **settings)
-    loader._next, loader._place = following, place
+    loader._next, loader._position = following, place
     return loader
 
 
@@ -357,7 +359,7 @@ def _first(value: Any) -> Any:
     return None if value is None else value[0]
 
 
-def _named(split: str | None) -> str:
+def _split_name(split: str | None) -> str:
     return "the cache" if split is None else f"split {split!r}"
 
 

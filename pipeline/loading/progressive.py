@@ -14,11 +14,11 @@ SizeOfEpoch = Callable[[int], Size]
 
 
 def augmentations(
-    batch_tfms: Any, size: Size | SizeOfEpoch | None, placed: Callable[[Augmentation], Augmentation] = lambda a: a
+    batch_tfms: Any, size: Size | SizeOfEpoch | None, bind: Callable[[Augmentation], Augmentation] = lambda a: a
 ) -> Callable[[int], Augmentation | None]:
     """The augmentation of each epoch: `batch_tfms` (a list of transforms, or fused ones) at the `size` of the epoch.
 
-    A size takes the place of every size among the transforms; `placed` makes of each what the loader runs. Raises
+    A size takes the place of every size among the transforms; `bind` makes of each what the loader runs. Raises
     UsageError where there is no size to take.
 
     >>> from ...transforms.geometry import Flip, Resize
@@ -31,26 +31,26 @@ def augmentations(
     elif isinstance(batch_tfms, Iterable):
         augmentation = fuse(batch_tfms)
     else:
-        wanted = sorted(name for name in vars(Augmentation) if not name.startswith("_"))
+        members = sorted(name for name in vars(Augmentation) if not name.startswith("_"))
         raise UsageError(
-            f"batch_tfms must be a list of transforms, what fuse makes of one, or an object with {', '.join(wanted)}, "
+            f"batch_tfms must be a list of transforms, what fuse makes of one, or an object with {', '.join(members)}, "
             f"but got {batch_tfms!r}"
         )
     if size is None:
-        here = None if augmentation is None else placed(augmentation)
-        return lambda epoch: here
+        bound = None if augmentation is None else bind(augmentation)
+        return lambda epoch: bound
     if not isinstance(augmentation, Fused) or not any(_has_size(t) for t in augmentation.transforms):
         raise UsageError(f"size needs a transform with a size among batch_tfms, as Resize(224), but got {batch_tfms!r}")
     fused = augmentation
 
     @lru_cache(maxsize=8)
-    def at(epoch: int) -> Augmentation:
-        return placed(resized(fused, size(epoch) if callable(size) else size))
+    def augmentation_of(epoch: int) -> Augmentation:
+        return bind(with_size(fused, size(epoch) if callable(size) else size))
 
-    return at
+    return augmentation_of
 
 
-def resized(fused: Fused, size: Size) -> Fused:
+def with_size(fused: Fused, size: Size) -> Fused:
     """The same transforms, at another size."""
     transforms: tuple[Any, ...] = fused.transforms
     transforms = tuple(dataclasses.replace(t, size=size) if _has_size(t) else t for t in transforms)

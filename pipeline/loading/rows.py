@@ -1,4 +1,4 @@
-"""What a loader reads from: rows with pixels, keys and targets, wherever they are kept."""
+"""What a loader reads: rows with pixels, keys and targets, wherever they are kept."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -66,13 +66,13 @@ class Rows(Protocol):
         """The rows' targets by name; empty where the rows have no label."""
 
     def expect(self, rows: RowNumbers) -> None:
-        """These rows will be read next."""
+        """Prepare for reading these rows next."""
 
     def read(self, rows: RowNumbers, buffers: Buffers, *, in_place: bool) -> Pixels:
         """The rows' pixels in memory of `buffers`, or where they lie if `in_place` is allowed and possible."""
 
     def confirm(self) -> None:
-        """All that was read so far was there while it was used; raises what else there is to say."""
+        """Raise `CacheError` where bytes that were read so far had gone before they were used."""
 
 
 class MemoryRows:
@@ -116,9 +116,9 @@ class MemoryRows:
         """The row numbers of a split."""
         if split is None:
             return None
-        known = [] if self._splits is None else np.unique(self._splits).tolist()
-        if split not in known:
-            raise UsageError(f"split must be one of {known}, but got {split!r}")
+        names = [] if self._splits is None else np.unique(self._splits).tolist()
+        if split not in names:
+            raise UsageError(f"split must be one of {names}, but got {split!r}")
         return np.flatnonzero(self._splits == split)
 
     def find(self, key: str) -> int:
@@ -140,13 +140,13 @@ class MemoryRows:
         return {} if self._labels is None else {"y": Targets("category", self._labels[torch.from_numpy(rows)])}
 
     def expect(self, rows: RowNumbers) -> None:
-        """All rows are at hand already."""
+        """Nothing to prepare: all rows are in memory."""
 
     def confirm(self) -> None:
-        """Memory stays."""
+        """Nothing to confirm: memory stays."""
 
     def read(self, rows: RowNumbers, buffers: Buffers, *, in_place: bool) -> Pixels:
-        """A copy of the images."""
+        """Copies of the images."""
         images = [self._images[row] for row in rows]
         return Pixels(gather(images, buffers), np.tile(np.eye(3), (len(rows), 1, 1)))
 

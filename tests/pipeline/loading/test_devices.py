@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from onewarp.pipeline.loading.devices import CudaLane, HostLane, lane_to
+from onewarp.pipeline.loading.devices import CudaDevice, HostDevice, device_for
 from onewarp.pipeline.loading.loader import Loader
 from onewarp.pipeline.loading.rows import MemoryRows
 from onewarp.transforms.warp.packed import Packed
@@ -11,11 +11,11 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CU
 
 
 def test_the_host_makes_batches_where_they_are_used():
-    lane = lane_to(torch.device("cpu"))
-    assert isinstance(lane, HostLane)
+    device = device_for(torch.device("cpu"))
+    assert isinstance(device, HostDevice)
     x = torch.ones(3)
-    assert lane.send(x) is x
-    assert lane.warp(lambda: x) is x
+    assert device.upload(x) is x
+    assert device.warp(lambda: x) is x
 
 
 def test_another_device_gets_the_batch_when_it_is_consumed():
@@ -57,7 +57,7 @@ class Negative:
 def test_batches_arrive_whole_on_the_gpu(augmented):
     rows = MemoryRows([np.full((64, 64, 3), i, np.uint8) for i in range(200)], labels=range(200))
     loader = Loader(rows, batch_size=16, device="cuda", batch_tfms=Negative() if augmented else None, prefetch=6)
-    assert isinstance(loader._lane, CudaLane)
+    assert isinstance(loader._device, CudaDevice)
     for _ in range(5):
         kept = []
         for x, y in loader:
@@ -72,12 +72,12 @@ def test_batches_arrive_whole_on_the_gpu(augmented):
 
 @needs_gpu
 def test_rows_are_read_into_pinned_memory_that_comes_back():
-    lane = CudaLane(torch.device("cuda"))
+    device = CudaDevice(torch.device("cuda"))
     for _ in range(20):
-        source = lane.buffers.empty((1 << 20,))
+        source = device.buffers.empty((1 << 20,))
         assert source.is_pinned()
         source.fill_(7)
-        sent = lane.send(source)
-        lane.ready().synchronize()
+        sent = device.upload(source)
+        device.event().synchronize()
         assert int(sent.sum()) == 7 << 20
-    assert lane.buffers.free <= 2
+    assert device.buffers.free <= 2

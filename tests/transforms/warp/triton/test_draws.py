@@ -6,7 +6,7 @@ import torch
 import triton
 import triton.language as tl
 
-from onewarp.pipeline.loading.devices import HostLane
+from onewarp.pipeline.loading.devices import HostDevice
 from onewarp.pipeline.loading.loader import Loader
 from onewarp.pipeline.loading.rows import MemoryRows, Targets
 from onewarp.transforms import aug_transforms, fuse
@@ -192,15 +192,15 @@ def test_one_graph_serves_every_epoch():
         assert torch.equal(x, drawn(images, keys=range(8), epoch=epoch))
 
 
-class There(HostLane):
+class There(HostDevice):
     """The way of a batch to this device, as the way to a GPU goes: drawn and warped there."""
 
     in_place = False
 
-    def placed(self, augmentation, split):
+    def bind(self, augmentation, split):
         return drawn_on(augmentation, DEVICE, split)
 
-    def send(self, value):
+    def upload(self, value):
         return sent(value) if isinstance(value, Packed) else value
 
     def warp(self, function):
@@ -221,7 +221,7 @@ def test_a_loader_draws_on_the_device_and_knows_the_way_back(monkeypatch, split)
     rows = Points(photos, splits=[split] * 3)
     options = {"split": split, "batch_size": 3, "batch_tfms": aug_transforms(size=24), "seed": 5, "shuffle": False}
     (host,) = Loader(rows, **options)
-    monkeypatch.setattr("onewarp.pipeline.loading.loader.lane_to", There)
+    monkeypatch.setattr("onewarp.pipeline.loading.loader.device_for", There)
     (device,) = Loader(rows, **options)
     assert isinstance(device._matrix.plan, LatePlan)
     assert (device[0] - host[0]).abs().max() < 3 / 255
