@@ -17,7 +17,7 @@ from ...transforms.plan import Size
 from ...transforms.transform import Split
 from ...transforms.warp.threads import share
 from ..cache.reader import Cache
-from ..order.orders import Picks, Stream, as_order, inside, name_of
+from ..order.orders import Picks, Stream, as_order, check_rows, name_of
 from ..order.ranks import Share, Tail, from_environment
 from .batch import Batch
 from .batching import BatchMaker, BatchRequest, OnDamage, ReadyBatch, salt_hashes
@@ -54,7 +54,7 @@ class Loader:
     On a CUDA `device` rows are copied and warped on streams of their own, ahead of the consumer's.
 
     With `threads` batches are made that many at a time, at least `prefetch` of them ahead of the one in use. With
-    `damaged="replace"` a row whose bytes do not fit its checksum is set aside, listed in `quarantine` and replaced by
+    `damaged="replace"` a row whose bytes do not fit its checksum is set aside, listed in `set_aside` and replaced by
     the next good row of the split.
 
     Raises UsageError for settings that fit no batch: a split without rows, `tail="drop"` with fewer rows than one
@@ -282,7 +282,7 @@ class Loader:
         self._warn_of_unequal_ranks()
         share = self.share(start)
         for batches, batch in enumerate(self._make_batches(self._requests(share, epoch)), 1):
-            self._position = Position(epoch, share.delivered(batches))
+            self._position = Position(epoch, share.position_after(batches))
             yield batch
         self._position = self._next  # or what set_epoch was called with within the loop
 
@@ -337,7 +337,7 @@ class Loader:
 
     def _numbers(self, indices: RowNumbers) -> RowNumbers:
         """Row numbers of the cache for indices within the split."""
-        inside(indices, self._n, _split_name(self.split))
+        check_rows(indices, self._n, _split_name(self.split))
         return indices if self._selection is None else self._selection[indices]
 
     def _request(

@@ -17,9 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...errors import UsageError
 from ...transforms.draw import draw
-from .permutation import Rows, checked, permute
+from .permutation import Rows, check_positions, permute
 
-_SAMPLED = 1024  # positions that tell a function of positions from another
+_PROBES = 1024  # positions whose rows tell one function of positions from another
 
 
 class Picks(NamedTuple):
@@ -31,7 +31,7 @@ class Picks(NamedTuple):
 
 @runtime_checkable
 class Order(Protocol):
-    """What an epoch's order must answer; `size` is None where it never ends."""
+    """The order of an epoch's rows; `size` is None where it never ends."""
 
     @property
     def size(self) -> int | None: ...  # noqa: D102
@@ -41,13 +41,13 @@ class Order(Protocol):
 
 @dataclass(frozen=True)
 class Sequential:
-    """Rows 0..size-1 as they stand."""
+    """Rows 0..size-1 in their own order."""
 
     size: int
 
     def at(self, positions: Rows, seed: int, epoch: int) -> Picks:
-        """Row = position, in every epoch."""
-        rows = checked(positions, self.size)
+        """The positions themselves, in every epoch."""
+        rows = check_positions(positions, self.size)
         return Picks(rows, np.zeros_like(rows))
 
 
@@ -62,15 +62,15 @@ class Shuffled:
     size: int
 
     def at(self, positions: Rows, seed: int, epoch: int) -> Picks:
-        """The keyed permutation."""
+        """The rows at these positions of the epoch's permutation."""
         rows = permute(positions, self.size, seed, epoch)
         return Picks(rows, np.zeros_like(rows))
 
 
-class Given:
+class ListOrder:
     """The caller's own finite list of rows, delivered as it stands.
 
-    >>> Given([4, 4, 2]).at(np.array([0, 1]), seed=0, epoch=0)
+    >>> ListOrder([4, 4, 2]).at(np.array([0, 1]), seed=0, epoch=0)
     Picks(rows=array([4, 4]), repeats=array([0, 1]))
     """
 
@@ -78,7 +78,7 @@ class Given:
         self._rows = _as_rows(rows)
 
     def __repr__(self) -> str:
-        return f"Given({self.size} rows)"
+        return f"ListOrder({self.size} rows)"
 
     @property
     def size(self) -> int:
@@ -96,8 +96,8 @@ class Given:
         return repeats
 
     def at(self, positions: Rows, seed: int, epoch: int) -> Picks:
-        """The listed rows, in every epoch."""
-        where = checked(positions, self.size)
+        """The rows at these positions of the list, in every epoch."""
+        where = check_positions(positions, self.size)
         return Picks(self._rows[where], self._repeats[where])
 
     def all_rows(self) -> Rows:
@@ -106,7 +106,7 @@ class Given:
 
     @cached_property
     def digest(self) -> str:
-        """A hash of the list."""
+        """A hash of the listed rows."""
         return _digest(self._rows)
 
 
@@ -118,7 +118,7 @@ class Subset:
     """
 
     def __init__(self, rows: ArrayLike, *, shuffle: bool = True) -> None:
-        self._given = Given(rows)
+        self._list = ListOrder(rows)
         self._order = Shuffled(self.size) if shuffle else Sequential(self.size)
 
     def __repr__(self) -> str:
@@ -127,20 +127,20 @@ class Subset:
     @property
     def size(self) -> int:
         """How many rows an epoch has."""
-        return self._given.size
+        return self._list.size
 
     def at(self, positions: Rows, seed: int, epoch: int) -> Picks:
-        """The listed rows, permuted."""
-        return self._given.at(self._order.at(positions, seed, epoch).rows, seed, epoch)
+        """The rows at these positions of the permuted list."""
+        return self._list.at(self._order.at(positions, seed, epoch).rows, seed, epoch)
 
     def all_rows(self) -> Rows:
         """Every row number in the list, `int64[size]`."""
-        return self._given.all_rows()
+        return self._list.all_rows()
 
     @property
     def digest(self) -> str:
-        """A hash of the list."""
-        return self._given.digest
+        """A hash of the listed rows."""
+        return self._list.digest
 
 
 class Weighted:
@@ -176,7 +176,7 @@ class Weighted:
 
     @cached_property
     def digest(self) -> str:
-        """A hash of the weights."""
+        """A hash of the weights and the size."""
         return _digest(self._ends)
 
     def _points(self, strata: Rows, seed: int, epoch: int) -> NDArray[np.float64]:
@@ -186,7 +186,7 @@ class Weighted:
         return np.minimum(np.searchsorted(self._ends, points, side="right"), self._last).astype(np.int64)
 
     def at(self, positions: Rows, seed: int, epoch: int) -> Picks:
-        """One draw in each position's stratum."""
+        """One draw in the stratum of each position."""
         strata = permute(positions, self.size, seed, epoch)
         rows = self._rows(self._points(strata, seed, epoch))
         # A row's draws are its whole strata, and maybe that in which it starts: count from the first that hit it.
@@ -209,7 +209,7 @@ def balanced(labels: ArrayLike, size: int | None = None) -> Weighted:
 
 
 @dataclass(frozen=True)
-class Computed:
+class FunctionOrder:
     """The caller's own function of positions `int64[M]` to rows `int64[M]`; endless unless it has a size.
 
     How often a row came before cannot be known here, so the position itself takes the place of that number.
@@ -219,7 +219,7 @@ class Computed:
     size: int | None = None
 
     def at(self, positions: Rows, seed: int, epoch: int) -> Picks:
-        """The function's rows."""
+        """The rows that the function gives for these positions."""
         rows = _as_rows(self.function(positions))
         return Picks(rows, np.asarray(positions, np.int64))
 
@@ -240,22 +240,24 @@ class Stream:
 
     def chunks(self, length: int, *, skip: int = 0) -> Iterator[Picks]:
         """Consecutive picks of at most `length` rows, without the first `skip`, which count as picked."""
-        seen: dict[int, int] = {}
+        counts: dict[int, int] = {}
         rows: list[int] = []
         repeats: list[int] = []
         for number, item in enumerate(self._source):
             row = int(item)
-            before = seen.get(row, 0)
-            seen[row] = before + 1
+            repeat = counts.get(row, 0)
+            counts[row] = repeat + 1
             if number < skip:
                 continue
             rows.append(row)
-            repeats.append(before)
+            repeats.append(repeat)
             if len(rows) == length:
                 yield Picks(np.array(rows, np.int64), np.array(repeats, np.int64))
                 rows, repeats = [], []
-        if sum(seen.values()) < skip:
-            raise UsageError(f"{self!r} ended after {sum(seen.values())} rows, but {skip} of it were delivered before")
+        if sum(counts.values()) < skip:
+            raise UsageError(
+                f"{self!r} ended after {sum(counts.values())} rows, but {skip} of it were delivered before"
+            )
         if rows:
             yield Picks(np.array(rows, np.int64), np.array(repeats, np.int64))
 
@@ -268,41 +270,44 @@ def as_order(indices: Any, n: int, *, shuffle: bool) -> Order | Stream:
     refused, only when it is asked for.
 
     >>> as_order(None, 3, shuffle=False), as_order([2, 1], 3, shuffle=True)
-    (Sequential(size=3), Given(2 rows))
+    (Sequential(size=3), ListOrder(2 rows))
     """
     order = _as_order(indices, n, shuffle=shuffle)
     if isinstance(order, Weighted) and order.rows != n:
         raise UsageError(f"weights must be one for each of the {n} rows, but got {order.rows}")
     if isinstance(order, Shuffled | Sequential) and order.size > n:
         raise UsageError(f"indices must be in 0..{n - 1}, but {order} goes beyond")
-    if isinstance(order, Given | Subset) and order.size:
-        inside(order.all_rows(), n)
+    if isinstance(order, ListOrder | Subset) and order.size:
+        check_rows(order.all_rows(), n)
     return order
 
 
-def inside(rows: Rows, n: int, of: str = "the rows") -> Rows:
-    """The same row numbers; raises UsageError unless all of them are in 0..n-1."""
+def check_rows(rows: Rows, n: int, where: str = "the rows") -> Rows:
+    """The same row numbers; raises UsageError unless all of them are in 0..n-1 of `where`."""
     if len(rows) and not (rows.min() >= 0 and rows.max() < n):
-        raise UsageError(f"indices must be in 0..{n - 1} for {of}, but got {rows.min()}..{rows.max()}")
+        raise UsageError(f"indices must be in 0..{n - 1} for {where}, but got {rows.min()}..{rows.max()}")
     return rows
 
 
 def name_of(order: Order | Stream, seed: int) -> str:
-    """What tells an order from others: what it is, and a hash of the rows or weights that it was made of.
+    """The name of an order in a loader's state: its kind, and a hash of the rows or weights that it was made of.
 
     Of a caller's own order, or function, it is a hash of the rows at 1,024 positions; of an iterable, which can be
     read only once, the type alone.
 
-    >>> name_of(Given([2, 1]), 0) == name_of(Given([2, 1]), 0) != name_of(Given([1, 2]), 0)
+    >>> name_of(ListOrder([2, 1]), 0) == name_of(ListOrder([2, 1]), 0) != name_of(ListOrder([1, 2]), 0)
     True
     """
     if isinstance(order, Sequential | Shuffled | Stream):
         return repr(order)
-    if isinstance(order, Given | Subset | Weighted):
+    if isinstance(order, ListOrder):
+        return f"Given({order.size} rows) {order.digest}"  # the name in states since 0.1.0
+    if isinstance(order, Subset | Weighted):
         return f"{order!r} {order.digest}"
-    size = _SAMPLED if order.size is None else order.size
-    positions = np.unique(np.linspace(0, max(size - 1, 0), _SAMPLED).astype(np.int64))[:size]
-    return f"{type(order).__name__}(size={order.size}) {_digest(order.at(positions, seed, 0).rows)}"
+    size = _PROBES if order.size is None else order.size
+    positions = np.unique(np.linspace(0, max(size - 1, 0), _PROBES).astype(np.int64))[:size]
+    kind = "Computed" if isinstance(order, FunctionOrder) else type(order).__name__  # as in states since 0.1.0
+    return f"{kind}(size={order.size}) {_digest(order.at(positions, seed, 0).rows)}"
 
 
 def _digest(values: NDArray[Any]) -> str:
@@ -315,9 +320,9 @@ def _as_order(indices: Any, n: int, *, shuffle: bool) -> Order | Stream:
     if isinstance(indices, Stream | Order):
         return indices
     if isinstance(indices, Sequence | np.ndarray) or hasattr(indices, "__array__"):
-        return Given(indices)
+        return ListOrder(indices)
     if callable(indices):
-        return Computed(indices)
+        return FunctionOrder(indices)
     if isinstance(indices, Iterable):
         return Stream(indices)
     raise UsageError(

@@ -53,7 +53,7 @@ def permute(positions: ArrayLike, n: int, seed: int, epoch: int) -> Rows:
     >>> permute([3], 10**15, seed=1, epoch=0) == permute([1, 2, 3], 10**15, seed=1, epoch=0)[2:]
     array([ True])
     """
-    flat = checked(positions, n)
+    flat = check_positions(positions, n)
     keys = _round_keys(seed, epoch)
     if n <= _SMALL:
         by_hash: Rows = np.argsort(_hashes(n, keys[:2]), kind="stable")
@@ -84,7 +84,7 @@ def _add(a: NDArray[np.uint64], b: NDArray[np.uint64], modulus: int) -> NDArray[
     return reduced
 
 
-def checked(positions: ArrayLike, n: int) -> Rows:
+def check_positions(positions: ArrayLike, n: int) -> Rows:
     """Positions as `int64[M]`; raises UsageError for one outside 0..n-1."""
     flat = np.atleast_1d(np.asarray(positions, np.int64))
     if len(flat) and not (flat.min() >= 0 and flat.max() < n):

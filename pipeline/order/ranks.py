@@ -59,8 +59,8 @@ class Share:
             return rest // self.stride
         if self.tail == "pad":
             return -(-rest // self.stride)
-        mine = max(0, rest - self.rank + self.world_size - 1) // self.world_size
-        return -(-mine // self.batch_size)
+        own = max(0, rest - self.rank + self.world_size - 1) // self.world_size
+        return -(-own // self.batch_size)
 
     @property
     def last(self) -> int:
@@ -81,7 +81,7 @@ class Share:
             return Slice(np.where(valid, positions, positions % self.total), valid)
         return Slice(positions[valid], valid[valid])
 
-    def delivered(self, batches: int) -> int:
+    def position_after(self, batches: int) -> int:
         """The global position after `batches` steps of every rank."""
         return min(self.start + batches * self.stride, self.total)
 

@@ -106,7 +106,7 @@ class OrderedDataLoader(DataLoader[Any]):
         begun, share = self._next(), self.sampler.share(self.sampler.start)
         self._state = begun
         for count, batch in enumerate(super().__iter__(), 1):
-            self._state = begun | {"delivered": share.delivered(count)}
+            self._state = begun | {"delivered": share.position_after(count)}
             yield batch
         self._state = None
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from onewarp.errors import DamagedRowError, UsageError
 from onewarp.pipeline.loading.loader import Loader
 from onewarp.pipeline.loading.rows import MemoryRows, Pixels, Targets
-from onewarp.pipeline.order.orders import Computed, Sequential, Shuffled, Subset, Weighted, balanced
+from onewarp.pipeline.order.orders import FunctionOrder, Sequential, Shuffled, Subset, Weighted, balanced
 from onewarp.transforms.draw import draw
 from onewarp.transforms.warp.packed import Packed
 
@@ -176,7 +176,7 @@ def test_a_state_of_another_loader_is_refused(other):
         (Subset([1, 2, 3]), Subset([1, 2, 3], shuffle=False)),
         (Weighted([1.0] * 10), Weighted([1.0] * 9 + [2.0])),
         (balanced([0] * 5 + [1] * 5), balanced([0] * 6 + [1] * 4)),
-        (Computed(lambda p: p % 10, 10), Computed(lambda p: 9 - p % 10, 10)),
+        (FunctionOrder(lambda p: p % 10, 10), FunctionOrder(lambda p: 9 - p % 10, 10)),
         (lambda p: p % 10, lambda p: (p + 1) % 10),
     ],
 )

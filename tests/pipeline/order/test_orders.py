@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from onewarp.errors import UsageError
 from onewarp.pipeline.order.orders import (
-    Computed,
-    Given,
+    FunctionOrder,
+    ListOrder,
     Order,
     Sequential,
     Shuffled,
@@ -71,7 +71,7 @@ def test_bad_weights_are_refused(weights):
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=40))
 def test_given_counts_repeats(rows):
-    picks = Given(rows).at(np.arange(len(rows)), 0, 0)
+    picks = ListOrder(rows).at(np.arange(len(rows)), 0, 0)
     assert picks.rows.tolist() == rows
     assert picks.repeats.tolist() == [rows[:i].count(row) for i, row in enumerate(rows)]
 
@@ -94,11 +94,11 @@ def test_a_stream_counts_repeats_over_chunks():
 def test_what_indices_may_be():
     assert as_order(None, 5, shuffle=True) == Shuffled(5)
     assert as_order(None, 5, shuffle=False) == Sequential(5)
-    assert isinstance(as_order(range(3), 5, shuffle=True), Given)
-    assert isinstance(as_order(np.array([1]), 5, shuffle=True), Given)
+    assert isinstance(as_order(range(3), 5, shuffle=True), ListOrder)
+    assert isinstance(as_order(np.array([1]), 5, shuffle=True), ListOrder)
     assert isinstance(as_order(itertools.repeat(1), 5, shuffle=True), Stream)
     endless = as_order(lambda positions: positions % 2, 5, shuffle=True)
-    assert isinstance(endless, Computed)
+    assert isinstance(endless, FunctionOrder)
     assert isinstance(endless, Order)
     assert endless.at(np.array([4, 5]), 0, 0).rows.tolist() == [0, 1]
     with pytest.raises(UsageError, match="indices must be"):

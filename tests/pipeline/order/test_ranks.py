@@ -51,7 +51,7 @@ def test_resuming_at_another_world_size_takes_the_rest_once(total, batch_size, b
     ranks = shares(total, batch_size, before, "ragged")
     steps = data.draw(st.integers(0, max(len(s) for s in ranks)))
     done = [s.slice(b).positions for s in ranks for b in range(min(steps, len(s)))]
-    start = ranks[0].delivered(steps)
+    start = ranks[0].position_after(steps)
     rest = [positions(s) for s in shares(total, batch_size, after, "ragged", start)]
     assert sorted(np.concatenate([*done, *rest]).tolist()) == list(range(total))
 
