@@ -26,7 +26,7 @@ COLUMNS = ("train_loss", "valid_loss", "error_rate")
 Table = list[dict[str, float]]
 
 
-def both(learn: Learner, recipe: pets.Recipe, seed: int) -> dict[str, Table]:
+def both(learn: Learner[DataLoaders], recipe: pets.Recipe, seed: int) -> dict[str, Table]:
     """Train fastai's Learner and ours from one start on the same batches; gives the epoch table of each."""
     twin = copy.deepcopy(learn.model)
     torch.manual_seed(seed)  # the dropout's
@@ -89,7 +89,7 @@ def main(photos: Path, size: int, seeds: int, cache: Path | None, out: Path) -> 
         learn = pets.learner(pets.loaders(photos, size, "one warp", cache, seed, recipe.bs), seed)
         rows += rows_of(both(learn, recipe, seed), seed)
         click.echo(f"seed {seed}: " + ", ".join(f"{r['name']} {r['error_rate']:.1%}" for r in rows[-2:]), err=True)
-    counts = {split: len(learn.dls.rows.select(split)) for split in ("train", "valid")}
+    counts = {name: len(numbers) for name in ("train", "valid") if (numbers := learn.dls.rows.select(name)) is not None}
     found = {**results.about("learners", "cpu", {**asdict(recipe), **counts}), "rows": rows, "asked": []}
     click.echo(results.write(found, out))
     click.echo(table(found))

@@ -99,7 +99,7 @@ def loaders(photos: Path, size: int, variant: str, cache: Path | None, seed: int
     return replace(dls, train=train.train)  # all variants are measured on the same validation batches
 
 
-def learner(dls: DataLoaders, seed: int) -> Learner:
+def learner(dls: DataLoaders, seed: int) -> Learner[DataLoaders]:
     """The pretrained body with a plain head: a hundred steps on 392 photos are too few for the chapter's two layers."""
     body = Features()
     with torch.random.fork_rng(devices=[]):

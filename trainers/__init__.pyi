@@ -20,5 +20,6 @@ from .metrics import top_k as top_k
 from .originals import masks_on_originals as masks_on_originals
 from .pictures import grid as grid
 from .serving import load_learner as load_learner
+from .training_data import TrainingData as TrainingData
 from .unet import unet_learner as unet_learner
 from .vision import vision_learner as vision_learner

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import DamagedRowError, UsageError
+from .training_data import batches_of
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def answers(learn: Any, items: Sequence[Any], bs: int = 64) -> Iterator[Answer |
 
 def _batch(learn: Any, items: Sequence[Any]) -> Iterator[Answer | Refusal]:
     try:
-        predictions, _, decoded = learn.get_preds(learn.dls.test_dl(list(items)), with_decoded=True)
+        predictions, _, decoded = learn.get_preds(batches_of(learn.dls, list(items)), with_decoded=True)
     except (DamagedRowError, UsageError, OSError) as error:
         if len(items) > 1:  # one of them: each is read alone
             for item in items:

@@ -22,6 +22,7 @@ from ..pipeline.loading.loader_state import integer
 from . import generators, saving
 from .events import Callback, Run, Training
 from .recorder import Recorder
+from .training_data import TrainingData
 from .weights import load_weights, refuse_other_model, weights_of
 
 FORMAT = 2
@@ -126,7 +127,7 @@ def load(learn: Any, path: Path) -> Place:
     return place
 
 
-def refuse_other_data(path: Path, pipeline: str | None, data: str | None, dls: Any) -> None:
+def refuse_other_data(path: Path, pipeline: str | None, data: str | None, dls: TrainingData) -> None:
     """Raise `TrainingError`, naming what differs, where a file is of another data pipeline; `data` is its JSON."""
     mine = pipeline_of(dls)
     if pipeline == mine:
@@ -138,7 +139,7 @@ def refuse_other_data(path: Path, pipeline: str | None, data: str | None, dls: A
     raise TrainingError(f"{path} must come from the same data pipeline, but {told}")
 
 
-def pipeline_of(dls: Any) -> str | None:
+def pipeline_of(dls: TrainingData) -> str | None:
     """A name for the data's pipeline: its own fingerprint, or the hash of its JSON; None where it has neither."""
     found, data = getattr(dls, "fingerprint", None), data_of(dls)
     if found is None and data is not None:
@@ -146,7 +147,7 @@ def pipeline_of(dls: Any) -> str | None:
     return None if found is None else str(found() if callable(found) else found)
 
 
-def data_of(dls: Any) -> str | None:
+def data_of(dls: TrainingData) -> str | None:
     """The data's pipeline as JSON; None where it cannot be written, as a lambda among the transforms."""
     try:
         return str(dls.to_json()) if hasattr(dls, "to_json") else None

@@ -166,7 +166,8 @@ def write_report(page: Page, dls: DataLoaders, learn: Any, stages: Stages, count
 def sample_keys(dls: DataLoaders) -> list[tuple[str, Any]]:
     """Some training samples of different classes: their keys and labels."""
     found: dict[Any, str] = {}
-    for _, y, keys in Loader(dls.rows, "train", BATCH, seed=dls.settings["seed"], keys=True):
+    loader = Loader[Tensor, Tensor | None, list[str]](dls.rows, "train", BATCH, seed=dls.settings["seed"], keys=True)
+    for _, y, keys in loader:
         labels = range(len(keys)) if y is None else y.tolist()
         for key, label in zip(keys, labels, strict=True):
             found.setdefault(label, key)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from .schedule import Schedule, Setting
+from .training_data import TrainingData
 
 EVENTS = (
     "before_fit",
@@ -54,7 +55,10 @@ class Training(Protocol):
 
     model: nn.Module
     opt: Optimizer
-    dls: Any
+
+    @property
+    def dls(self) -> TrainingData: ...  # noqa: D102
+
     run: Run
     metrics: tuple[Any, ...]
     accelerator: Any

@@ -15,6 +15,7 @@ from .learner import Learner
 from .page import Page
 from .pictures import RIGHT, WRONG, Pixels, grid, heat, shown
 from .predictor import in_order
+from .training_data import Batches, PredictionData, vocab_of
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class ClassificationInterpretation:
     keys.
     """
 
-    dls: Any
-    batches: Any
+    dls: PredictionData
+    batches: Batches
     vocab: tuple[str, ...]
     predictions: Tensor
     targets: Tensor
@@ -35,18 +36,18 @@ class ClassificationInterpretation:
     keys: tuple[str, ...] = ()
 
     @classmethod
-    def from_learner(cls, learn: Learner, dl: Any = None) -> Self:
+    def from_learner(cls, learn: Learner, dl: Batches | None = None) -> Self:
         """Predict all of `dl` (the validation set) once.
 
         Raises `UsageError` where the targets are not one class for each image.
         """
-        batches = in_order(learn.dls.valid if dl is None else dl)
+        batches = in_order(learn.batches_or_valid(dl))
         found = learn.get_preds(batches, with_decoded=True, with_loss=True, with_keys=True)
         predictions, targets, decoded, losses, keys = found
         if targets is None or decoded.ndim != 1:
             raise UsageError("ClassificationInterpretation must have one class for each image, but the data has not")
         classes = predictions.shape[1]
-        vocab = tuple(str(name) for name in getattr(learn.dls, "vocab", None) or range(classes))
+        vocab = tuple(str(name) for name in vocab_of(learn.dls) or range(classes))
         return cls(learn.dls, batches, vocab, predictions, targets, decoded, losses, tuple(keys))
 
     def confusion_matrix(self) -> Pixels:

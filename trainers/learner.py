@@ -8,7 +8,7 @@ import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from accelerate.utils import gather_object
@@ -26,9 +26,10 @@ from .objective import Loss, Objective
 from .predictor import Architecture, Predictor
 from .recorder import EpochTable, Recorder
 from .schedule import Constant, OneCycle, Rates, Schedule, spread
+from .training_data import Trained_co
 
 
-class Learner(Predictor):
+class Learner(Predictor[Trained_co]):
     """Trains `model` on `dls.train` and measures it on `dls.valid`: iterables of batches `(x, y)`.
 
     `metrics` is one or several functions of predictions and targets; `groups` gives lists of parameters from the
@@ -39,7 +40,7 @@ class Learner(Predictor):
 
     def __init__(
         self,
-        dls: Any,
+        dls: Trained_co,
         model: nn.Module,
         loss_func: Loss | Objective | None = None,
         metrics: Metric | Sequence[Metric] = (),
@@ -271,7 +272,7 @@ class Learner(Predictor):
         """Write a checkpoint: weights, optimiser, position, history; see `resume`."""
         return checkpoint.save(self, Path(path))
 
-    def resume(self, path: str | Path) -> "Learner":
+    def resume(self, path: str | Path) -> Self:
         """Go on from a checkpoint: calls of `fit` that it has behind it are skipped, and the one that it stands in goes
         on at the next batch. So a script that was killed is run again as it is, with this line before its first fit.
 

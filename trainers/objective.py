@@ -6,13 +6,14 @@ the decoding (a class, a mask).
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import TrainingError, UsageError
+from .training_data import PredictionData, classes_of, kind_of
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -217,7 +218,7 @@ def same_shape(outputs: Tensor, targets: Tensor) -> None:
         )
 
 
-def objective_for(dls: Any, loss_func: Loss | Objective | None = None) -> Objective:
+def objective_for(dls: PredictionData, loss_func: Loss | Objective | None = None) -> Objective:
     """The objective that `dls.loss` names, or the one that stands in for a given loss function.
 
     Raises `UsageError` where targets are of a kind that has no loss of its own and none is given, and for a loss
@@ -225,19 +226,23 @@ def objective_for(dls: Any, loss_func: Loss | Objective | None = None) -> Object
     """
     if getattr(loss_func, "reduction", "mean") == "none":
         raise UsageError("loss_func must reduce a batch to one number, but has reduction='none': use 'mean' or 'sum'")
-    classes = getattr(dls, "c", None)
+    classes = classes_of(dls)
     if isinstance(loss_func, nn.CrossEntropyLoss):
         return OneClass(classes, loss_func)
     if isinstance(loss_func, OneClass | ManyClasses | Points | CustomLoss):
         return loss_func
     if loss_func is not None:
         return CustomLoss(loss_func)  # type: ignore[arg-type]
-    kind = getattr(dls, "loss", "category")
+    kind = kind_of(dls)
     if kind in ("category", "mask"):
         return OneClass(classes)
     if kind == "multicategory":
         return ManyClasses()
     if kind == "points":
+        if dls.valid is None:
+            raise UsageError(
+                "the size of images of points follows from the validation set, but there is none: give loss_func="
+            )
         images = next(iter(dls.valid))[0]
         return Points((images.shape[-2], images.shape[-1]))
     raise UsageError(f"targets of kind {kind!r} have no loss of their own: give loss_func=")

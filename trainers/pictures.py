@@ -11,15 +11,15 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
 from ..pipeline.composition.show import displayable
+from .training_data import PredictionData, denormalized
 
 RIGHT, WRONG = "#1b7f4b", "#b3261e"
 Pixels = np.ndarray[Any, Any]
 
 
-def shown(dls: Any, images: Tensor) -> list[Pixels]:
+def shown(dls: PredictionData, images: Tensor) -> list[Pixels]:
     """A batch `[N, 3, h, w]` as it looks: the data's normalisation, if it has one, is taken back."""
-    undo = getattr(dls, "denormalize", None)
-    return [displayable(image) for image in (undo(images) if undo is not None else images)]
+    return [displayable(image) for image in denormalized(dls, images)]
 
 
 def on_square(image: Pixels) -> Pixels:

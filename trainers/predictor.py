@@ -4,9 +4,9 @@ Everything here leaves the model as it is; the Learner adds how it changes.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Generic, NamedTuple, Self
 
 import torch
 from accelerate import Accelerator
@@ -24,6 +24,7 @@ from .answers import Answer, Refusal, answers
 from .metrics import Metric, names_of
 from .objective import Loss, Objective, Points, objective_for
 from .showing import results
+from .training_data import Batches, Predicted_co, batches_of, kind_of, vocab_of
 
 
 class Architecture(NamedTuple):
@@ -45,12 +46,12 @@ class Outputs(NamedTuple):
     keys: list[str]
 
 
-def in_order(batches: Any) -> Any:
+def in_order(batches: Batches) -> Batches:
     """A loader of ours in the order of its rows and without augmentation; any other iterable of batches as it is."""
     return batches.in_order() if isinstance(batches, Loader) and (batches.shuffle or batches.augments) else batches
 
 
-def spread(batches: Any, count: int) -> Any:
+def spread(batches: Batches, count: int) -> Sequence[Any]:
     """A batch of samples spread evenly over a loader of ours, which is often sorted by class; else the first batch."""
     if not isinstance(batches, Loader):
         return next(iter(batches))
@@ -58,12 +59,12 @@ def spread(batches: Any, count: int) -> Any:
     return loader.batch_at(torch.linspace(0, loader.total - 1, min(count, loader.total)).long().tolist(), loader.epoch)
 
 
-class Predictor:
+class Predictor(Generic[Predicted_co]):
     """Data, a model and what its outputs mean; the device and the precision are accelerate's."""
 
     def __init__(
         self,
-        dls: Any,
+        dls: Predicted_co,
         model: nn.Module,
         loss_func: Loss | Objective | None = None,
         metrics: Metric | Sequence[Metric] = (),
@@ -98,7 +99,7 @@ class Predictor:
         return self._to("no")
 
     @answering()
-    def validate(self, dl: Any = None) -> dict[str, float]:
+    def validate(self, dl: Batches | None = None) -> dict[str, float]:
         """The loss (`valid_loss`) and the metrics over `dl`, or over the validation set."""
         network = self._prepare()
         try:
@@ -109,7 +110,7 @@ class Predictor:
     @answering()
     def get_preds(
         self,
-        dl: Any = None,
+        dl: Batches | None = None,
         with_input: bool = False,
         with_decoded: bool = False,
         with_loss: bool = False,
@@ -123,7 +124,7 @@ class Predictor:
         """
         network = self._prepare()
         try:
-            done = self._outputs(network, in_order(self.dls.valid if dl is None else dl), with_input)
+            done = self._outputs(network, in_order(self.batches_or_valid(dl)), with_input)
         finally:
             self._release(network)
         if len({x.shape[1:] for x in done.inputs}) > 1:
@@ -140,7 +141,7 @@ class Predictor:
 
         The file takes the way of the validation set.
         """
-        predictions, _, decoded = self.get_preds(self.dls.test_dl([item]), with_decoded=True)
+        predictions, _, decoded = self.get_preds(batches_of(self.dls, [item]), with_decoded=True)
         assert predictions is not None
         assert decoded is not None
         return self.label(decoded[0]), decoded[0], predictions[0]
@@ -151,32 +152,34 @@ class Predictor:
 
     def label(self, decoded: Tensor) -> Any:
         """A decoded prediction, or a target, in words where there is a vocabulary: a name, or a list of names."""
-        vocab = getattr(self.dls, "vocab", None)
-        kind = getattr(self.dls, "loss", "category")
-        if vocab is None or kind not in ("category", "multicategory"):
+        vocab = vocab_of(self.dls)
+        if vocab is None or kind_of(self.dls) not in ("category", "multicategory"):
             return decoded
         if decoded.ndim == 0:
             return vocab[int(decoded)]
         return [name for name, holds in zip(vocab, decoded.tolist(), strict=True) if holds]
 
-    def show_results(self, max_n: int = 9, dl: Any = None, figsize: tuple[float, float] | None = None) -> Figure:
+    def show_results(
+        self, max_n: int = 9, dl: Batches | None = None, figsize: tuple[float, float] | None = None
+    ) -> Figure:
         """Images of the validation set with their targets and what is predicted: green is right, red is wrong.
 
         They are spread evenly over a loader of ours; of other batches they are the first.
         """
-        sample = spread(self.dls.valid if dl is None else dl, max_n)
+        sample = spread(self.batches_or_valid(dl), max_n)
         images, _, targets, decoded = self.get_preds([sample], with_input=True, with_decoded=True)
         assert images is not None
         assert decoded is not None
         if targets is None:
             raise UsageError("show_results must have targets to compare with, but there are none: use get_preds")
-        kind = getattr(self.dls, "loss", "category")
-        return results(self.dls, kind, images[:max_n], targets[:max_n], decoded[:max_n], self.label, figsize)
+        return results(
+            self.dls, kind_of(self.dls), images[:max_n], targets[:max_n], decoded[:max_n], self.label, figsize
+        )
 
     @torch.no_grad()
-    def evaluate(self, network: nn.Module, batches: Any) -> dict[str, float]:
+    def evaluate(self, network: nn.Module, batches: Batches | None) -> dict[str, float]:
         """The loss, by its own reduction, and the metrics over all of `batches`; nothing where there are none."""
-        if batches is None or (hasattr(batches, "__len__") and len(batches) == 0):
+        if batches is None or (isinstance(batches, Sized) and len(batches) == 0):
             return {}
         outputs, targets, *_ = self._outputs(network, in_order(batches))
         shown = self.objective.activation(outputs) if isinstance(self.objective, Points) else outputs
@@ -186,6 +189,12 @@ class Predictor:
         )
 
     # Inside --------------------------------------------------------------------------------------------------------
+
+    def batches_or_valid(self, batches: Batches | None) -> Batches:
+        """These batches, or those of the validation set. Raises `UsageError` where there are neither."""
+        if batches is None and self.dls.valid is None:
+            raise UsageError("the data has no validation set (an exported learner has none): give dl=")
+        return self.dls.valid if batches is None else batches  # type: ignore[return-value]
 
     def _to(self, precision: str) -> Self:
         self.precision = precision
@@ -220,7 +229,7 @@ class Predictor:
         return x, y.to(device, non_blocking=True) if isinstance(y, Tensor) else y
 
     @torch.no_grad()
-    def _outputs(self, network: nn.Module, batches: Any, with_input: bool = False) -> Outputs:
+    def _outputs(self, network: nn.Module, batches: Batches, with_input: bool = False) -> Outputs:
         """What the model makes of all samples over all processes.
 
         Each process predicts by itself, with the statistics of the first, for it may have a batch less than others.

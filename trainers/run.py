@@ -26,6 +26,7 @@ from .learner import Learner
 from .metrics import accuracy_multi, error_rate
 from .page import Page
 from .recorder import clock
+from .training_data import kind_of
 from .vision import vision_learner
 
 Say = Callable[[str], None]
@@ -101,7 +102,7 @@ def train(
     return Trained(model, report, lr, learn.recorder.rows[-1])
 
 
-def _trained(dls: DataLoaders, settings: Settings, out: Path, say: Say) -> tuple[Learner, float]:
+def _trained(dls: DataLoaders, settings: Settings, out: Path, say: Say) -> tuple[Learner[DataLoaders], float]:
     """A learner that has been trained, and its learning rate."""
     metrics = [error_rate] if dls.loss == "category" else [accuracy_multi]
     pretrained = settings.pretrained or settings.weights is not None
@@ -197,6 +198,6 @@ def _report(learn: Learner, origin: list[tuple[str, str]]) -> Page:
         "is right, red where it is wrong.",
     )
     page.figure(learn.show_results(12), "images with targets and predictions")
-    if learn.dls.loss == "category":
+    if kind_of(learn.dls) == "category":
         ClassificationInterpretation.from_learner(learn).add_to(page)
     return page

@@ -12,7 +12,7 @@ from .vision import named_model
 from .weights import load_weights
 
 
-def load_learner(path: str | Path, model: nn.Module | None = None) -> Predictor:
+def load_learner(path: str | Path, model: nn.Module | None = None) -> Predictor[exporting.ServingData]:
     """Read a file that `learn.export` wrote; nothing in it is unpickled or evaluated.
 
     A model that `vision_learner` made by name is made again; any other must be given, its weights are read.

@@ -7,12 +7,13 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from .pictures import RIGHT, WRONG, grid, shown
+from .training_data import PredictionData
 
 TARGET, PREDICTED = "#ffd23f", "#ff3d8b"
 
 
 def results(
-    dls: Any,
+    dls: PredictionData,
     kind: str,
     images: Tensor,
     targets: Tensor,

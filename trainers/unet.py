@@ -16,6 +16,8 @@ from ..errors import MissingDependencyError, TrainingError, UsageError
 from .learner import Learner
 from .metrics import dice
 from .small import ResidualBlock, convolution
+from .training_data import Data, normalized
+from .vision import outputs_for
 
 
 class SmallEncoder(nn.Module):
@@ -66,8 +68,8 @@ def _enlarged(maps: Tensor, like: Tensor) -> Tensor:
 
 
 def unet_learner(
-    dls: Any, encoder: str | nn.Module = "small", pretrained: bool = True, normalize: bool = True, **kwargs: Any
-) -> Learner:
+    dls: Data, encoder: str | nn.Module = "small", pretrained: bool = True, normalize: bool = True, **kwargs: Any
+) -> Learner[Data]:
     """A Learner for masks: `encoder` is the name of a timm model, `small` (ours, without weights), or a module with
     `channels` that gives a list of maps.
 
@@ -79,13 +81,13 @@ def unet_learner(
     if encoder == "small":
         encoder = SmallEncoder()
     if isinstance(encoder, nn.Module):
-        model = UNet(encoder, encoder.channels, dls.c)  # type: ignore[arg-type]
+        model = UNet(encoder, encoder.channels, outputs_for(dls))  # type: ignore[arg-type]
         return Learner(dls, model, **{"metrics": dice} | kwargs)
     body = timm_encoder(encoder, pretrained)
-    model = UNet(body, body.feature_info.channels(), dls.c)
-    if pretrained and normalize and hasattr(dls, "normalize"):
+    model = UNet(body, body.feature_info.channels(), outputs_for(dls))
+    if pretrained and normalize:
         cfg = body.pretrained_cfg if hasattr(body, "pretrained_cfg") else {}
-        dls = dls.normalize(cfg.get("mean", (0.485, 0.456, 0.406)), cfg.get("std", (0.229, 0.224, 0.225)))
+        dls = normalized(dls, cfg.get("mean", (0.485, 0.456, 0.406)), cfg.get("std", (0.229, 0.224, 0.225)))
     learn = Learner(dls, model, **{"metrics": dice} | kwargs)
     if pretrained:
         learn.freeze()

@@ -14,6 +14,7 @@ from .learner import Learner
 from .predictor import Architecture
 from .saving import read_weights
 from .small import small_resnet
+from .training_data import Data, TrainingData, classes_of, kind_of, normalized
 from .weights import plain_names
 
 
@@ -79,7 +80,7 @@ def halves(body: nn.Module) -> list[list[nn.Parameter]]:
 
 
 def vision_learner(
-    dls: Any,
+    dls: Data,
     arch: str | nn.Module | Callable[[int], nn.Module],
     pretrained: bool = True,
     weights: str | Path | None = None,
@@ -87,7 +88,7 @@ def vision_learner(
     normalize: bool = True,
     n_out: int | None = None,
     **kwargs: Any,
-) -> Learner:
+) -> Learner[Data]:
     """A Learner for images.
 
     `arch` is the name of a timm model, which gets the chapter's head for `dls.c` classes (or `n_out` outputs), or an
@@ -98,7 +99,7 @@ def vision_learner(
     Raises `MissingDependencyError` where timm is not installed, `UsageError` for a name that it does not know, and
     `TrainingError` for weights that cannot be had.
     """
-    outputs = n_out or _outputs(dls)
+    outputs = n_out or outputs_for(dls)
     if isinstance(arch, str):
         model = named_model(arch, outputs, pretrained and weights is None)
         kwargs["arch"] = Architecture(arch, outputs)
@@ -107,8 +108,8 @@ def vision_learner(
     if weights is not None:
         load_body(model, Path(weights))
     known = isinstance(arch, str) and (pretrained or weights is not None)
-    if known and normalize and hasattr(dls, "normalize"):
-        dls = dls.normalize(*statistics(model))
+    if known and normalize:
+        dls = normalized(dls, *statistics(model))
     learn = Learner(dls, model, **kwargs)
     if known:
         learn.freeze()
@@ -194,8 +195,11 @@ def load_body(model: nn.Module, path: Path) -> None:
     target.load_state_dict(fitting, strict=False)
 
 
-def _outputs(dls: Any) -> int:
+def outputs_for(dls: TrainingData) -> int:
     """How many numbers a model must give for these targets."""
-    if getattr(dls, "loss", "category") == "points":
+    if kind_of(dls) == "points" and dls.valid is not None:
         return int(next(iter(dls.valid))[1][0].numel())
-    return int(dls.c)
+    classes = classes_of(dls)
+    if classes is None:
+        raise UsageError(f"{type(dls).__name__} does not say by .c how many classes it has: give n_out=")
+    return classes

@@ -20,7 +20,7 @@ from ..composition.spec import to_json
 from ..dataset.blocks import BBoxBlock, Block, CategoryBlock, ImageBlock, MaskBlock, MultiCategoryBlock, PointBlock
 from ..dataset.keys import keys_of
 from ..dataset.samples import Samples
-from ..loading.batch import Batch
+from ..loading.batch import AnyBatch, Batch
 from ..loading.cached_rows import CacheRows
 from ..loading.loader import Loader
 from ..loading.rows import Rows
@@ -165,7 +165,7 @@ class DataLoaders:
         rows = sample_rows(Samples(items, blocks, getters), keys_of(items), ["valid"] * len(items), self.sizing)
         return Loader(rows, "valid", bs or self.settings["val_bs"], self.transforms, shuffle=False)
 
-    def decode_batch(self, batch: Batch, max_n: int = 9) -> list[tuple[Any, ...]]:
+    def decode_batch(self, batch: AnyBatch, max_n: int = 9) -> list[tuple[Any, ...]]:
         """Up to `max_n` samples of a batch as they can be shown: images in 0..1, labels in words."""
         x, y = batch[0], batch[1]
         images = self.denormalize(x[:max_n])
@@ -177,7 +177,7 @@ class DataLoaders:
         return samples
 
     def show_batch(
-        self, batch: Batch | None = None, max_n: int = 9, nrows: int | None = None, ncols: int | None = None
+        self, batch: AnyBatch | None = None, max_n: int = 9, nrows: int | None = None, ncols: int | None = None
     ) -> Any:
         """Draw samples of a batch, the first of training without one; returns the figure."""
         count = nrows * ncols if nrows and ncols else max_n

@@ -1,14 +1,22 @@
 """What a loader delivers: a tuple of plain tensors that remembers where its pixels came from."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Self
+from typing import Any, Generic, Self
 
 import torch
 from torch import Tensor
+from typing_extensions import TypeVarTuple, Unpack
+
+Parts = TypeVarTuple("Parts", default=Unpack[tuple[Tensor, Tensor]])
+"""The types of a batch's elements: two tensors where nothing else is said."""
 
 
-class Batch(tuple[Any, ...]):
+class Batch(tuple[*Parts], Generic[*Parts]):
     """`(x, y)` or `(x, y, keys)`, which unpacks like any tuple, and knows more.
+
+    `Batch` alone is the type of `(x, y)`, two tensors; `Batch[Tensor, dict[str, Tensor]]` has several targets,
+    `Batch[Tensor, None]` none, `Batch[Tensor, Tensor, list[str]]` the keys as its third element, and with `Packed` in
+    the first place images of mixed sizes.
 
     `matrix` is float64 `[N, 3, 3]`, from pixels of `x` to pixels of the original files; `keys` names the samples;
     `valid` is bool `[N]`, false for the repeats that pad a last batch. A Batch made from any other iterable (as
@@ -52,7 +60,7 @@ class Batch(tuple[Any, ...]):
         return self._keys
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (tuple(self), self.matrix, self.keys, self.valid)
+        return _rebuild, ((*self,), self.matrix, self.keys, self.valid)
 
     def original_points(self, points: Tensor) -> Tensor:
         """Points `[N, K, 2]` in pixels of `x`, as float64 `[N, K, 2]` in pixels of the original files."""
@@ -62,10 +70,14 @@ class Batch(tuple[Any, ...]):
         homogeneous = torch.nn.functional.pad(points.double(), (0, 1), value=1.0) @ matrix.transpose(1, 2)
         return homogeneous[..., :2] / homogeneous[..., 2:]
 
-    def to(self, device: torch.device | str) -> "Batch":
+    def to(self, device: torch.device | str) -> Self:
         """The same batch with its tensors on `device`."""
         values = [_move(value, device) for value in self]
-        return Batch(values, matrix=self._matrix, keys=self._keys, valid=self.valid)
+        return type(self)(values, matrix=self._matrix, keys=self._keys, valid=self.valid)
+
+
+AnyBatch = Batch[*tuple[Any, ...]]
+"""A batch of whatever a loader was told to deliver."""
 
 
 def _move(value: Any, device: torch.device | str) -> Any:
@@ -78,5 +90,7 @@ def _move(value: Any, device: torch.device | str) -> Any:
     return value
 
 
-def _rebuild(values: tuple[Any, ...], matrix: Tensor | None, keys: Sequence[str] | None, valid: Tensor | None) -> Batch:
+def _rebuild(
+    values: tuple[Any, ...], matrix: Tensor | None, keys: Sequence[str] | None, valid: Tensor | None
+) -> AnyBatch:
     return Batch(values, matrix=matrix, keys=keys, valid=valid)

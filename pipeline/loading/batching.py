@@ -13,7 +13,7 @@ from ...errors import DamagedRowError
 from ...transforms.types import sizes_of
 from ...transforms.warp.packed import Packed
 from ..cache.selection import Selection
-from .batch import Batch
+from .batch import AnyBatch, Batch
 from .devices import BatchDevice
 from .rows import RowNumbers, Rows, Targets
 
@@ -81,7 +81,7 @@ class ToOriginal:
 class ReadyBatch(NamedTuple):
     """A batch, and the event after which it may be used (see `BatchDevice.receive`)."""
 
-    batch: Batch
+    batch: AnyBatch
     event: Any
 
 
@@ -119,7 +119,7 @@ class BatchMaker:
                 self.rows.confirm()  # where bytes are gone, report that rather than what it led to
                 raise
 
-    def _assemble(self, request: BatchRequest) -> Batch:
+    def _assemble(self, request: BatchRequest) -> AnyBatch:
         augmentation = self.augmentation(request.epoch)
         in_place = self.device.in_place and augmentation is not None
         images, matrix = self.rows.read(request.rows, self.device.buffers, in_place=in_place)

@@ -13,7 +13,7 @@ from ...transforms.transform import Split
 from ...transforms.warp import backends
 from ...transforms.warp.buffers import Buffers
 from ...transforms.warp.packed import Packed
-from .batch import Batch
+from .batch import AnyBatch
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class BatchDevice(Protocol):
     def event(self) -> Any:
         """An event after everything that this thread has done so far."""
 
-    def acquire(self, batch: Batch, event: Any) -> Batch:
+    def acquire(self, batch: AnyBatch, event: Any) -> AnyBatch:
         """The batch, ready for the thread that consumes it."""
 
 
@@ -69,7 +69,7 @@ class HostDevice:
     def event(self) -> None:
         """No event: what is made on the host is ready."""
 
-    def acquire(self, batch: Batch, event: None) -> Batch:
+    def acquire(self, batch: AnyBatch, event: None) -> AnyBatch:
         """The batch on its device."""
         return batch if self._device.type == "cpu" else batch.to(self._device)
 
@@ -129,7 +129,7 @@ class CudaDevice:
         event: torch.cuda.Event = self._warping.record_event()
         return event
 
-    def acquire(self, batch: Batch, event: torch.cuda.Event) -> Batch:
+    def acquire(self, batch: AnyBatch, event: torch.cuda.Event) -> AnyBatch:
         """The batch, which the current stream uses once it is ready."""
         stream = torch.cuda.current_stream(self.device)
         stream.wait_event(event)

@@ -5,7 +5,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, Generic, Self
 from weakref import finalize
 
 import numpy as np
@@ -19,7 +19,7 @@ from ...transforms.warp.threads import share
 from ..cache.reader import Cache
 from ..order.orders import Picks, Stream, as_order, check_rows, name_of
 from ..order.ranks import Share, Tail, from_environment
-from .batch import Batch
+from .batch import Batch, Parts
 from .batching import BatchMaker, BatchRequest, OnDamage, ReadyBatch, salt_hashes
 from .cached_rows import Checking, Reading, rows_of
 from .devices import device_for
@@ -30,7 +30,7 @@ from .rows import RowNumbers, Rows
 _GROUP = 1024  # positions whose rows are computed in one call: numpy's overhead is that of some hundreds
 
 
-class Loader:
+class Loader(Generic[*Parts]):
     """An iterable of batches `(x, y)`, or `(x, y, keys)` with `keys=True`, over the rows of a split of a cache.
 
     `cache` is an opened cache, the path to one, or other rows (decoded from files, held in memory). `reading` and
@@ -40,7 +40,8 @@ class Loader:
     `x` is uint8 `[N, H, W, 3]`, or packed where sizes differ, without `batch_tfms`; with them (a list of transforms,
     or what `fuse` made of them) it is what they make, `[N, 3, h, w]`, at `size` where one is given: a size, or a
     function of the epoch for progressive resizing. `y` is None without labels, a tensor for one target, and a
-    mapping by name for several.
+    mapping by name for several. A type checker takes both for tensors; where they are not, or keys stand behind them,
+    say so: `Loader[Tensor, dict[str, Tensor]](...)`, `Loader[Tensor, Tensor, list[str]](..., keys=True)`.
 
     The order and every draw follow from `seed`, the epoch and the sample's key. Every loop is an epoch of its own,
     whether or not the one before ran to its end; `set_epoch` picks one. `state_dict` counts the samples delivered over
@@ -144,7 +145,7 @@ class Loader:
         names = ("split", "batch_size", "seed", "shuffle", "tail", "rank", "world_size", "threads", "prefetch")
         return {name: getattr(self, name) for name in names} | self._others
 
-    def in_order(self) -> "Loader":
+    def in_order(self) -> Self:
         """A loader of the same samples, each once, in the order of the rows and not augmented: what predictions need.
 
         Of a list or a `Subset` these are its rows, of any other order all rows of the split.
@@ -153,7 +154,7 @@ class Loader:
         indices = None if rows is None else np.unique(rows())
         return self.with_settings(shuffle=False, tail="ragged", augment=False, indices=indices)
 
-    def with_settings(self, **settings: Any) -> "Loader":
+    def with_settings(self, **settings: Any) -> Self:
         """A loader of the same rows with some of this one's settings (those of the constructor) replaced."""
         return type(self)(self.rows, **self._settings | settings)
 
@@ -252,7 +253,7 @@ class Loader:
         x, y = self._device.acquire(*self._maker.make(request))[:2]
         return _first(x), _first(y)
 
-    def batch_at(self, positions: Sequence[int], epoch: int) -> Batch:
+    def batch_at(self, positions: Sequence[int], epoch: int) -> Batch[*Parts]:
         """The samples at these positions of an epoch's order, for those who share them out themselves.
 
         Raises UsageError where the order is endless, and so has no positions.
@@ -271,12 +272,12 @@ class Loader:
             raise TypeError(f"A loader with endless indices has no total ({self._order})")
         return self._order.size
 
-    def peek(self) -> Batch:
+    def peek(self) -> Batch[*Parts]:
         """The first batch of the next loop; the loader stands where it stood."""
         share = self.share(self._next.delivered)
         return next(self._make_batches(self._requests(share, self._next.epoch)))
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Batch[*Parts]]:
         epoch, start = self._next
         self._next, self._position = Position(epoch + 1, 0), self._next
         self._warn_of_unequal_ranks()
@@ -297,7 +298,7 @@ class Loader:
             stacklevel=3,
         )
 
-    def _make_batches(self, requests: Iterator[BatchRequest]) -> Iterator[Batch]:
+    def _make_batches(self, requests: Iterator[BatchRequest]) -> Iterator[Batch[*Parts]]:
         """The batches of `requests` in order, which threads make ahead of time; all threads end with the loop."""
         pending: deque[Future[ReadyBatch]] = deque()
         own = max(1, torch.get_num_threads() // self.threads)
