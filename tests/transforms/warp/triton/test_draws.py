@@ -123,14 +123,15 @@ def test_tiles_that_are_drawn_are_done_by_the_rules(name, packed, tiles_agree, m
     assert ((there - here).abs() < 1e-5 * here.abs().amax(2, keepdim=True)).all()
 
 
-def test_images_of_one_size_are_drawn_for_as_they_are_packed(recipes, tiles_agree):
-    fused = fuse(recipes["the ancestors' recipe"])
-    drawn, images = DeviceFused(fused, DEVICE, "train"), torch.zeros(5, 301, 403, 3, dtype=torch.uint8)
-    hashes, stream, packed = drawn.hashes(range(5), 5), drawn.stream(5, 2), Packed.of([*images.numpy()])
+def test_images_of_one_size_are_drawn_for_as_they_are_packed(recipe, tiles_agree, most):
+    """By a kernel of their own."""
+    drawn, count = DeviceFused(fuse(recipe), DEVICE, "train"), min(most, 32)
+    images = torch.zeros(count, 101, 143, 3, dtype=torch.uint8)
+    hashes, stream, packed = drawn.hashes(range(count), count), drawn.stream(5, 2), Packed.of([*images.numpy()])
     found = drawn.plan(images.to(DEVICE), hashes, stream)
     expected = drawn.plan(sent(packed), hashes, stream)
-    for name in ("matrix", "logit", "colour"):
-        assert torch.equal(getattr(found, name), getattr(expected, name))
+    for name in ("matrix", "logit", "hue", "table", "colour", "erase"):
+        assert torch.equal(getattr(found, name), getattr(expected, name)), name
     tiles_agree(found.tiles, images, found.matrix.cpu(), found.size)
 
 
