@@ -56,7 +56,7 @@ class Mutant:
         beside = replace(self.after, operands=(other, *self.after.operands[1:]))
         opcode = f"setp.ne.b{8 * target.width}" if target.width else "xor.pred"
         compare = replace(self.before, opcode=opcode, operands=(differs, target, other), text="a comparison")
-        trap = replace(self.before, opcode="trap", operands=(), guard=differs, wanted=True, text="a trap")
+        trap = replace(self.before, opcode="trap", operands=(differs,), guard=differs, wanted=True, text="a trap")
         none = replace(self.before, opcode="mov.pred", operands=(differs, Number(0)), guard=None, text="none differs")
         return spliced(self.kernel, self.place, [none, beside, self.before, compare, trap])
 

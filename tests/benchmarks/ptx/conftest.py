@@ -68,6 +68,12 @@ def lines() -> Any:
 
 
 @pytest.fixture(scope="session")
+def make_kernel() -> Any:
+    """`kernel`."""
+    return kernel
+
+
+@pytest.fixture(scope="session")
 def compute() -> Any:
     """An instruction of arrays: `compute("add.s32", x, y)` has the type of the first unless `result` names another."""
     from onewarp.benchmarks.ptx.opcodes import computed, operation

@@ -93,13 +93,15 @@ def whole_pixels():
         (0, 0, 9, 0, 1, 0, 0, 0, 1),
     ]
     found += [(1, 0, 0.5, 0, 1, 0.25, 0, 0, 1), (1, 0, 0, 0, 1, 0, 0, 0, -1), (0.6, 0, 0, 0, 1.4, 0, 0, 0, 1)]
+    for a, b, d, e in itertools.product((-1, 0, 1, 2), repeat=4):  # few of them turn or flip
+        found.append((a, b, 40, d, e, 50, 0, 0, 1))
     return maps(*found)
 
 
 def nearly_whole_pixels():
     """The same with every number a little off, so that one corner of the output or another decides."""
     g, count = torch.Generator().manual_seed(2), 400
-    exact = whole_pixels()[::12].double()
+    exact = whole_pixels()[:96:12].double()
     h = exact[torch.arange(count) % 8]
     off = (torch.rand(count, 3, 3, generator=g, dtype=torch.float64) - 0.5) * 2 * WHOLE
     off[:, :2, :2] /= 60
