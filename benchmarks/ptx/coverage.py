@@ -11,8 +11,8 @@ UNREACHABLE = {
     "return tl.log2(x) * LN_2": "the logarithm of what is infinite or NaN: its argument is limited to 1e-7..1 - 1e-7",
     "dr = log(change / (1 - change))": "the logarithm of what is infinite or NaN: its argument is limited",
     "power = 255 * tl.exp2(number * tl.log2(share))": "the logarithm of what is infinite or NaN: it is of 1/255..1",
-    "row, column = point // columns, point % columns": "the division in 64 bits of numbers above 32: an image that is "
-    "wider than 4 G pixels",
+    "row, column = point // columns, point % columns": "a division of numbers that need more than 32 bits: an image "
+    "of 4 G pixels",
 }
 """By the line of Python: why no case can reach a block."""
 

@@ -71,6 +71,7 @@ RECIPES = {
         RandomErasing(p=0.7),
     ],
     "tables": [Resize(32), Solarize(0.6), Posterize((2, 6), p=0.8), Invert(), Gamma(1.4, p=1.0)],
+    "between two levels": [Resize(32), Gamma(2.0, p=1.0), Gamma(1.6, p=0.9), Posterize((3, 6), p=0.5)],
     "out of order": [Resize(32), Solarize(0.6, p=0.5), Brightness(0.3), Contrast(0.3), NORMALIZE],
     "one for all": [Resize(32), Rotate(45, p=1.0, batch=True), Brightness(0.4, batch=True), Flip()],
     "a given map": [Homography(((0.9, 0.1, 0.0), (0.0, 1.1, 0.1), (0.05, 0.0, 1.0)), 48)],
