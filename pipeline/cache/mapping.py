@@ -117,7 +117,7 @@ def _reserve(length: int) -> tuple[NDArray[np.uint8], int]:
         raise CacheError(f"The system has no {total} bytes of addresses left to map the cache: use reading='pread'")
     owner = (ctypes.c_uint8 * length).from_address(-(-address // _HUGE) * _HUGE)
     # Without the extension nothing is guarded: a file that is cut while it is read ends the process.
-    guard = native.extension.guard_map(address, total) if native.extension else -1
+    guard = native.extension.guard_map(owner) if native.extension else -1
     weakref.finalize(owner, _release, address, total, guard).atexit = False
     data: NDArray[np.uint8] = np.frombuffer(memoryview(owner), np.uint8)
     return data, guard

@@ -1,4 +1,4 @@
-"""The warp in C++: addresses for `cpu.cpp`, and buffers that are used again."""
+"""The warp in C++: arrays for `cpu.cpp`, which compares their lengths, and buffers that are used again."""
 
 import os
 from collections.abc import Collection, Sequence
@@ -102,24 +102,19 @@ def warp(
     height, width = out.size
     result = _buffers.empty((count, 3, height, width), out.dtype, out.memory_format)
     data, offsets, sizes = _packed(images)
-    homography, colour = homography.contiguous(), colour.contiguous()
-    logit, hue, table, erase = (None if p is None else p.contiguous() for p in (logit, hue, table, erase))
     try:
         native.extension.warp(
-            data=data.data_ptr(),
-            total=data.nbytes,
-            pixel=3 * data.element_size(),
-            offsets=offsets.data_ptr(),
-            sizes=sizes.data_ptr(),
-            count=count,
-            homography=homography.data_ptr(),
-            logit=_address(logit),
-            hue=_address(hue),
-            table=_address(table),
-            colour=colour.data_ptr(),
-            erase=_address(erase),
-            erase_length=0 if erase is None else erase.shape[1],
-            out=result.data_ptr(),
+            data=data,
+            pixel=3 * data.itemsize,
+            offsets=offsets,
+            sizes=sizes,
+            homography=_array(homography),
+            logit=None if logit is None else _array(logit),
+            hue=None if hue is None else _array(hue),
+            table=None if table is None else _array(table),
+            colour=_array(colour),
+            erase=None if erase is None else _array(erase),
+            out=_written(result),
             height=height,
             width=width,
             number=NUMBERS[out.dtype],
@@ -143,23 +138,22 @@ def warp_mask(
     dtype = masks.dtype if isinstance(masks, Tensor) else masks[0].dtype
     if dtype not in LABELS:
         return None
-    each = [mask.contiguous() for mask in masks]
+    each = [_array(mask) for mask in masks]
     result = torch.empty((len(each), *out.size), dtype=dtype)
-    places = np.array([mask.data_ptr() for mask in each], np.int64)
     sizes = np.array([mask.shape for mask in each], np.int32)
-    _masks(places.ctypes.data, sizes, homography, result, out, label=LABELS[dtype], fill=int(fill), votes=votes)
+    _masks(each, sizes, homography, result, out, label=LABELS[dtype], fill=int(fill), votes=votes)
     return result
 
 
 def validity(sizes: Tensor, homography: Tensor, out: OutSpec) -> Tensor:
     """Which output pixels have their centres inside the source's frame, as `reference.validity`."""
     result = torch.empty((len(homography), *out.size), dtype=torch.bool)
-    _masks(0, sizes.numpy().astype(np.int32), homography, result, out)
+    _masks(None, np.ascontiguousarray(sizes.numpy(), np.int32), homography, result, out)
     return result
 
 
 def _masks(
-    places: int,
+    masks: list[NDArray[Any]] | None,
     sizes: NDArray[np.int32],
     homography: Tensor,
     result: Tensor,
@@ -168,13 +162,11 @@ def _masks(
     fill: int = 0,
     votes: bool = False,
 ) -> None:
-    homography = homography.contiguous()
     native.extension.masks(
-        masks=places,
-        sizes=sizes.ctypes.data,
-        count=len(homography),
-        homography=homography.data_ptr(),
-        out=result.data_ptr(),
+        masks=masks,
+        sizes=sizes,
+        homography=_array(homography),
+        out=result.numpy(),
         height=out.size[0],
         width=out.size[1],
         label=label,
@@ -202,20 +194,17 @@ def bilinear(
     result = np.empty((height, width, 3), np.uint8)
     try:
         native.extension.warp(
-            data=_place(pixels),
-            total=pixels.size,
+            data=pixels,
             pixel=3,
-            offsets=_place(_FIRST),
-            sizes=_place(sizes),
-            count=1,
-            homography=_place(homography),
-            logit=0,
-            hue=0,
-            table=0,
-            colour=_place(_SAME),
-            erase=0,
-            erase_length=0,
-            out=_place(result),
+            offsets=_FIRST,
+            sizes=sizes,
+            homography=homography,
+            logit=None,
+            hue=None,
+            table=None,
+            colour=_SAME,
+            erase=None,
+            out=result,
             height=height,
             width=width,
             number=NUMBERS[torch.uint8],
@@ -234,39 +223,37 @@ def bilinear(
 _FIRST, _SAME = np.zeros(1, np.int64), np.eye(3, 4, dtype=np.float32)
 
 
-def _place(array: NDArray[Any]) -> int:
-    """Where an array lies."""
-    address: int = array.__array_interface__["data"][0]
-    return address
-
-
 def _padding(out: OutSpec) -> int:
     """The padding's number; a colour is zeros with a fill."""
     return PADDINGS[out.padding] if isinstance(out.padding, str) else PADDINGS["zeros"]
 
 
-def _address(parameter: Tensor | None) -> int:
-    """Where a parameter lies; 0 where there is none."""
-    return 0 if parameter is None else parameter.data_ptr()
+def _array(tensor: Tensor) -> NDArray[Any]:
+    """The numbers of a tensor as an array that the extension takes: contiguous, and aligned to their size."""
+    array: NDArray[Any] = (tensor.detach() if tensor.requires_grad else tensor).contiguous().numpy()
+    return array if array.flags.aligned else array.copy()
 
 
-def _packed(images: Tensor | Packed) -> tuple[Tensor, Tensor, Tensor]:
-    """Data, offsets and sizes, contiguous; dense images are images of one size, one behind the other.
+def _written(result: Tensor) -> NDArray[Any]:
+    """The memory of a batch in either layout, one number behind the other; numpy knows no bfloat16."""
+    dense = result if result.is_contiguous() else result.permute(0, 2, 3, 1)
+    array: NDArray[Any] = (dense.view(torch.int16) if dense.dtype == torch.bfloat16 else dense).numpy()
+    return array
 
-    Floats become float32.
-    """
+
+def _packed(images: Tensor | Packed) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int32]]:
+    """Data, offsets and sizes; dense images are images of one size, one behind the other. Floats become float32."""
     if isinstance(images, Packed):
-        return images.data.contiguous(), images.offsets.contiguous(), images.sizes.contiguous()
-    data = (images.float() if images.is_floating_point() else images).contiguous()
-    return data, *_one_behind_the_other(*images.shape[:3], 3 * data.element_size())
+        return _array(images.data), _array(images.offsets), _array(images.sizes)
+    data = _array(images.float() if images.is_floating_point() else images)
+    return data, *_one_behind_the_other(*images.shape[:3], 3 * data.itemsize)
 
 
 @lru_cache(maxsize=64)
-def _one_behind_the_other(count: int, height: int, width: int, pixel: int) -> tuple[Tensor, Tensor]:
-    """Offsets and sizes of as many images of one size, for good: most batches are like the one before.
-
-    By numpy, so that they lie in host memory whatever torch's default device is.
-    """
+def _one_behind_the_other(
+    count: int, height: int, width: int, pixel: int
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Offsets and sizes of as many images of one size, for good: most batches are like the one before."""
     sizes = np.empty((count, 2), np.int32)
     sizes[:] = height, width
-    return torch.from_numpy(np.arange(count) * (height * width * pixel)), torch.from_numpy(sizes)
+    return np.arange(count, dtype=np.int64) * (height * width * pixel), sizes

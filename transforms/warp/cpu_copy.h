@@ -8,6 +8,8 @@
 #include <emmintrin.h>
 #endif
 
+#include "cpu_block.h"
+
 namespace onewarp {
 
 // As memcpy, but the target's lines are not read before they are written: a third less for the memory to do.
@@ -32,6 +34,13 @@ inline void copy_past_caches(uint8_t* target, const uint8_t* source, size_t byte
 #else
     std::memcpy(target, source, bytes);
 #endif
+}
+
+// Why not, or null.
+inline const char* copy_past_caches(Block<uint8_t> target, Block<const uint8_t> source) {
+    if (target.count != source.count) return "there must be as many bytes to copy to as to copy";
+    copy_past_caches(target.at, source.at, static_cast<size_t>(target.count));
+    return nullptr;
 }
 
 }  // namespace onewarp

@@ -390,7 +390,7 @@ ONEWARP_INLINE void erase(const Request& request, const Image& image, int v, F u
     if (!(v + 0.5f >= box[1] && v + 0.5f < box[3])) return;
     const float unit = request.number == Number::uint8 ? 255.f : 1.f;
     const M hit = both(less_equal(set(box[0]), u), less(u, set(box[2])));
-    for (int c = 0; c < 3; c++) rgb[c] = select(hit, set(request.erase_length > 4 ? box[4 + c] * unit : 0.f), rgb[c]);
+    for (int c = 0; c < 3; c++) rgb[c] = select(hit, set(image.erase_length > 4 ? box[4 + c] * unit : 0.f), rgb[c]);
 }
 
 // The first `count` pixels of a vector to their place in row v from column u.

@@ -10,20 +10,61 @@ namespace onewarp {
 
 enum class Label : int { uint8 = 0, int8 = 1, int16 = 2, int32 = 3, int64 = 4 };
 
-// One call: everything by address, nothing owned.
+// One call: nothing in it is owned.
 struct MaskRequest {
-    const int64_t* masks;  // [count] addresses of labels, [height, width]; null for validity
-    const int32_t* sizes;  // [count, 2] height, width
-    int64_t count;
-    const float* homography;  // [count, 3, 3]
-    void* out;                // [count, height, width]
+    Block<const Block<const uint8_t>> masks;  // [count] of bytes of labels, [height, width]; none for validity
+    Block<const int32_t> sizes;               // [count, 2] height, width
+    Block<const float> homography;            // [count, 3, 3]
+    Block<uint8_t> out;                       // bytes of [count, height, width]
     int height, width;
     Label label;
     Padding padding;
     int64_t fill;
     bool votes;
     int threads;
+
+    int64_t count() const { return sizes.count / 2; }
 };
+
+// How many bytes a label has; 0 for none that there is.
+inline int bytes_of(Label label) {
+    switch (label) {
+        case Label::uint8:
+        case Label::int8:
+            return 1;
+        case Label::int16:
+            return 2;
+        case Label::int32:
+            return 4;
+        case Label::int64:
+            return 8;
+    }
+    return 0;
+}
+
+inline Refusal check(const MaskRequest& q) {
+    const int64_t count = q.count(), bytes = bytes_of(q.label), rows = count * q.height;
+    if (q.height < 1 || q.width < 1) return refuse("the output must have at least one pixel");
+    if (!bytes || !is_padding(q.padding)) return refuse("there is no such label or padding");
+    if (count > INT32_MAX) return refuse("there must be less than 2^31 masks");
+    if (!fits(q.sizes, 2 * count)) return refuse("a mask must have a height and a width");
+    if (!fits(q.homography, 9 * count)) return refuse("homography must have 9 numbers for each mask");
+    if (rows > INT64_MAX / bytes / q.width || !fits(q.out, rows * q.width * bytes))
+        return refuse("the output must have a label for each pixel of each mask");
+    if (reinterpret_cast<uintptr_t>(q.out.at) % bytes) return refuse("the output must be aligned");
+    if (q.masks.at && !fits(q.masks, count)) return refuse("there must be a mask for each size");
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t height = q.sizes.at[2 * i], width = q.sizes.at[2 * i + 1];
+        const long long row = i;
+        if (height < 1 || width < 1) return refuse("mask %lld must have at least one pixel", row);
+        if (!q.masks.at) continue;
+        const Block<const uint8_t>& mask = q.masks.at[i];
+        if (height > INT64_MAX / bytes / width || !fits(mask, height * width * bytes))
+            return refuse("mask %lld must have a label for each of its pixels", row);
+        if (reinterpret_cast<uintptr_t>(mask.at) % bytes) return refuse("mask %lld must be aligned", row);
+    }
+    return {};
+}
 
 // The pixel that holds a coordinate; -1 where there is none.
 inline int64_t pixel_at(double x, int64_t length, Padding padding) {
@@ -84,18 +125,14 @@ void vote(const Mask<T>& mask, const double* h, const Division& n, int v0, int v
 
 template <class T>
 void warp_mask(const MaskRequest& q, int64_t i, const double* h) {
-    const Mask<T> mask{reinterpret_cast<const T*>(static_cast<uintptr_t>(q.masks[i])), q.sizes[2 * i],
-                       q.sizes[2 * i + 1], q.padding, static_cast<T>(q.fill)};
-    T* out = static_cast<T*>(q.out) + i * q.height * q.width;
+    const Mask<T> mask{reinterpret_cast<const T*>(q.masks.at[i].at), q.sizes.at[2 * i], q.sizes.at[2 * i + 1],
+                       q.padding, static_cast<T>(q.fill)};
+    T* out = reinterpret_cast<T*>(q.out.at) + i * q.height * q.width;
     if (q.votes) {
-        Request request{};
-        request.antialias = true;
-        Image image{};
-        std::copy(h, h + 9, image.h);
         for (int v = 0; v < q.height; v += kTile)
             for (int u = 0; u < q.width; u += kTile) {
                 const int v1 = std::min(v + kTile, q.height), u1 = std::min(u + kTile, q.width);
-                vote(mask, h, division(request, image, u, u1, v, v1), v, v1, u, u1, out, q.width);
+                vote(mask, h, division(h, true, u, u1, v, v1), v, v1, u, u1, out, q.width);
             }
         return;
     }
@@ -104,8 +141,8 @@ void warp_mask(const MaskRequest& q, int64_t i, const double* h) {
 }
 
 inline void mark_valid(const MaskRequest& q, int64_t i, const double* h) {
-    const double height = q.sizes[2 * i], width = q.sizes[2 * i + 1];
-    uint8_t* out = static_cast<uint8_t*>(q.out) + i * q.height * q.width;
+    const double height = q.sizes.at[2 * i], width = q.sizes.at[2 * i + 1];
+    uint8_t* out = q.out.at + i * q.height * q.width;
     for (int v = 0; v < q.height; v++)
         for (int u = 0; u < q.width; u++) {
             const Corner p = project(h, u + 0.5, v + 0.5);
@@ -113,12 +150,14 @@ inline void mark_valid(const MaskRequest& q, int64_t i, const double* h) {
         }
 }
 
-inline void warp_masks(const MaskRequest& q) {
-    share_out(q.threads, q.count, [&](std::atomic<int64_t>& next) {
-        for (int64_t i; (i = next.fetch_add(1)) < q.count;) {
+inline Refusal warp_masks(const MaskRequest& q) {
+    const Refusal refusal = check(q);
+    if (*refusal.text) return refusal;
+    share_out(q.threads, q.count(), [&](std::atomic<int64_t>& next) {
+        for (int64_t i; (i = next.fetch_add(1)) < q.count();) {
             double h[9];
-            std::copy(q.homography + 9 * i, q.homography + 9 * i + 9, h);
-            if (!q.masks) {
+            std::copy_n(q.homography.at + 9 * i, 9, h);
+            if (!q.masks.at) {
                 mark_valid(q, i, h);
                 continue;
             }
@@ -141,6 +180,7 @@ inline void warp_masks(const MaskRequest& q) {
             }
         }
     });
+    return {};
 }
 
 }  // namespace onewarp

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "cpu_block.h"
+
 namespace onewarp {
 
 // A counter of four words to as many random words, under a key of two.
@@ -16,13 +18,6 @@ inline void philox(const uint32_t* counter, uint32_t first, uint32_t second, uin
     }
     out[0] = a, out[1] = b, out[2] = c, out[3] = d;
 }
-
-// Numbers in memory, and how many there are.
-template <class T>
-struct Block {
-    T* at;
-    int64_t count;
-};
 
 // All counters, four words each; why not, or null.
 inline const char* philox(Block<const uint32_t> counters, uint32_t first, uint32_t second, Block<uint32_t> out) {

@@ -3,27 +3,26 @@
 
 #include <cstdint>
 
+#include "cpu_block.h"
+
 namespace onewarp {
 
 enum class Padding : int { reflection = 0, border = 1, colour = 2 };
 enum class Number : int { float32 = 0, bfloat16 = 1, uint8 = 2 };
 
-// One call: everything by address, nothing owned. Optional parameters are null where they are None.
+// One call: nothing in it is owned.
 struct Request {
-    const uint8_t* data;     // [total]
-    int64_t total;           // bytes of data that may be read
-    int pixel;               // bytes of a pixel: 3, or 12 where they are float32
-    const int64_t* offsets;  // [count] byte offsets into data
-    const int32_t* sizes;    // [count, 2] height, width
-    int64_t count;
-    const float* homography;  // [count, 3, 3]
-    const float* logit;       // [count, 3, 4]
-    const float* hue;         // [count]
-    const float* table;       // [count, 256]
-    const float* colour;      // [count, 3, 4]
-    const float* erase;       // [count, erase_length], 4 or 7 numbers
-    int erase_length;
-    void* out;  // [count, 3, height, width] or, channels last, [count, height, width, 3]
+    Block<const uint8_t> data;      // the pixels of all images
+    int pixel;                      // bytes of a pixel: 3, or 12 where they are float32
+    Block<const int64_t> offsets;   // [count] of each image, in bytes of data
+    Block<const int32_t> sizes;     // [count, 2] height, width
+    Block<const float> homography;  // [count, 3, 3]
+    Block<const float> logit;       // [count, 3, 4], or none
+    Block<const float> hue;         // [count], or none
+    Block<const float> table;       // [count, 256], or none
+    Block<const float> colour;      // [count, 3, 4]
+    Block<const float> erase;       // [count, 4] or [count, 7], or none
+    Block<uint8_t> out;             // bytes of [count, 3, height, width] or, channels last, [count, height, width, 3]
     int height, width;
     Number number;
     bool channels_last;
@@ -31,6 +30,8 @@ struct Request {
     float fill[3];  // in 0..1
     bool antialias;
     int threads;
+
+    int64_t count() const { return offsets.count; }
 };
 
 // Asks for the source's lines some rows before they are needed: a batch does not fit into the caches, and hardware does
@@ -64,6 +65,7 @@ struct Image {
     double h[9];
     bool copies, axis_aligned;
     const float *logit, *hue, *table, *colour, *erase;
+    int erase_length;  // 4 numbers, or 7 where a colour is behind the rectangle.
     uint8_t* out;
     bool streamed;  // The batch does not fit into the caches and leaves past them, in whole vectors of 16 numbers.
     Prefetcher* prefetcher;

@@ -98,26 +98,65 @@ inline bool has_inverse(const float* h) {
     return volume > kLeastDeterminant * std::sqrt(lengths);
 }
 
+// How many bytes a number of the output has; 0 for none that there is.
+inline int bytes_of(Number number) {
+    switch (number) {
+        case Number::float32:
+            return 4;
+        case Number::bfloat16:
+            return 2;
+        case Number::uint8:
+            return 1;
+    }
+    return 0;
+}
+inline bool is_padding(Padding padding) { return padding >= Padding::reflection && padding <= Padding::colour; }
+
+// Whether the lengths of what is read and written are those of `count` images.
+inline Refusal check_lengths(const Request& q) {
+    const int64_t count = q.count();
+    const struct {
+        const char* name;
+        const Block<const float>& block;
+        int64_t numbers;
+        bool optional;
+    } parameters[] = {{"homography", q.homography, 9, false},
+                      {"logit", q.logit, 12, true},
+                      {"hue", q.hue, 1, true},
+                      {"table", q.table, 256, true},
+                      {"colour", q.colour, 12, false}};
+    if (count > INT32_MAX) return refuse("there must be less than 2^31 images");
+    if (count < 0 || !fits(q.sizes, 2 * count)) return refuse("an image must have an offset, a height and a width");
+    for (const auto& [name, block, numbers, optional] : parameters)
+        if (!fits(block, numbers * count, optional))
+            return refuse("%s must have %lld numbers for each image", name, static_cast<long long>(numbers));
+    if (!fits(q.erase, 4 * count, true) && !fits(q.erase, 7 * count)) return refuse("erase must have 4 or 7 numbers");
+    const int64_t pixel = 3 * bytes_of(q.number), rows = count * q.height;
+    if (rows > INT64_MAX / pixel / q.width || !fits(q.out, rows * q.width * pixel))
+        return refuse("the output must have three numbers for each pixel of each image");
+    if (reinterpret_cast<uintptr_t>(q.out.at) % bytes_of(q.number)) return refuse("the output must be aligned");
+    return {};
+}
+
 inline Refusal check(const Request& q) {
-    if (q.count < 0 || q.total < 0) return refuse("count and total must not be negative");
     if (q.height < 1 || q.width < 1)
         return refuse("the output must have at least one pixel, but got %d x %d", q.height, q.width);
-    if (q.count && (!q.data || !q.offsets || !q.sizes || !q.homography || !q.colour || !q.out))
-        return refuse("images, homography, colour and output must be there");
+    if (!bytes_of(q.number) || !is_padding(q.padding)) return refuse("there is no such number format or padding");
     if (q.pixel != 3 && q.pixel != 12) return refuse("a pixel must have 3 or 12 bytes, but has %d", q.pixel);
-    if (q.erase && q.erase_length != 4 && q.erase_length != 7) return refuse("erase must have 4 or 7 numbers");
-    for (int64_t i = 0; i < q.count; i++) {
-        const int64_t height = q.sizes[2 * i], width = q.sizes[2 * i + 1], offset = q.offsets[i];
+    const Refusal refusal = check_lengths(q);
+    if (*refusal.text) return refusal;
+    for (int64_t i = 0; i < q.count(); i++) {
+        const int64_t height = q.sizes.at[2 * i], width = q.sizes.at[2 * i + 1], offset = q.offsets.at[i];
         const long long row = i;
         if (height < 1 || width < 1)
-            return refuse("image %lld must have at least one pixel, but got %d x %d", row, q.sizes[2 * i],
-                          q.sizes[2 * i + 1]);
+            return refuse("image %lld must have at least one pixel, but got %d x %d", row, q.sizes.at[2 * i],
+                          q.sizes.at[2 * i + 1]);
         // Within an image, bytes are counted in 32 bits.
         if (height > INT32_MAX / q.pixel / width) return refuse("image %lld must be smaller than 2 GiB", row);
-        if (offset < 0 || offset > q.total || height * width * q.pixel > q.total - offset)
+        if (offset < 0 || offset > q.data.count || height * width * q.pixel > q.data.count - offset)
             return refuse("image %lld must lie within the %lld bytes of data, but it begins at %lld", row,
-                          static_cast<long long>(q.total), static_cast<long long>(offset));
-        if (!has_inverse(q.homography + 9 * i))
+                          static_cast<long long>(q.data.count), static_cast<long long>(offset));
+        if (!has_inverse(q.homography.at + 9 * i))
             return refuse("homography must have an inverse, but row %lld has none", row);
     }
     return {};
@@ -168,9 +207,8 @@ inline bool keeps_rows(const Request& request, const Image& image) {
 // The larger one; a NaN never is.
 inline double larger(double a, double b) { return b > a ? b : a; }
 
-// How the pixels of the tile [u0, u1] x [v0, v1] are sampled.
-inline Division division(const Request& request, const Image& image, int u0, int u1, int v0, int v1) {
-    const double* h = image.h;
+// How the pixels of the tile [u0, u1] x [v0, v1] are sampled, `antialias` or as they are.
+inline Division division(const double* h, bool antialias, int u0, int u1, int v0, int v1) {
     double square_u = 0, square_v = 0, skew = 0;
     Division n;
     for (int corner = 0; corner < 4; corner++) {
@@ -191,7 +229,7 @@ inline Division division(const Request& request, const Image& image, int u0, int
         const double terms_w = std::fabs(h[6]) * u + std::fabs(h[7]) * v + std::fabs(h[8]);
         if (!(larger(larger(terms_x, terms_y) * r, kLeastTerms) * (terms_w * r) <= kMostTerms)) n.precise = true;
     }
-    if (!request.antialias || image.copies) return n;
+    if (!antialias) return n;
     if (square_u > kOneSample * kOneSample || square_v > kOneSample * kOneSample || skew > kSkew) {
         const auto parts = [](double square) {
             return static_cast<int>(std::fmin(std::fmax(std::ceil(std::sqrt(square) / kSubpixel), 1), kMostSubpixels));
@@ -203,25 +241,29 @@ inline Division division(const Request& request, const Image& image, int u0, int
 
 inline Image image_at(const Request& request, int64_t i) {
     Image image{};
-    image.pixels = request.data + request.offsets[i];
-    image.height = request.sizes[2 * i], image.width = request.sizes[2 * i + 1];
+    image.pixels = request.data.at + request.offsets.at[i];
+    image.height = request.sizes.at[2 * i], image.width = request.sizes.at[2 * i + 1];
     image.pixel = request.pixel, image.stride = image.pixel * image.width, image.floats = image.pixel != 3;
     const int64_t bytes = static_cast<int64_t>(image.height) * image.stride;
-    image.no_overread = request.total - request.offsets[i] - bytes < 4;
+    image.no_overread = request.data.count - request.offsets.at[i] - bytes < 4;
     // Scaled so that w is of the order of one: its square has to fit into a float32.
-    const float* h = request.homography + 9 * i;
+    const float* h = request.homography.at + 9 * i;
     const double scale = std::fmax(std::fmax(std::fabs(h[6]), std::fabs(h[7])), std::fabs(h[8]));
     for (int k = 0; k < 9; k++) image.h[k] = scale > 0 ? h[k] / scale : h[k];
     image.copies = moves_whole_pixels(image.h, request.height, request.width);
     image.axis_aligned = !image.floats && keeps_rows(request, image);
-    const auto row = [i](const float* all, int64_t length) { return all ? all + i * length : nullptr; };
+    const auto row = [i](const Block<const float>& all, int64_t length) {
+        return all.at ? all.at + i * length : nullptr;
+    };
     image.logit = row(request.logit, 12), image.hue = row(request.hue, 1), image.table = row(request.table, 256);
-    image.colour = row(request.colour, 12), image.erase = row(request.erase, request.erase_length);
-    const int64_t number = request.number == Number::float32 ? 4 : request.number == Number::bfloat16 ? 2 : 1;
+    image.colour = row(request.colour, 12);
+    image.erase_length = static_cast<int>(request.erase.count / request.count());
+    image.erase = row(request.erase, image.erase_length);
+    const int64_t number = bytes_of(request.number);
     const int64_t size = 3 * number * request.height * request.width;
-    image.out = static_cast<uint8_t*>(request.out) + i * size;
-    image.streamed = request.count * size > kCacheBytes && request.width % 16 == 0 &&
-                     reinterpret_cast<uintptr_t>(request.out) % (16 * number) == 0;
+    image.out = request.out.at + i * size;
+    image.streamed = request.count() * size > kCacheBytes && request.width % 16 == 0 &&
+                     reinterpret_cast<uintptr_t>(request.out.at) % (16 * number) == 0;
     return image;
 }
 
@@ -251,7 +293,7 @@ inline void warp_band(const Request& request, Kernel kernel, const Image& image,
     int from = 0;
     for (int u = 0; u < request.width; u += kTile) {
         const int end = u + kTile < request.width ? u + kTile : request.width;
-        const Division here = division(request, image, u, end, v0, v1);
+        const Division here = division(image.h, request.antialias && !image.copies, u, end, v0, v1);
         if (u && !(here == n)) kernel(request, image, n, v0, v1, from, u), from = u;
         n = here;
     }
@@ -262,8 +304,8 @@ inline int64_t bands_of(const Request& request) { return (request.height + kTile
 
 // Threads take images, or bands of them where there are few, until none is left; the next one a little early.
 inline void work(const Request& request, Kernel kernel, std::atomic<int64_t>& next) {
-    const int64_t bands = bands_of(request), jobs = request.count * bands,
-                  together = request.threads > 1 && request.count < 4 * request.threads ? 1 : bands;
+    const int64_t bands = bands_of(request), jobs = request.count() * bands,
+                  together = request.threads > 1 && request.count() < 4 * request.threads ? 1 : bands;
     Prefetcher prefetchers[2];
     Image images[2];
     const auto take = [&](int turn) {
@@ -307,7 +349,7 @@ void share_out(int threads, int64_t jobs, const Work& work) {
 inline Refusal warp(const Request& request, const InstructionSet& set) {
     const Refusal refusal = check(request);
     if (*refusal.text) return refusal;
-    share_out(request.threads, request.count * bands_of(request),
+    share_out(request.threads, request.count() * bands_of(request),
               [&](std::atomic<int64_t>& next) { work(request, set.kernel, next); });
     return {};
 }

@@ -11,9 +11,15 @@ extension: Any = None
 absence = ""
 """Why there is no extension; empty where there is one."""
 
+REVISION = 2
+"""What is passed to the extension: the number of `kRevision` in cpu.cpp, which one that is built anew has too."""
+
 try:
     from . import _cpu  # type: ignore[attr-defined]
 
-    extension = _cpu
+    if getattr(_cpu, "REVISION", 1) == REVISION:
+        extension = _cpu
+    else:
+        absence = "the C++ extension was built from other sources: install onewarp again"
 except ImportError as error:
     absence = f"the C++ extension was not built ({error})"

@@ -43,106 +43,14 @@ void homography(float* h) {
 }
 
 struct Tally {
+    const char* name;
     long served = 0, refused = 0;
 };
 
-void one(Tally& tally) {
-    const int count = between(0, 4);
-    auto sizes = block<int32_t>(2 * count, side);
-    auto offsets = block<int64_t>(count, [] { return 0; });
-    const int pixel = between(0, 2) ? 3 : 12;
-    int64_t total = between(0, 2);
-    for (int i = 0; i < count; i++)
-        offsets[i] = total,
-        total += static_cast<int64_t>(pixel) * sizes[2 * i] * sizes[2 * i + 1] + (between(0, 3) ? 0 : between(0, 20));
-    const bool broken = !between(0, 7) && count;
-    if (broken) {
-        const int i = between(0, count - 1);
-        switch (between(0, 4)) {
-            case 0:
-                sizes[2 * i] = between(-2, 0);
-                break;
-            case 1:
-                sizes[2 * i + 1] += static_cast<int32_t>(total / sizes[2 * i]) + 1;
-                break;
-            case 2:
-                offsets[i] = -1 - between(0, 9);
-                break;
-            case 3:
-                offsets[i] = total;
-                break;
-            default:
-                sizes[2 * i] = INT32_MAX, sizes[2 * i + 1] = INT32_MAX;
-        }
-    }
-    auto data = block<uint8_t>(total, [] { return static_cast<uint8_t>(between(0, 255)); });
-    auto h = block<float>(9 * count, [] { return 0.f; });
-    for (int i = 0; i < count; i++) homography(&h[9 * i]);
-    auto logit = block<float>(12 * count, [] { return real(-2, 2); });
-    auto hue = block<float>(count, [] { return real(-3, 3); });
-    auto table = block<float>(256 * count, [] { return real(0, 1); });
-    auto colour = block<float>(12 * count, [] { return real(-4, 4); });
-    if (!between(0, 2))
-        for (int64_t i = 0; i < 12 * count; i++) colour[i] = i % 12 % 5 == 0;
-    const int erase_length = between(0, 1) ? 4 : 7;
-    auto erase = block<float>(erase_length * count, [] { return real(-5, 70); });
-    const int height = between(0, 40) ? side() : 0, width = between(0, 9) ? side() : between(250, 600);
-    const int number = between(0, 2), bytes = number == 0 ? 4 : number == 1 ? 2 : 1;
-    auto out = block<uint8_t>(static_cast<int64_t>(count) * 3 * height * width * bytes, [] { return uint8_t{171}; });
-    const auto maybe = [](auto& numbers) { return between(0, 1) ? numbers.get() : nullptr; };
-    const Request request = {data.get(),
-                             total,
-                             pixel,
-                             offsets.get(),
-                             sizes.get(),
-                             count,
-                             h.get(),
-                             maybe(logit),
-                             maybe(hue),
-                             maybe(table),
-                             colour.get(),
-                             maybe(erase),
-                             erase_length,
-                             out.get(),
-                             height,
-                             width,
-                             static_cast<Number>(number),
-                             between(0, 1) == 1,
-                             static_cast<Padding>(between(0, 2)),
-                             {0.1f, 0.2f, 0.3f},
-                             between(0, 1) == 1,
-                             between(1, 3)};
-    for (const InstructionSet& set : instruction_sets()) {
-        if (!set.here) continue;
-        const Refusal refusal = warp(request, set);
-        (*refusal.text ? tally.refused : tally.served)++;
-        if (broken && !*refusal.text) std::fprintf(stderr, "a broken request was served\n"), std::exit(2);
-    }
-}
-
-void masks() {
-    const int count = between(0, 4), height = side(), width = side();
-    auto sizes = block<int32_t>(2 * count, side);
-    auto h = block<float>(9 * count, [] { return 0.f; });
-    std::vector<std::unique_ptr<int16_t[]>> labels;
-    auto places = block<int64_t>(count, [] { return 0; });
-    for (int i = 0; i < count; i++) {
-        homography(&h[9 * i]);
-        const int64_t pixels = static_cast<int64_t>(sizes[2 * i]) * sizes[2 * i + 1];
-        labels.push_back(block<int16_t>(pixels, [] { return static_cast<int16_t>(between(-3, 3)); }));
-        places[i] = static_cast<int64_t>(reinterpret_cast<uintptr_t>(labels.back().get()));
-    }
-    auto out = block<int16_t>(static_cast<int64_t>(count) * height * width, [] { return int16_t{99}; });
-    auto seen = block<uint8_t>(static_cast<int64_t>(count) * height * width, [] { return uint8_t{99}; });
-    MaskRequest request = {places.get(), sizes.get(),    count,
-                           h.get(),      out.get(),      height,
-                           width,        Label::int16,   static_cast<Padding>(between(0, 2)),
-                           -4,           !between(0, 4), between(1, 3)};
-    warp_masks(request);
-    request.masks = nullptr, request.out = seen.get();
-    warp_masks(request);
-    for (int64_t i = 0; i < static_cast<int64_t>(count) * height * width; i++)
-        if (out[i] < -4 || out[i] > 3 || seen[i] > 1) std::fprintf(stderr, "a label out of nothing\n"), std::exit(2);
+void count(Tally& tally, const char* text, bool broken) {
+    const bool refused = text && *text;
+    (refused ? tally.refused : tally.served)++;
+    if (broken && !refused) std::fprintf(stderr, "%s served a broken request\n", tally.name), std::exit(2);
 }
 
 // A length that is right, or now and then one that is not.
@@ -165,9 +73,114 @@ Block<const T> constant(Block<T> numbers) {
     return {numbers.at, numbers.count};
 }
 
-void count(Tally& tally, const char* text, bool broken) {
-    (text ? tally.refused : tally.served)++;
-    if (broken && !text) std::fprintf(stderr, "a broken request was served\n"), std::exit(2);
+// As many homographies as there is room for.
+std::pair<std::unique_ptr<float[]>, Block<float>> homographies(int64_t numbers) {
+    auto all = buffer<float>(numbers, [] { return 0.f; });
+    for (int64_t i = 0; i + 9 <= numbers; i += 9) homography(all.first.get() + i);
+    return all;
+}
+
+// A parameter that need not be there.
+std::pair<std::unique_ptr<float[]>, Block<const float>> optional(int64_t right, float low, float high, bool& broken) {
+    if (between(0, 1)) return std::pair<std::unique_ptr<float[]>, Block<const float>>();
+    auto [numbers, all] = buffer<float>(length(right, broken), [=] { return real(low, high); });
+    return {std::move(numbers), constant(all)};
+}
+
+void warps(Tally& tally) {
+    const int images = between(0, 4);
+    bool broken = false;
+    auto [size_numbers, sizes] = buffer<int32_t>(2 * images, side);
+    auto [offset_numbers, offsets] = buffer<int64_t>(images, [] { return 0; });
+    const int pixel = between(0, 39) ? between(0, 2) ? 3 : 12 : 4;
+    int64_t total = between(0, 2);
+    for (int i = 0; i < images; i++)
+        offsets.at[i] = total, total += static_cast<int64_t>(pixel) * sizes.at[2 * i] * sizes.at[2 * i + 1] +
+                                        (between(0, 3) ? 0 : between(0, 20));
+    if (!between(0, 7) && images) {
+        const int i = between(0, images - 1);
+        broken = true;
+        switch (between(0, 4)) {
+            case 0:
+                sizes.at[2 * i] = between(-2, 0);
+                break;
+            case 1:
+                sizes.at[2 * i + 1] += static_cast<int32_t>(total / sizes.at[2 * i]) + 1;
+                break;
+            case 2:
+                offsets.at[i] = -1 - between(0, 9);
+                break;
+            case 3:
+                offsets.at[i] = total;
+                break;
+            default:
+                sizes.at[2 * i] = INT32_MAX, sizes.at[2 * i + 1] = INT32_MAX;
+        }
+    }
+    auto [data_bytes, data] = buffer<uint8_t>(total, [] { return static_cast<uint8_t>(between(0, 255)); });
+    auto [h_numbers, h] = homographies(length(9 * images, broken));
+    auto [logit_numbers, logit] = optional(12 * images, -2, 2, broken);
+    auto [hue_numbers, hue] = optional(images, -3, 3, broken);
+    auto [table_numbers, table] = optional(256 * images, 0, 1, broken);
+    auto [colour_numbers, colour] = buffer<float>(length(12 * images, broken), [] { return real(-4, 4); });
+    if (!between(0, 2))
+        for (int64_t i = 0; i < colour.count; i++) colour.at[i] = i % 12 % 5 == 0;
+    bool other = false;
+    auto [erase_numbers, erase] = optional((between(0, 1) ? 4 : 7) * images, -5, 70, other);
+    broken = broken || (erase.at && erase.count != 4 * images && erase.count != 7 * images);
+    const int height = between(0, 40) ? side() : 0, width = between(0, 9) ? side() : between(250, 600);
+    const int number = between(0, 39) ? between(0, 2) : 3, bytes = number == 0 ? 4 : number == 1 ? 2 : 1;
+    const int padding = between(0, 39) ? between(0, 2) : -1;
+    broken = broken || !height || number > 2 || padding < 0 || pixel == 4;
+    const int64_t right = static_cast<int64_t>(images) * 3 * height * width * bytes;
+    auto [out_bytes, out] = buffer<uint8_t>(length(right, broken), [] { return uint8_t{171}; });
+    const Block<const int64_t> starts = {offsets.at, between(0, 29) ? images : between(0, images)};
+    broken = broken || starts.count != images;
+    const Request request = {constant(data), pixel, starts, constant(sizes), constant(h), logit, hue, table,
+                             constant(colour), erase, out, height, width, static_cast<Number>(number),
+                             between(0, 1) == 1, static_cast<Padding>(padding), {0.1f, 0.2f, 0.3f},
+                             between(0, 1) == 1, between(1, 3)};
+    for (const InstructionSet& set : instruction_sets())
+        if (set.here) count(tally, warp(request, set).text, broken);
+}
+
+// Labels 0 to 3 of one type, and 4 where there is no source.
+template <class T>
+void masks(Tally& tally, Label label) {
+    const int images = between(0, 4), height = side(), width = side();
+    constexpr int64_t bytes = sizeof(T);
+    bool broken = false;
+    auto [size_numbers, sizes] = buffer<int32_t>(2 * images, side);
+    auto [h_numbers, h] = homographies(length(9 * images, broken));
+    std::vector<std::unique_ptr<T[]>> labels;
+    std::vector<Block<const uint8_t>> blocks;
+    bool other = false;
+    for (int i = 0; i < images; i++) {
+        const int64_t pixels = length(static_cast<int64_t>(sizes.at[2 * i]) * sizes.at[2 * i + 1], other);
+        labels.push_back(block<T>(pixels, [] { return static_cast<T>(between(0, 3)); }));
+        blocks.push_back({reinterpret_cast<const uint8_t*>(labels.back().get()), pixels * bytes});
+        if (bytes > 1 && pixels > 1 && !between(0, 49)) blocks.back().at++, other = true;
+    }
+    const int64_t several = between(0, 29) ? images : between(0, images);
+    other = other || several != images;
+    const int64_t pixels = length(static_cast<int64_t>(images) * height * width, broken);
+    auto out = block<T>(pixels, [] { return T{99}; });
+    auto shown = block<uint8_t>(pixels, [] { return uint8_t{99}; });
+    const int padding = between(0, 39) ? between(0, 2) : 3;
+    broken = broken || padding > 2;
+    MaskRequest request = {{blocks.data(), several}, constant(sizes), constant(h),
+                           {reinterpret_cast<uint8_t*>(out.get()), pixels * bytes}, height, width, label,
+                           static_cast<Padding>(padding), 4, !between(0, 4), between(1, 3)};
+    if (images) count(tally, warp_masks(request).text, broken || other);
+    request.masks = {}, request.out = {shown.get(), pixels}, request.label = Label::uint8;
+    count(tally, warp_masks(request).text, broken);
+    for (int64_t i = 0; i < pixels && !broken; i++)
+        if ((!other && out[i] > 4) || shown[i] > 1) std::fprintf(stderr, "a label out of nothing\n"), std::exit(2);
+}
+
+void masks_of_any_type(Tally& tally) {
+    masks<uint8_t>(tally, Label::uint8), masks<int8_t>(tally, Label::int8), masks<int16_t>(tally, Label::int16);
+    masks<int32_t>(tally, Label::int32), masks<int64_t>(tally, Label::int64);
 }
 
 void draws(Tally& tally) {
@@ -218,12 +231,13 @@ void numbers(Tally& tally) {
     count(tally, philox(constant(counters), random(), random(), out), broken || words % 4);
 }
 
-void copies() {
+void copies(Tally& tally) {
     const int64_t bytes = between(0, 3000), ahead = between(0, 70);
+    bool broken = false;
     auto source = block<uint8_t>(bytes + ahead, [] { return static_cast<uint8_t>(between(0, 255)); });
-    auto target = block<uint8_t>(bytes, [] { return uint8_t{0}; });
-    copy_past_caches(target.get(), source.get() + ahead, static_cast<size_t>(bytes));
-    if (bytes && std::memcmp(target.get(), source.get() + ahead, static_cast<size_t>(bytes)))
+    auto [target_bytes, target] = buffer<uint8_t>(length(bytes, broken), [] { return uint8_t{0}; });
+    count(tally, copy_past_caches(target, {source.get() + ahead, bytes}), broken);
+    if (!broken && bytes && std::memcmp(target.at, source.get() + ahead, static_cast<size_t>(bytes)))
         std::fprintf(stderr, "bytes were not copied\n"), std::exit(2);
 }
 
@@ -232,11 +246,11 @@ void copies() {
 int main(int, char** arguments) {
     const int cases = std::atoi(arguments[1]);
     engine.seed(static_cast<unsigned>(std::atoi(arguments[2])));
-    Tally warps, drawings;
+    Tally warp{"warp"}, mask{"masks"}, draw{"draw"}, number{"philox"}, copy{"copy"};
     for (int i = 0; i < cases; i++) {
-        one(warps), masks();
-        for (int k = 0; k < 10; k++) draws(drawings), numbers(drawings), copies();
+        warps(warp), masks_of_any_type(mask);
+        for (int k = 0; k < 10; k++) draws(draw), numbers(number), copies(copy);
     }
-    std::printf("served %ld refused %ld served %ld refused %ld\n", warps.served, warps.refused, drawings.served,
-                drawings.refused);
+    for (const Tally& tally : {warp, mask, draw, number, copy})
+        std::printf("%s %ld %ld\n", tally.name, tally.served, tally.refused);
 }

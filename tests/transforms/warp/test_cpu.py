@@ -16,7 +16,7 @@ from torch import Tensor
 from onewarp.errors import WarpError
 from onewarp.transforms import Normalize, Rotate, draw, fuse
 from onewarp.transforms.program import compile_program
-from onewarp.transforms.warp import OutSpec, backends, native, reference, warp, warp_mask
+from onewarp.transforms.warp import OutSpec, backends, native, reference, validity, warp, warp_mask
 from onewarp.transforms.warp.packed import Packed
 
 if not backends()["cpu"].available:
@@ -373,6 +373,23 @@ def test_is_chosen_in_host_memory(make_case, monkeypatch):
     assert called == [1, 1]
 
 
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_all_of_a_batch_that_is_not_square_shows_its_source(count):
+    images, same = torch.zeros(count, 30, 40, 3), torch.eye(3)[None].repeat(count, 1, 1)
+    assert validity(images, same, OutSpec((50, 60))).sum((1, 2)).tolist() == [1200] * count
+
+
+def test_labels_that_are_not_aligned_are_warped_too():
+    """As those that lie anywhere in a file."""
+    labels = np.arange(42, dtype=np.int16).reshape(6, 7)
+    memory = np.zeros(85, np.uint8)
+    memory[1:] = labels.view(np.uint8).reshape(-1)
+    unaligned = torch.from_numpy(memory[1:].view(np.int16).reshape(1, 6, 7))
+    assert unaligned.data_ptr() % 2
+    out = OutSpec((6, 7))
+    assert torch.equal(warp_mask(unaligned, torch.eye(3)[None], out)[0], torch.from_numpy(labels))
+
+
 def test_torchs_default_device_is_of_no_matter():
     cpu._one_behind_the_other.cache_clear()
     with torch.device("meta"):
@@ -411,6 +428,66 @@ class TestLengths:
         with pytest.raises(ValueError, match=r"must (be|have)"):
             native.extension.draw(**arrays, stream=(0, 0), size=(40, 40))
         assert not arrays["matrix"].any()
+
+    @pytest.mark.parametrize(
+        "name", ["data", "offsets", "sizes", "homography", "logit", "hue", "table", "colour", "erase", "out"]
+    )
+    def test_a_warp(self, name):
+        arrays = {
+            "data": np.zeros((5, 6, 7, 3), np.uint8),
+            "offsets": np.arange(5) * 126,
+            "sizes": np.full((5, 2), (6, 7), np.int32),
+            "homography": np.eye(3, dtype=np.float32)[None].repeat(5, 0),
+            "logit": np.zeros((5, 3, 4), np.float32),
+            "hue": np.zeros(5, np.float32),
+            "table": np.zeros((5, 256), np.float32),
+            "colour": np.ones((5, 3, 4), np.float32),
+            "erase": np.zeros((5, 7), np.float32),
+            "out": np.zeros((5, 3, 8, 9), np.float32),
+        }
+        settings = {"pixel": 3, "height": 8, "width": 9, "number": 0, "channels_last": False, "padding": 0}
+        settings |= {"fill": (0.0, 0.0, 0.0), "antialias": True, "threads": 1, "isa": None}
+        native.extension.warp(**arrays, **settings)
+        assert arrays["out"].any()
+        arrays[name] = arrays[name].reshape(-1)[:-1].copy()
+        arrays["out"] *= 0
+        with pytest.raises(ValueError, match=r"must (have|lie)"):
+            native.extension.warp(**arrays, **settings)
+        assert not arrays["out"].any()
+
+    @pytest.mark.parametrize("name", ["masks", "one of masks", "sizes", "homography", "out"])
+    def test_masks(self, name):
+        arrays = {
+            "sizes": np.full((5, 2), (6, 7), np.int32),
+            "homography": np.eye(3, dtype=np.float32)[None].repeat(5, 0),
+            "out": np.zeros((5, 8, 9), np.int16),
+        }
+        settings = {"height": 8, "width": 9, "label": 2, "padding": 0, "fill": 0, "votes": False, "threads": 1}
+        masks = [np.ones((6, 7), np.int16) for _ in range(5)]
+        native.extension.masks(masks=masks, **arrays, **settings)
+        assert arrays["out"].all()
+        if name == "masks":
+            masks.pop()
+        elif name == "one of masks":
+            masks[3] = masks[3].reshape(-1)[:-1]
+        else:
+            arrays[name] = arrays[name].reshape(-1)[:-1].copy()
+        arrays["out"] *= 0
+        with pytest.raises(ValueError, match=r"must (have|be)"):
+            native.extension.masks(masks=masks, **arrays, **settings)
+        assert not arrays["out"].any()
+
+    def test_a_copy(self):
+        target = np.zeros(5, np.uint8)
+        with pytest.raises(ValueError, match="as many bytes"):
+            native.extension.copy(target, np.ones(6, np.uint8))
+        assert not target.any()
+
+    def test_what_is_no_contiguous_array(self):
+        with pytest.raises((BufferError, ValueError), match="contiguous"):
+            native.extension.copy(np.zeros(5, np.uint8), np.ones(10, np.uint8)[::2])
+        with pytest.raises(TypeError):
+            native.extension.copy(np.zeros(8, np.uint8), 12345678)
 
 
 @pytest.mark.parametrize("mode", ["nearest", "majority"])

@@ -111,6 +111,14 @@ def test_an_extension_that_cannot_be_imported_is_said_with_the_reason():
     assert native.absence == ""
 
 
+def test_an_extension_of_other_sources_is_not_used():
+    stale = "import sys, types; sys.modules['onewarp.transforms.warp._cpu'] = types.ModuleType('_cpu')\n"
+    code = stale + WITHOUT.partition("sys.meta_path.insert(0, Refusal())\n")[2]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    reason = "the C++ extension was built from other sources: install onewarp again"
+    assert done.stdout == f"False {reason}\n", done.stderr
+
+
 def test_one_file_imports_the_extension():
     importers = {
         path.relative_to(ROOT).as_posix()
