@@ -27,7 +27,7 @@ MISSING = bare.reachable()
 from ..transforms.augment import aug_transforms, fuse  # noqa: E402
 from ..transforms.colour import Brightness, Contrast, Normalize  # noqa: E402
 from ..transforms.geometry import Affine, Flip, RandomResizedCrop  # noqa: E402
-from ..transforms.on_device import DeviceFused, DevicePlan  # noqa: E402
+from ..transforms.gpu_planner import GpuPlan, GpuPlanner  # noqa: E402
 from ..transforms.types import sizes_of  # noqa: E402
 from ..transforms.warp import OutSpec, backends, gpu, reference, warp  # noqa: E402
 from ..transforms.warp.packed import Packed  # noqa: E402
@@ -161,7 +161,7 @@ def planned(setting: Setting) -> Check:
     fused, size = fuse(recipe(setting)), setting.source
     images = torch.zeros(setting.small, size, size, 3, dtype=torch.uint8)
     host = torch.from_numpy(fused.plan(sizes_of(images), range(len(images)), 1, 2, "train").matrix)
-    drawn = DeviceFused(fused, setting.device, "train")
+    drawn = GpuPlanner.of(fused, setting.device, "train")
     device = drawn.plan(images.to(setting.device), drawn.hashes(None, len(images)), drawn.stream(1, 2))
     corners = torch.tensor([[0.0, 0, 1], [setting.size, 0, 1], [0, setting.size, 1]], dtype=torch.float64).T
     there, here = host @ corners, device.matrix.cpu().double() @ corners
@@ -193,11 +193,11 @@ class Ours:
 
     def __init__(self, setting: Setting, transforms: list[Any], images: Tensor, antialias: bool = True) -> None:
         fused = fuse(transforms, dtype=torch.bfloat16, antialias=antialias)
-        self.drawn, self.images = DeviceFused(fused, setting.device, "train"), images
+        self.drawn, self.images = GpuPlanner.of(fused, setting.device, "train"), images
         self.hashes, self.stream = self.drawn.hashes(None, len(images)), self.drawn.stream(0, 0)
-        self.known: DevicePlan = self.plan()
+        self.known: GpuPlan = self.plan()
 
-    def plan(self) -> DevicePlan:
+    def plan(self) -> GpuPlan:
         """The first launch."""
         return self.drawn.plan(self.images, self.hashes, self.stream)
 

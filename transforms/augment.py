@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from .execute import Images, call, output_size, run_images, run_masks
 from .fusing import Geometric, Pointwise, check_colours, make_plan, one_by_one, segments
 from .geometry import Dihedral, Flip, RandomResizedCrop, Rotate, Warp, Zoom
 from .mix import Mix
+from .native_planner import NativePlanner, compile_for_cpu
 from .plan import Plan, Segment, Size
 from .targets import keep_visible, move_boxes, move_points
 from .transform import (
@@ -31,9 +32,6 @@ from .transform import (
 )
 from .types import TensorImage
 from .warp.outspec import DTYPES, Padding
-
-if TYPE_CHECKING:
-    from .at_once import AtOnce
 
 
 class Fused(Transform):
@@ -73,16 +71,14 @@ class Fused(Transform):
         """The name of each transform's stream of numbers."""
         return name_operations(self.transforms)
 
-    def _at_once(self, split: Split | None) -> "AtOnce | None":
+    def _native_planner(self, split: Split | None) -> NativePlanner | None:
         """What draws for all transforms at once on a split; None where that cannot be done."""
-        if split not in self._drawings:
-            from .at_once import drawn_at_once  # which needs this module
-
-            self._drawings[split] = drawn_at_once(self, split)
-        return self._drawings[split]
+        if split not in self._native_planners:
+            self._native_planners[split] = compile_for_cpu(self.transforms, self.names, self.segments, split)
+        return self._native_planners[split]
 
     @cached_property
-    def _drawings(self) -> dict[Split | None, "AtOnce | None"]:
+    def _native_planners(self) -> dict[Split | None, NativePlanner | None]:
         return {}
 
     def plan(
@@ -99,9 +95,9 @@ class Fused(Transform):
         the rounding of float64.
         """
         hashes = sample_keys(keys, len(sizes))
-        at_once = self._at_once(split) if len(hashes) else None
-        if at_once is not None:
-            return at_once.plan(sizes, hashes, seed, epoch)
+        native = self._native_planner(split) if len(hashes) else None
+        if native is not None:
+            return native.plan(sizes, hashes, seed, epoch)
         return make_plan(
             self.transforms, sizes, hashes, runs=self.segments, names=self.names, seed=seed, epoch=epoch, split=split
         )

@@ -3,6 +3,7 @@
 Brightness, contrast and saturation act on logits, as in fastai: there they are affine, and never leave the range.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import field, replace
 from typing import Any, ClassVar, Self
@@ -11,52 +12,39 @@ import numpy as np
 import torch
 
 from ..errors import UsageError
-from .draw import Draw
+from .colour_operations import (
+    BRIGHTNESS,
+    CHANNELS,
+    ERASE,
+    FACTOR,
+    GAMMA,
+    HUE,
+    LEVELS,
+    POSTERIZE,
+    SOLARIZE,
+)
 from .fusing import Pointwise
-from .geometry import Given, given_or
+from .operations import ColourOperation, Given, Number, Row, between, between_logs, convert_decision, fixed
 from .plan import Array, Stage
 from .settings import check_given, check_number, check_numbers, check_pair, check_range
-from .transform import Params, Split
+from .transform import Split
 from .types import TensorImage
+from .warp.opcodes import Flag
 
-LUMA = (0.2989, 0.5870, 0.1140)
-"""Weights of red, green and blue in the brightness of a pixel (ITU-R BT.601, rounded as in the ancestors)."""
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def affine(linear: Array, offset: Array | float = 0.0) -> Array:
-    """Affine maps `[N, 3, 4]` from linear parts `[N, 3, 3]` and offsets `[N]`, `[N, 3]` or a number."""
-    offset = np.asarray(offset)
-    maps = np.empty((len(linear), 3, 4))
-    maps[..., :3] = linear
-    maps[..., 3] = offset[:, None] if offset.ndim == 1 else offset
-    return maps
-
-
-def scaled(factor: Array) -> Array:
-    """Diagonal matrices `[N, 3, 3]` with `factor`, `[N]` or `[N, 3]`, on the diagonal."""
-    matrix = np.zeros((len(factor), 9))
-    matrix[:, ::4] = factor[:, None] if factor.ndim == 1 else factor
-    return matrix.reshape(-1, 3, 3)
-
-
-def blended(share: Array) -> Array:
-    """Matrices `[N, 3, 3]` that keep `share` of the colour, and take the rest from the luma."""
-    return np.asarray(scaled(share) + (1 - share)[:, None, None] * np.array(LUMA))
-
-
-def lighting(transform: Any, draw: Draw) -> Array:
-    """A factor `[N]` between `1 - max_lighting` and its inverse, even in its logarithm; one where nothing happens.
+def lighting_factor(transform: Any) -> Number:
+    """A factor between `1 - max_lighting` and its inverse, even in its logarithm.
 
     Where the transform has a range `factor`, it is drawn from that, evenly.
     """
-    if transform.factor is None:
-        most = -np.log(1 - transform.max_lighting)
-        drawn = np.exp(draw.uniform(1, -most, most))
-    else:
-        drawn = draw.uniform(1, *transform.factor)
-    return np.where(draw.chance(0, transform.p), given_or(transform.draw, drawn, draw), 1.0)
+    if transform.factor is not None:
+        low, high = transform.factor
+        return between(low, high, transform.draw)
+    most = -math.log(1 - transform.max_lighting)
+    return between_logs(-most, most, transform.draw)
 
 
 def check_lighting(transform: Any) -> None:
@@ -70,7 +58,6 @@ def check_lighting(transform: Any) -> None:
 class Brightness(Pointwise):
     """Add the logit of a number around one half, with probability `p`: above one half makes the image brighter."""
 
-    draws = 2
     stage = Stage.LOGIT
     max_lighting: float = 0.2
     p: float = 0.75
@@ -82,16 +69,10 @@ class Brightness(Pointwise):
         check_number(self, "max_lighting", 0, 1)
         check_given(self, "draw", 0, 1)
 
-    def params(self, draw: Draw) -> Params:
-        """`change`: `[N]` in 0..1, one half where nothing happens."""
+    def row(self) -> Row[ColourOperation]:
+        """What is added to the logits, as a brightness."""
         most = 0.5 * self.max_lighting
-        change = given_or(self.draw, draw.uniform(1, 0.5 - most, 0.5 + most), draw)
-        return {"change": np.where(draw.chance(0, self.p), change, 0.5)}
-
-    def effect(self, params: Params) -> Array:
-        """An offset of the logits."""
-        change = np.clip(params["change"], 1e-7, 1 - 1e-7)
-        return affine(scaled(np.ones(len(change))), np.log(change / (1 - change)))
+        return BRIGHTNESS.row(p=self.p, change=between(0.5 - most, 0.5 + most, self.draw))
 
 
 class Contrast(Pointwise):
@@ -100,7 +81,6 @@ class Contrast(Pointwise):
     `factor` is a range in place of `max_lighting`, drawn from evenly.
     """
 
-    draws = 2
     stage = Stage.LOGIT
     max_lighting: float = 0.2
     p: float = 0.75
@@ -112,13 +92,9 @@ class Contrast(Pointwise):
         super().__post_init__()
         check_lighting(self)
 
-    def params(self, draw: Draw) -> Params:
-        """`factor`: `[N]`."""
-        return {"factor": lighting(self, draw)}
-
-    def effect(self, params: Params) -> Array:
-        """A scale of the logits."""
-        return affine(scaled(params["factor"]))
+    def row(self) -> Row[ColourOperation]:
+        """A factor of the logits."""
+        return FACTOR.row(p=self.p, factor=lighting_factor(self))
 
 
 class Saturation(Pointwise):
@@ -127,7 +103,6 @@ class Saturation(Pointwise):
     `factor` is a range in place of `max_lighting`, drawn from evenly.
     """
 
-    draws = 2
     stage = Stage.LOGIT
     max_lighting: float = 0.2
     p: float = 0.75
@@ -139,19 +114,14 @@ class Saturation(Pointwise):
         super().__post_init__()
         check_lighting(self)
 
-    def params(self, draw: Draw) -> Params:
-        """`factor`: `[N]`."""
-        return {"factor": lighting(self, draw)}
-
-    def effect(self, params: Params) -> Array:
-        """A full matrix on the logits."""
-        return affine(blended(params["factor"]))
+    def row(self) -> Row[ColourOperation]:
+        """The share of the logits that stays; the rest is luma."""
+        return FACTOR.row(p=self.p, flags=Flag.MIX, factor=lighting_factor(self))
 
 
 class Hue(Pointwise):
     """Turn the hue (of HSV) by up to `max_hue` turns either way, with probability `p`."""
 
-    draws = 2
     stage = Stage.HUE
     max_hue: float = 0.1
     p: float = 0.75
@@ -163,17 +133,9 @@ class Hue(Pointwise):
         check_number(self, "max_hue")
         check_given(self, "draw")
 
-    def params(self, draw: Draw) -> Params:
-        """`turns`: `[N]`."""
-        turns = given_or(self.draw, draw.uniform(1, -self.max_hue, self.max_hue), draw)
-        return {"turns": np.where(draw.chance(0, self.p), turns, 0.0)}
-
-    def effect(self, params: Params) -> Array:
+    def row(self) -> Row[ColourOperation]:
         """The turns."""
-        return np.asarray(params["turns"], np.float64)
-
-
-LEVELS = np.linspace(0, 1, 256)
+        return HUE.row(p=self.p, turns=between(-self.max_hue, self.max_hue, self.draw))
 
 
 def ends(value: float | tuple[float, float]) -> tuple[float, float]:
@@ -184,7 +146,6 @@ def ends(value: float | tuple[float, float]) -> tuple[float, float]:
 class Gamma(Pointwise):
     """Raise to a power around one, with probability `p`; `max_gamma` of 1.5 draws from 1/1.5 to 1.5."""
 
-    draws = 2
     stage = Stage.TABLE
     max_gamma: float = 1.5
     p: float = 0.5
@@ -196,38 +157,27 @@ class Gamma(Pointwise):
         check_number(self, "max_gamma", 0, ends="(]")
         check_given(self, "draw", 0, ends="(]")
 
-    def params(self, draw: Draw) -> Params:
-        """`gamma`: `[N]`."""
-        most = np.log(self.max_gamma)
-        gamma = given_or(self.draw, np.exp(draw.uniform(1, -most, most)), draw)
-        return {"gamma": np.where(draw.chance(0, self.p), gamma, 1.0)}
-
-    def effect(self, params: Params) -> Array:
-        """The power of each grey level."""
-        return np.asarray(LEVELS ** params["gamma"][:, None])
+    def row(self) -> Row[ColourOperation]:
+        """The power."""
+        most = math.log(self.max_gamma)
+        return GAMMA.row(p=self.p, gamma=between_logs(-most, most, self.draw))
 
 
 class Invert(Pointwise):
     """The negative, with probability `p`."""
 
-    draws = 1
     stage = Stage.TABLE
     p: float = 0.5
     batch: bool = False
 
-    def params(self, draw: Draw) -> Params:
-        """`happens`: bool `[N]`."""
-        return {"happens": draw.chance(0, self.p)}
-
-    def effect(self, params: Params) -> Array:
-        """One minus each level."""
-        return np.where(params["happens"][:, None], 1 - LEVELS, LEVELS)
+    def row(self) -> Row[ColourOperation]:
+        """The negative of what is at least a level that all are."""
+        return SOLARIZE.row(p=self.p, threshold=fixed(-1))
 
 
 class Solarize(Pointwise):
     """The negative of what is at least `threshold` (0..1, or a range to draw from), with probability `p`."""
 
-    draws = 2
     stage = Stage.TABLE
     threshold: float | tuple[float, float] = 0.5
     p: float = 0.5
@@ -239,20 +189,17 @@ class Solarize(Pointwise):
         check_range(self, "threshold", 0, 1)
         check_given(self, "draw")
 
-    def params(self, draw: Draw) -> Params:
-        """`threshold`: `[N]`, infinite where nothing happens."""
-        threshold = given_or(self.draw, draw.uniform(1, *ends(self.threshold)), draw)
-        return {"threshold": np.where(draw.chance(0, self.p), threshold, np.inf)}
-
-    def effect(self, params: Params) -> Array:
-        """One minus each level from the threshold on."""
-        return np.where(params["threshold"][:, None] <= LEVELS, 1 - LEVELS, LEVELS)
+    def row(self) -> Row[ColourOperation]:
+        """The threshold in grey levels; one that is not drawn is the first level that is no less."""
+        low, high = ends(self.threshold)
+        decision = low if self.draw is None and low == high else self.draw
+        levels = convert_decision(decision, lambda value: np.searchsorted(LEVELS, value))
+        return SOLARIZE.row(p=self.p, threshold=between(255 * low, 255 * high, levels))
 
 
 class Posterize(Pointwise):
     """Keep the upper `bits` of each grey level (a number, or a range to draw from), with probability `p`."""
 
-    draws = 2
     stage = Stage.TABLE
     bits: float | tuple[float, float] = 4
     p: float = 0.5
@@ -264,32 +211,21 @@ class Posterize(Pointwise):
         check_range(self, "bits", 0, 8)
         check_given(self, "draw", 0, 8)
 
-    def params(self, draw: Draw) -> Params:
-        """`bits`: `[N]`, 8 where nothing happens."""
-        bits = given_or(self.draw, draw.uniform(1, *ends(self.bits)), draw)
-        return {"bits": np.where(draw.chance(0, self.p), np.rint(bits), 8.0)}
-
-    def effect(self, params: Params) -> Array:
-        """The levels, rounded down."""
-        step = 2 ** (8 - params["bits"][:, None])
-        return np.asarray(np.floor(np.arange(256) / step) * step / 255)
+    def row(self) -> Row[ColourOperation]:
+        """The bits."""
+        return POSTERIZE.row(p=self.p, bits=between(*ends(self.bits), self.draw))
 
 
 class Grayscale(Pointwise):
     """The luma in all three channels, with probability `p`."""
 
-    draws = 1
     stage = Stage.RGB
     p: float = 0.1
     batch: bool = False
 
-    def params(self, draw: Draw) -> Params:
-        """`share`: of the colour that is kept, 0 or 1, `[N]`."""
-        return {"share": np.where(draw.chance(0, self.p), 0.0, 1.0)}
-
-    def effect(self, params: Params) -> Array:
-        """A full matrix on RGB."""
-        return affine(blended(params["share"]))
+    def row(self) -> Row[ColourOperation]:
+        """No share of the colour stays."""
+        return FACTOR.row(p=self.p, flags=Flag.MIX, factor=fixed(0))
 
 
 class Normalize(Pointwise):
@@ -325,14 +261,11 @@ class Normalize(Pointwise):
         pixels = torch.cat([(i / 255 if i.dtype == torch.uint8 else i).flatten(1) for i in images], 1).double()
         return replace(self, mean=tuple(pixels.mean(1).tolist()), std=tuple(pixels.std(1).tolist()))
 
-    def params(self, draw: Draw) -> Params:
-        """`n` ones: there is nothing to decide."""
-        return {"one": np.ones(len(draw))}
-
-    def effect(self, params: Params) -> Array:
-        """The affine map of each channel."""
+    def row(self) -> Row[ColourOperation]:
+        """A factor and an offset for each channel."""
         mean, std = self._statistics()
-        return affine(scaled(params["one"][:, None] / std), (-mean / std)[None])
+        numbers = zip(CHANNELS.operands, (*(1 / std), *(-mean / std)), strict=True)
+        return Row(CHANNELS, {operand.name: fixed(value) for operand, value in numbers})
 
     def decode(self, y: TensorImage):  # type: ignore[no-untyped-def]
         """Back to RGB in 0..1."""
@@ -353,7 +286,6 @@ class RandomErasing(Pointwise):
     """
 
     order = 100
-    draws = 5
     stage = Stage.ERASE
     p: float = 0.5
     area: tuple[float, float] = (0.02, 0.3)
@@ -365,15 +297,9 @@ class RandomErasing(Pointwise):
         check_pair(self, "area", 0, 1)
         check_pair(self, "ratio", 0, ends="(]")
 
-    def params(self, draw: Draw) -> Params:
-        """`box`: `[N, 4]`, left, top, right, bottom in shares of the output; empty where nothing happens."""
-        low, high = np.log(self.ratio)
-        area, ratio = draw.uniform(1, *self.area), np.exp(draw.uniform(2, low, high))
-        w, h = np.minimum(np.sqrt(area * ratio), 1), np.minimum(np.sqrt(area / ratio), 1)
-        x, y = draw.uniform(3) * (1 - w), draw.uniform(4) * (1 - h)
-        box = np.stack([x, y, x + w, y + h], -1)
-        return {"box": np.where(draw.chance(0, self.p)[:, None], box, 0.0)}
-
-    def effect(self, params: Params) -> Array:
-        """The rectangle."""
-        return np.asarray(params["box"], np.float64)
+    def row(self) -> Row[ColourOperation]:
+        """A rectangle that lies anywhere."""
+        low, high = (math.log(value) for value in self.ratio)
+        return ERASE.row(
+            p=self.p, area=between(*self.area), ratio=between_logs(low, high), x=between(0, 1), y=between(0, 1)
+        )

@@ -17,6 +17,7 @@ from ..errors import UsageError
 from .barrier import Barrier
 from .draw import Draw, draws
 from .execute import call
+from .operations import ColourOperation, Row
 from .plan import (
     Array,
     Plan,
@@ -35,11 +36,39 @@ from .plan import (
 )
 from .settings import check_number
 from .transform import Keys, Params, RandTransform, Split, Transform, check_key, name_operations, sample_keys
+from .warp.opcodes import NUMBERS
 from .warp.outspec import PADDINGS, Padding
 
 
 class Fusible(RandTransform):
-    """A random transform that is a homography or a colour map; on its own it is a warp of one operation."""
+    """A random transform that is a homography or a colour map; on its own it is a warp of one operation.
+
+    It is declared by its `row`, or by methods of its own: `params`, and `normalised` or `effect`.
+    """
+
+    def row(self) -> Row[Any] | None:
+        """What it does to training samples; None where its own methods say so."""
+        return None
+
+    def row_at_rest(self) -> Row[Any] | None:
+        """What it does to all other samples; None for nothing, or where `rest` says so."""
+        return None
+
+    @property
+    def draws(self) -> int:  # type: ignore[override]
+        """How many uniform numbers it takes for a sample."""
+        row = self.row()
+        return 0 if row is None else row.draws
+
+    def params(self, draw: Draw) -> Params:
+        """The operands of its row, by their names: `[N]` each."""
+        row = self.row()
+        return {} if row is None else row.decide(draw)
+
+    def rest(self, n: int) -> Params | None:
+        """The operands of its row at rest."""
+        row = self.row_at_rest()
+        return None if row is None else row.decide(Draw(np.zeros((n, NUMBERS))))
 
     def __call__(
         self,
@@ -82,26 +111,53 @@ def check_padding(pad_mode: Any) -> None:
         )
 
 
+def defines(transform: Fusible, *names: str) -> bool:
+    """Whether its class has methods or values of its own by one of these names."""
+    base = Geometric if isinstance(transform, Geometric) else Pointwise
+    return any(getattr(type(transform), name, None) is not getattr(base, name, None) for name in names)
+
+
+def is_declared(transform: Fusible) -> bool:
+    """Whether its row is all that it does: no class below the one that declares it has methods of its own."""
+    classes = type(transform).__mro__
+
+    def distance(name: str) -> int:
+        return next((i for i, c in enumerate(classes) if name in vars(c)), len(classes))
+
+    return distance("row") <= min(distance(name) for name in _CARRIED_OUT)
+
+
+_CARRIED_OUT = ("params", "rest", "normalised", "place", "effect")
+"""What a row says, and a method may say instead."""
+
+
 class Geometric(Fusible):
     """A random transform of where pixels come from: a homography a sample."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if type(self).normalised is Geometric.normalised and type(self).place is Geometric.place:
-            raise UsageError(f"{type(self).__name__} must define `normalised(params, frame)`")
+        if not defines(self, "row", "normalised", "place"):
+            raise UsageError(f"{type(self).__name__} must define `normalised(params, frame)`, or `row()`")
 
     def normalised(self, params: Params, frame: Array) -> Array:
         """Output to input in normalised coordinates, `float64[N, 3, 3]`; `frame` is `[N, 2]` heights and widths."""
-        raise UsageError(f"{type(self).__name__} must define `normalised(params, frame)`")
+        row = self.row()
+        if row is None:
+            raise UsageError(f"{type(self).__name__} must define `normalised(params, frame)`, or `row()`")
+        matrix: Array = row.operation.matrix(row, row.complete(params, len(frame)), frame)
+        return matrix
 
     def place(self, params: Params | None, frame: Array) -> tuple[Array | None, Array]:
         """The matrix (None for the identity) and the frame that the operation leaves.
 
         Where the transform has a `size` of another aspect, the middle of the frame is taken: nothing is squeezed.
         """
+        row = self.row()
         matrix = None if params is None else self.normalised(params, frame)
+        if params is not None and row is not None:
+            frame = row.operation.leaves(row, params, frame)
         size = getattr(self, "size", None)
-        if size is None:
+        if size is None or (row is not None and row.operation.resizes):
             return matrix, frame
         leaves = frames_of(size, frame)
         return times(matrix, scaling(cover(frame, leaves))), leaves
@@ -119,9 +175,10 @@ class Pointwise(Fusible):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("stage", "effect"):
-            if getattr(type(self), name) is getattr(Pointwise, name):
-                raise UsageError(f"{type(self).__name__} must define `{name}`")
+        if not defines(self, "stage"):
+            raise UsageError(f"{type(self).__name__} must define `stage`")
+        if not defines(self, "row", "effect"):
+            raise UsageError(f"{type(self).__name__} must define `effect(params)`, or `row()`")
 
     @property
     def stage(self) -> Stage:
@@ -130,7 +187,22 @@ class Pointwise(Fusible):
 
     def effect(self, params: Params) -> Array:
         """The array of the stage, with a row a sample."""
-        raise UsageError(f"{type(self).__name__} must define `effect(params)`")
+        row = self.row()
+        if row is None:
+            raise UsageError(f"{type(self).__name__} must define `effect(params)`, or `row()`")
+        check_stage(self, row)
+        n = len(next(iter(params.values()), ()))
+        effect: Array = row.operation.effect(row, row.complete(params, n))
+        return effect
+
+
+def check_stage(transform: Pointwise, row: Row[ColourOperation]) -> None:
+    """`UsageError` where a row's operation is none of the transform's stage."""
+    if transform.stage not in row.operation.stages:
+        raise UsageError(
+            f"{type(transform).__name__}: stage must be {' or '.join(stage.name for stage in row.operation.stages)}, "
+            f"where {row.operation.opcode.name} acts, but got {transform.stage.name}"
+        )
 
 
 @dataclass

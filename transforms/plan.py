@@ -106,9 +106,9 @@ def frames_of(size: Size, like: Array) -> Array:
     return frames
 
 
-def inside_at(share: Array, x: Array, y: Array) -> Array | None:
+def crop_matrix(share: Array, x: Array, y: Array) -> Array:
     """Matrices to boxes that take `share` `[N, 2]` of a frame, at `x`, `y` `[N]` of the room that there is."""
-    return scaling(share, (1 - share) * (2 * pair(x, y) - 1))
+    return _scaled_and_moved(share, (1 - share) * (2 * pair(x, y) - 1))
 
 
 def cover(frame: Array, leaves: Array, inside: bool = True) -> Array:
@@ -128,11 +128,9 @@ def pair(x: Array, y: Array) -> Array:
     return both
 
 
-def scaling(scale: Array, centre: Array | float = 0.0) -> Array | None:
-    """Matrices that scale by `[N, 2]` and then move by `centre`; None where they are all the identity."""
-    if (scale == 1).all() and np.all(centre == 0):
-        return None
-    return _scaled_and_moved(scale, centre)
+def scaling(scale: Array) -> Array | None:
+    """Matrices that scale by `[N, 2]`; None where they are all the identity."""
+    return None if (scale == 1).all() else _scaled_and_moved(scale, 0.0)
 
 
 def _scaled_and_moved(scale: Array, centre: Array | float) -> Array:

@@ -1,6 +1,7 @@
 """RandAugment and TrivialAugment, of the operations that fuse: however many are picked, one resampling."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ from numpy.typing import NDArray
 from ..errors import UsageError
 from .colour import Brightness, Contrast, Posterize, Saturation, Solarize
 from .draw import Draw
-from .fusing import Geometric, Pointwise
+from .fusing import Geometric, Pointwise, is_declared
 from .geometry import Affine, Rotate
+from .operations import Pick, Row
 from .plan import Array, Stage
 from .transform import Params, Transform
+from .warp.opcodes import Flag
 from .warp.outspec import Padding
 
 _NOTHING: dict[Stage, Any] = {
@@ -36,10 +39,28 @@ def picks(draw: Draw, index: int, of: int) -> NDArray[np.bool_]:
     return np.asarray(np.floor(draw.uniform(0, 0, of)) == index)
 
 
+def check_pickable(transform: Geometric | Pointwise) -> None:
+    """`UsageError` for a transform that comes to a size: images of one batch would come to several."""
+    row = transform.row() if isinstance(transform, Geometric) else None
+    if getattr(transform, "size", None) is not None or (row is not None and row.operation.resizes):
+        raise UsageError(
+            f"what is picked must keep the images' size, but {transform!r} comes to one: "
+            f"leave its size out, and put Resize(n) beside what is picked"
+        )
+
+
+def picked_row(t: "PickedGeometric | PickedPointwise") -> Row[Any] | None:
+    """The row of the transform inside with the pick; None where that transform has methods of its own."""
+    row = t.transform.row() if is_declared(t.transform) else None
+    pick = Pick(t.index, t.of, t.at_ends)
+    return None if row is None else replace(row, flags=row.flags & ~Flag.TURNS, pick=pick)
+
+
 class PickedGeometric(Geometric):
     """A geometric transform that happens where the stream of numbers picks number `index` of `of`.
 
     Those that share a `stream` exclude one another; with `at_ends` only the ends of the transform's ranges are drawn.
+    The transform may be anyone's: where it has no row, its own methods are called with the numbers behind the first.
     """
 
     draws = 8
@@ -48,6 +69,14 @@ class PickedGeometric(Geometric):
     index: int
     of: int
     at_ends: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_pickable(self.transform)
+
+    def row(self) -> Row[Any] | None:
+        """The transform's, with the pick."""
+        return picked_row(self)
 
     def params(self, draw: Draw) -> Params:
         """The transform's, and `picked`: bool `[N]`."""
@@ -76,6 +105,14 @@ class PickedPointwise(Pointwise):
     def stage(self) -> Stage:
         """The transform's."""
         return self.transform.stage
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_pickable(self.transform)
+
+    def row(self) -> Row[Any] | None:
+        """The transform's, with the pick."""
+        return picked_row(self)
 
     def params(self, draw: Draw) -> Params:
         """The transform's, and `picked`: bool `[N]`."""

@@ -14,7 +14,7 @@ import torch
 
 from ...transforms import aug_transforms, fuse
 from ...transforms.colour import Normalize
-from ...transforms.on_device import DeviceFused, DevicePlan
+from ...transforms.gpu_planner import GpuPlan, GpuPlanner
 from ...transforms.warp import gpu
 from ...transforms.warp.footprint import TILE
 from ...transforms.warp.gpu_tiles import SLOPES
@@ -117,13 +117,13 @@ def drawing(target: str, images: int = 2) -> Drawing:
     return Drawing(float(visits.sum()) / threads, machine, float(visits.sum()) / images, interpreter.chain, used)
 
 
-def _augmentation(antialias: bool) -> DeviceFused:
+def _augmentation(antialias: bool) -> GpuPlanner:
     """The augmentation that is counted."""
     recipe = [*aug_transforms(size=SIZE, min_scale=0.75), Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))]
-    return DeviceFused(fuse(recipe, dtype=torch.bfloat16, antialias=antialias), "cpu", "train")
+    return GpuPlanner.of(fuse(recipe, dtype=torch.bfloat16, antialias=antialias), "cpu", "train")
 
 
-def _plan(augmentation: DeviceFused, images: int) -> tuple[torch.Tensor, DevicePlan]:
+def _plan(augmentation: GpuPlanner, images: int) -> tuple[torch.Tensor, GpuPlan]:
     """A batch, and what is drawn for it."""
     batch = torch.zeros(images, SOURCE, SOURCE, 3, dtype=torch.uint8)
     return batch, augmentation.plan(batch, augmentation.hashes(range(images), images), augmentation.stream(0, 0))

@@ -97,9 +97,9 @@ class CudaDevice:
         """The augmentation drawn on the GPU, where all of it can be."""
         if not isinstance(augmentation, Fused) or not backends()["gpu"].available:
             return augmentation
-        from ...transforms.on_device import drawn_on  # imports triton
+        from ...transforms.gpu_planner import place_on  # imports triton
 
-        return drawn_on(augmentation, self.device, split)
+        return place_on(augmentation, self.device, split)
 
     def upload(self, value: Any) -> Any:
         """A copy of `value` (tensors, packed images, lists and mappings of them) on the GPU, soon."""

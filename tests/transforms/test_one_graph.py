@@ -6,7 +6,7 @@ import torch
 from onewarp.transforms import aug_transforms, fuse
 from onewarp.transforms.colour import Gamma, Hue, Normalize, RandomErasing, Saturation, Solarize
 from onewarp.transforms.geometry import Resize
-from onewarp.transforms.on_device import DeviceFused
+from onewarp.transforms.gpu_planner import GpuPlanner
 from onewarp.transforms.types import sizes_of
 from onewarp.transforms.warp.packed import Packed
 
@@ -77,7 +77,8 @@ def test_plans_of_the_device(recipe, backend):
     from onewarp.benchmarks.ptx import Interpreter
 
     with Interpreter("sm_90"):
-        there, model, images = DeviceFused(fuse(recipe), "cpu", "train"), torch.nn.Conv2d(3, 2, 3), noise(2, 20, 20, 3)
+        there = GpuPlanner.of(fuse(recipe), "cpu", "train")
+        model, images = torch.nn.Conv2d(3, 2, 3), noise(2, 20, 20, 3)
 
         def step(images, plan):
             return model(there.images(images, plan)).mean()

@@ -169,8 +169,8 @@ PyObject* draw(PyObject*, PyObject* args, PyObject* keywords) {
                                      &integers, &floats, &sizes, &keys, &first, &second, &height, &width, &matrix,
                                      &logit, &hue, &table, &colour, &erase))
         return nullptr;
-    const onewarp::Drawing drawing = {integers.block<const onewarp::Whole>(),
-                                      floats.block<const onewarp::Real>(),
+    const onewarp::DrawRequest request = {integers.block<const onewarp::Op>(),
+                                      floats.block<const onewarp::Operands>(),
                                       sizes.block<const double>(),
                                       keys.block<const uint64_t>(),
                                       first,
@@ -185,7 +185,7 @@ PyObject* draw(PyObject*, PyObject* args, PyObject* keywords) {
                                       erase.block<double>()};
     const char* text;
     Py_BEGIN_ALLOW_THREADS;
-    text = onewarp::draw(drawing);
+    text = onewarp::draw(request);
     Py_END_ALLOW_THREADS;
     return refused(text);
 }

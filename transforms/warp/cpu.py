@@ -66,7 +66,7 @@ def draw(
     segments: int,
     stages: Collection[str],
 ) -> dict[str, NDArray[np.float64]]:
-    """All parameters of a batch by a table (see `draw_table.py`): `matrix` `[N, 3, 3]`, and of `logit`, `hue`, `table`,
+    """All parameters of a batch by a table (see `opcodes.py`): `matrix` `[N, 3, 3]`, and of `logit`, `hue`, `table`,
     `colour` and `erase` the stages that are asked for, with a row for each of the `segments` in front.
 
     `sizes` is `[N, 2]`, `keys` `[N]`, `stream` the key of an epoch's numbers; the result is of `size`, or as images.

@@ -1,6 +1,6 @@
 """Drawing on the device: one Triton program per image draws and composes all of its parameters.
 
-What is drawn is a *program*: a table with a row for each operation, which `transforms/program.py` compiles from the
+What is drawn is a *program*: a table with a row for each operation, which `transforms/op_table.py` compiles from the
 transforms. The uniform numbers are those of `transforms/draw.py`, to the bit; what follows from them is float32, so
 the parameters agree with the host's to rounding. The last thing a program finds is how each tile of its image is to be
 done (`gpu_tiles.py`): the warp is the second and last launch.
@@ -11,37 +11,24 @@ done (`gpu_tiles.py`): the warp is the second and last launch.
 import triton
 import triton.language as tl
 
-from . import draw_table as draws
+from . import opcodes
 from .gpu_kernel import ROUND, log2
 from .gpu_tiles import doubled, homography_at, store_tiles
 
-# The table's, as Triton wants them.
-DIHEDRAL, AFFINE, ZOOM, PERSPECTIVE = (
-    tl.constexpr(i) for i in (draws.DIHEDRAL, draws.AFFINE, draws.ZOOM, draws.PERSPECTIVE)
-)
-CROP, RANDOM_CROP, HOMOGRAPHY = (tl.constexpr(i) for i in (draws.CROP, draws.RANDOM_CROP, draws.HOMOGRAPHY))
-BRIGHTNESS, FACTOR, CHANNELS, HUE = (
-    tl.constexpr(i) for i in (draws.BRIGHTNESS, draws.FACTOR, draws.CHANNELS, draws.HUE)
-)
-GAMMA, SOLARIZE, POSTERIZE, ERASE, END = (
-    tl.constexpr(i) for i in (draws.GAMMA, draws.SOLARIZE, draws.POSTERIZE, draws.ERASE, draws.END)
-)
-OPERATION, FLAGS, WORD, INDEX, OF, SEGMENT = (
-    tl.constexpr(i) for i in (draws.OPERATION, draws.FLAGS, draws.WORD, draws.INDEX, draws.OF, draws.SEGMENT)
-)
-FRAME, GROUP, INTEGERS = (tl.constexpr(i) for i in (draws.FRAME, draws.GROUP, draws.INTEGERS))
-LOW, SPAN, CHANCE, OTHER, FLOATS = (
-    tl.constexpr(i) for i in (draws.LOW, draws.SPAN, draws.CHANCE, draws.OTHER, draws.FLOATS)
-)
-BATCH, PICKED, AT_ENDS, POWER = (tl.constexpr(i) for i in (draws.BATCH, draws.PICKED, draws.AT_ENDS, draws.POWER))
-TURNS, PAD, SQUISH, LOGIT, MIX = (
-    tl.constexpr(i) for i in (draws.TURNS, draws.PAD, draws.SQUISH, draws.LOGIT, draws.MIX)
-)
+# What opcodes.py says, as Triton takes it: in the same order.
+(
+    DIHEDRAL, AFFINE, ZOOM, PERSPECTIVE, CROP, RANDOM_CROP, HOMOGRAPHY, BRIGHTNESS, FACTOR, CHANNELS, HUE, GAMMA,
+    SOLARIZE, POSTERIZE, ERASE, END,
+) = (tl.constexpr(code.value) for code in opcodes.Opcode)  # fmt: skip
+BATCH, PICKED, AT_ENDS, POWER, TURNS, PAD, SQUISH, LOGIT, MIX = (tl.constexpr(flag.value) for flag in opcodes.Flag)
+OPERATION, FLAGS, WORD, INDEX, OF, SEGMENT, FRAME, GROUP = (tl.constexpr(column.value) for column in opcodes.Column)
+GEOMETRY, LOGITS, COLOURS, ALONE = (tl.constexpr(group.value) for group in opcodes.Group)
+LOW, SPAN, CHANCE, OTHER = (tl.constexpr(field.value) for field in opcodes.Field)
+INTEGERS, FLOATS = tl.constexpr(opcodes.INTEGERS), tl.constexpr(opcodes.FLOATS)
+LUMA_R, LUMA_G, LUMA_B = (tl.constexpr(weight) for weight in opcodes.LUMA)
 
 ROWS = tl.constexpr(16)
 """Of how many rows of a program is found at once what they do: two threads of a warp for each."""
-GEOMETRY, LOGITS, COLOURS, ALONE = (tl.constexpr(i) for i in (draws.GEOMETRY, draws.LOGITS, draws.COLOURS, draws.ALONE))
-LUMA_R, LUMA_G, LUMA_B = (tl.constexpr(weight) for weight in (0.2989, 0.5870, 0.1140))
 LAST = tl.constexpr(1 - 2.0**-24)
 DEGREE = tl.constexpr(0.017453292519943295)
 LN_2 = tl.constexpr(0.6931471805599453)
@@ -227,7 +214,7 @@ def box(operation, flags, n, happens, other, high, wide):
     """A share of the frame, somewhere in it: what zooms and crops see."""
     ratio = exp(n[1])
     widest = tl.minimum(wide, high * ratio)
-    width = tl.minimum(tl.sqrt(n[0] * wide * high * ratio), widest) * other[2]
+    width = tl.minimum(tl.sqrt(n[0] * wide * high * ratio), widest) * n[4]
     x, y = width / wide, width / ratio / high
     zooms, crops = operation == ZOOM, operation == CROP
     zoom = 1 / tl.where(happens, n[1], 1.0)
@@ -249,15 +236,15 @@ def geometric(operation, flags, n, happens, second, other, high, wide):
 
 
 @triton.jit
-def coloured(operation, flags, number, happens, other):
+def coloured(operation, flags, n, amount, happens):
     """Affine maps of colours: each channel scaled, luma mixed into it, and moved."""
     channels = operation == CHANNELS
-    r, g, b = tl.where(channels, other[0], 1.0), tl.where(channels, other[1], 1.0), tl.where(channels, other[2], 1.0)
-    dr, dg, db = tl.where(channels, other[3], 0.0), tl.where(channels, other[4], 0.0), tl.where(channels, other[5], 0.0)
+    r, g, b = tl.where(channels, n[0], 1.0), tl.where(channels, n[1], 1.0), tl.where(channels, n[2], 1.0)
+    dr, dg, db = tl.where(channels, n[3], 0.0), tl.where(channels, n[4], 0.0), tl.where(channels, n[5], 0.0)
     factor = operation == FACTOR
-    r, g, b = tl.where(factor, number, r), tl.where(factor, number, g), tl.where(factor, number, b)
-    luma = tl.where(factor & ((flags & MIX) != 0), 1 - number, 0.0)
-    change = tl.minimum(tl.maximum(tl.where(happens, number, 0.5), 1e-7), 1 - 1e-7)
+    r, g, b = tl.where(factor, amount, r), tl.where(factor, amount, g), tl.where(factor, amount, b)
+    luma = tl.where(factor & ((flags & MIX) != 0), 1 - amount, 0.0)
+    change = tl.minimum(tl.maximum(tl.where(happens, amount, 0.5), 1e-7), 1 - 1e-7)
     moved, brighter = log(change / (1 - change)), operation == BRIGHTNESS
     dr, dg, db = tl.where(brighter, moved, dr), tl.where(brighter, moved, dg), tl.where(brighter, moved, db)
     red, green, blue = LUMA_R * luma, LUMA_G * luma, LUMA_B * luma
@@ -293,7 +280,7 @@ def steps(stream, key, integers, floats, i, turning, high, wide):
     amount = tl.where(happens, amount, tl.where(operation == HUE, 0.0, nothing))
     operation = tl.where(acts, operation, END)
     t = geometric(operation, flags, n, happens, second, other, high, wide)
-    a, b = coloured(operation, flags, amount, happens, other)
+    a, b = coloured(operation, flags, n, amount, happens)
     a = chosen(operation <= HOMOGRAPHY, (t[0], t[3], t[6], t[1], t[4], t[7], t[2], t[5], t[8]), a)
     return a, b, amount, n, tl.where(happens, 1.0, 0.0)
 

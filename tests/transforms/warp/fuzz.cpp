@@ -186,21 +186,21 @@ void masks_of_any_type(Tally& tally) {
 void draws(Tally& tally) {
     const int keys = between(0, 5), segments = between(1, 3), rows = between(0, 6) + segments;
     bool broken = false;
-    auto whole = block<Whole>(rows, [] { return Whole{}; });
+    auto ops = block<Op>(rows, [] { return Op{}; });
     for (int i = 0, segment = 0; i < rows; i++) {
         const bool ends = rows - i <= segments - segment || (segment < segments - 1 && !between(0, 3));
-        whole[i] = {ends ? Operation::end : static_cast<Operation>(between(0, 14)), between(0, 511), between(0, 1 << 30),
+        ops[i] = {ends ? Opcode::end : static_cast<Opcode>(between(0, static_cast<int>(Opcode::end) - 1)), between(0, 511), between(0, 1 << 30),
                     between(-1, 12), between(0, 12), ends ? segment++ : 0, {}};
     }
     if (!between(0, 9)) {
-        whole[between(0, rows - 1)].segment = between(5, 1 << 30);
-        whole[rows - 1].segment = between(5, 1 << 30), broken = true;
+        ops[between(0, rows - 1)].segment = between(5, 1 << 30);
+        ops[rows - 1].segment = between(5, 1 << 30), broken = true;
     }
     const float reach[] = {1, 3, 1e3f, 1e30f};
     const float most = reach[between(0, 3)];
     const auto any = [&] { return between(0, 99) ? static_cast<double>(real(-most, most)) : NAN; };
-    auto floats = block<Real>(rows + 9, [&] {
-        Real row;
+    auto floats = block<Operands>(rows + 9, [&] {
+        Operands row;
         for (double& number : row.low) number = any();
         for (double& number : row.span) number = any();
         for (double& number : row.chance) number = real(0, 1);
@@ -208,18 +208,18 @@ void draws(Tally& tally) {
         return row;
     });
     const int64_t reals = length(rows, broken);
-    auto exact = block<Real>(reals, [&, i = 0]() mutable { return floats[i++ % (rows + 9)]; });
+    auto exact = block<Operands>(reals, [&, i = 0]() mutable { return floats[i++ % (rows + 9)]; });
     auto [size_numbers, sizes] = buffer<double>(length(2 * keys, broken), [] { return double(between(1, 500)); });
     auto [key_numbers, hashes] = buffer<uint64_t>(keys, [] { return (uint64_t{engine()} << 32) | engine(); });
     const auto out = [&](int64_t right) { return buffer<double>(length(right, broken), [] { return -1.0; }); };
     auto matrix = out(9 * keys), logit = out(12 * segments * keys), hue = out(segments * keys);
     auto table = out(256 * segments * keys), colour = out(12 * segments * keys), erase = out(4 * segments * keys);
     const auto some = [&](const Block<double>& numbers) { return broken || between(0, 2) ? numbers : Block<double>{}; };
-    const Drawing drawing = {{whole.get(), rows}, {exact.get(), reals}, constant(sizes), constant(hashes),
+    const DrawRequest request = {{ops.get(), rows}, {exact.get(), reals}, constant(sizes), constant(hashes),
                              static_cast<uint32_t>(engine()), static_cast<uint32_t>(engine()), double(between(0, 9)),
                              double(between(1, 9)), matrix.second, some(logit.second), some(hue.second),
                              some(table.second), some(colour.second), some(erase.second)};
-    count(tally, draw(drawing), broken);
+    count(tally, draw(request), broken);
 }
 
 void numbers(Tally& tally) {

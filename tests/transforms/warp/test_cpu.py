@@ -15,7 +15,7 @@ from torch import Tensor
 
 from onewarp.errors import WarpError
 from onewarp.transforms import Normalize, Rotate, draw, fuse
-from onewarp.transforms.program import compile_program
+from onewarp.transforms.op_table import OpTable, compile_table
 from onewarp.transforms.warp import OutSpec, backends, native, reference, validity, warp, warp_mask
 from onewarp.transforms.warp.packed import Packed
 
@@ -412,10 +412,11 @@ class TestLengths:
     @pytest.mark.parametrize("short", ["floats", "sizes", "keys", "matrix", "colour"])
     def test_a_drawing(self, short):
         fused = fuse([Rotate(), Normalize((0.5,) * 3, (0.2,) * 3)])
-        program = compile_program(fused, "train")
+        table = compile_table(fused.transforms, fused.names, fused.segments, "train")
+        assert isinstance(table, OpTable)
         arrays = {
-            "integers": program.integers,
-            "floats": program.floats,
+            "integers": table.integers,
+            "floats": table.floats,
             "sizes": np.full((5, 2), 40.0),
             "keys": np.arange(5, dtype=np.uint64),
             "matrix": np.zeros((5, 3, 3)),

@@ -80,9 +80,9 @@ import torch
 from onewarp.transforms.augment import fuse
 from onewarp.transforms.colour import Brightness
 from onewarp.transforms.geometry import Resize, Rotate
-from onewarp.transforms.on_device import DeviceFused
+from onewarp.transforms.gpu_planner import GpuPlanner
 
-augment = DeviceFused(fuse([Resize(8), Rotate(), Brightness()]), "cpu", "train")
+augment = GpuPlanner.of(fuse([Resize(8), Rotate(), Brightness()]), "cpu", "train")
 assert augment(torch.zeros(2, 9, 9, 3, dtype=torch.uint8), keys=["a", "b"]).shape == (2, 3, 8, 8)
 """
 

@@ -6,6 +6,7 @@ import torch
 import triton
 import triton.language as tl
 
+from onewarp.errors import UsageError
 from onewarp.pipeline.loading.devices import HostDevice
 from onewarp.pipeline.loading.loader import Loader
 from onewarp.pipeline.loading.rows import MemoryRows, Targets
@@ -13,9 +14,8 @@ from onewarp.transforms import aug_transforms, fuse
 from onewarp.transforms.colour import Brightness, Normalize
 from onewarp.transforms.draw import hash_keys, philox, stream_key
 from onewarp.transforms.geometry import Affine, Dihedral, RandomResizedCrop, Resize, Rotate, Warp, Zoom
-from onewarp.transforms.on_device import DeviceFused, LatePlan, drawn_on
+from onewarp.transforms.gpu_planner import GpuPlanner, LazyPlan, place_on
 from onewarp.transforms.plan import Stage
-from onewarp.transforms.program import NotInTable
 from onewarp.transforms.types import sizes_of
 from onewarp.transforms.warp.gpu_draws import four_words, unit
 from onewarp.transforms.warp.packed import Packed
@@ -75,7 +75,7 @@ def landing(matrix, size: tuple[int, int]) -> torch.Tensor:
 def test_plans_are_the_hosts_to_rounding(recipe, split, tiles_agree, most):
     fused, (images, keys) = fuse(recipe), images_and_keys(min(most, 32))  # so many that all that may happen does
     host = fused.plan(sizes_of(images), keys, seed=5, epoch=2, split=split)
-    drawn = DeviceFused(fused, DEVICE, split)
+    drawn = GpuPlanner.of(fused, DEVICE, split)
     device = drawn.plan(sent(images), drawn.hashes(keys, len(keys)), drawn.stream(5, 2))
     assert device.size == host.size
     tiles_agree(device.tiles, images, device.matrix.cpu(), device.size)
@@ -83,7 +83,7 @@ def test_plans_are_the_hosts_to_rounding(recipe, split, tiles_agree, most):
     # In pixels of sources of up to 500: a few 1e-5 of the whole.
     assert (landing(device.matrix, (h, w)) - landing(host.matrix, (h, w))).abs().max() < 1e-5 * 500
     for i, step in enumerate(host.steps):
-        stages = drawn.program.segments[i].stages
+        stages = drawn.table.launches[i].stages
         assert set(step.colour) == set(stages)
         if Stage.LOGIT in stages:
             assert beside(device.logit[i], step.colour[Stage.LOGIT]) < 1e-5
@@ -109,7 +109,7 @@ WILD = {
 @pytest.mark.parametrize("packed", [False, True], ids=["dense", "packed"])
 def test_tiles_that_are_drawn_are_done_by_the_rules(name, packed, tiles_agree, most):
     """Maps as wild as a recipe can make them, of images that lie on top of each other, or are all the same size."""
-    drawn, count = DeviceFused(fuse(WILD[name]), DEVICE, "train"), min(most, 600)
+    drawn, count = GpuPlanner.of(fuse(WILD[name]), DEVICE, "train"), min(most, 600)
     sizes = torch.tensor([(64, 64), (30, 1000), (64, 64), (1000, 900), (3, 5), (64, 64)]).repeat(count // 6 + 1, 1)
     images = Packed(torch.zeros(3 << 20).byte(), torch.zeros(count).long(), sizes[:count].int())
     if not packed:
@@ -125,7 +125,7 @@ def test_tiles_that_are_drawn_are_done_by_the_rules(name, packed, tiles_agree, m
 
 def test_images_of_one_size_are_drawn_for_as_they_are_packed(recipe, tiles_agree, most):
     """By a kernel of their own."""
-    drawn, count = DeviceFused(fuse(recipe), DEVICE, "train"), min(most, 32)
+    drawn, count = GpuPlanner.of(fuse(recipe), DEVICE, "train"), min(most, 32)
     images = torch.zeros(count, 101, 143, 3, dtype=torch.uint8)
     hashes, stream, packed = drawn.hashes(range(count), count), drawn.stream(5, 2), Packed.of([*images.numpy()])
     found = drawn.plan(images.to(DEVICE), hashes, stream)
@@ -142,13 +142,13 @@ def test_images_come_out_as_on_the_host(recipes, name):
     images = Packed.of([generator.integers(0, 256, (h, w, 3), np.uint8) for h, w in ((40, 30), (25, 50))])
     fused = fuse(transforms)
     host = fused.images(images, fused.plan(sizes_of(images), ["a", "b"], seed=1, epoch=1, split="train"))
-    device = DeviceFused(fused, DEVICE, "train")(sent(images), keys=["a", "b"], seed=1, epoch=1)
+    device = GpuPlanner.of(fused, DEVICE, "train")(sent(images), keys=["a", "b"], seed=1, epoch=1)
     assert (device.cpu() - host).abs().max() < 0.05  # of about 4.5 after normalisation: a grey level is 0.017
 
 
 def test_a_sample_is_drawn_alone_as_in_a_batch(recipes):
     fused, (images, keys) = fuse(recipes["the ancestors' recipe"]), images_and_keys()
-    drawn = DeviceFused(fused, DEVICE, "train")
+    drawn = GpuPlanner.of(fused, DEVICE, "train")
     stream = drawn.stream(0, 9)
     batch = drawn.plan(sent(images), drawn.hashes(keys, len(keys)), stream)
     alone = drawn.plan(sent(Packed.of([images[4]])), drawn.hashes(keys[4], 1), stream)
@@ -167,19 +167,19 @@ def test_a_sample_is_drawn_alone_as_in_a_batch(recipes):
         ([Resize(8), lambda image: image, Rotate()], "more than one resampling, or has a barrier"),
         ([Rotate(pad_mode="zeros"), Zoom(pad_mode="border"), Resize(8)], "more than one resampling"),
         ([Dihedral()], "it may turn images that are not square"),
-        ([Resize(8), Normalize()], "no mean and deviation yet"),
+        ([Resize(8), Normalize()], "has no mean and std yet"),
     ],
 )
 def test_what_the_host_has_to_decide_says_why(transforms, reason):
-    with pytest.raises(NotInTable, match=reason):
-        DeviceFused(fuse(transforms), DEVICE)
+    with pytest.raises(UsageError, match=reason):
+        GpuPlanner.of(fuse(transforms), DEVICE)
 
 
 @pytest.mark.skipif(DEVICE == "cpu", reason="needs a GPU: interpreters have no graphs")
 def test_one_graph_serves_every_epoch():
     fused = fuse([*aug_transforms(size=32, min_scale=0.75), NORMALIZE], dtype=torch.bfloat16)
     drawn, images = (
-        DeviceFused(fused, DEVICE, "train"),
+        GpuPlanner.of(fused, DEVICE, "train"),
         torch.randint(0, 256, (8, 60, 60, 3), dtype=torch.uint8, device=DEVICE),
     )
     hashes, stream = drawn.hashes(range(8), 8), drawn.stream(0, 0)
@@ -199,7 +199,7 @@ class There(HostDevice):
     in_place = False
 
     def bind(self, augmentation, split):
-        return drawn_on(augmentation, DEVICE, split)
+        return place_on(augmentation, DEVICE, split)
 
     def upload(self, value):
         return sent(value) if isinstance(value, Packed) else value
@@ -224,7 +224,7 @@ def test_a_loader_draws_on_the_device_and_knows_the_way_back(monkeypatch, split)
     (host,) = Loader(rows, **options)
     monkeypatch.setattr("onewarp.pipeline.loading.loader.device_for", There)
     (device,) = Loader(rows, **options)
-    assert isinstance(device._matrix.plan, LatePlan)
+    assert isinstance(device._matrix.plan, LazyPlan)
     assert (device[0] - host[0]).abs().max() < 3 / 255
     assert torch.equal(device.matrix, host.matrix)
     assert torch.equal(device[1], host[1])
@@ -232,4 +232,4 @@ def test_a_loader_draws_on_the_device_and_knows_the_way_back(monkeypatch, split)
 
 def test_what_the_device_cannot_draw_stays_on_the_host():
     fused = fuse([Resize(8), Rotate(draw=lambda draw: 3.0)])
-    assert drawn_on(fused, DEVICE, "train") is fused
+    assert place_on(fused, DEVICE, "train") is fused

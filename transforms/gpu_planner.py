@@ -7,7 +7,7 @@ a CUDA graph: new keys, a new epoch or new images are copied into the tensors th
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -16,8 +16,8 @@ from torch import Tensor
 from ..errors import UsageError
 from .augment import Fused
 from .draw import stream_key
+from .op_table import NotCompilable, OpTable, compile_table
 from .plan import Array, Plan, Stage
-from .program import NotInTable, Program, compile_program
 from .transform import Keys, Split, sample_keys
 from .warp import OutSpec, gpu, operator
 from .warp.packed import Packed
@@ -26,7 +26,7 @@ Images = Tensor | Packed
 
 
 @dataclass(frozen=True)
-class DevicePlan:
+class GpuPlan:
     """What happens to each of `N` images, on the device; a row of the colour map for each of `S` segments."""
 
     matrix: Tensor
@@ -43,18 +43,21 @@ class DevicePlan:
     """Height and width of the result."""
 
 
-class DeviceFused:
-    """A fused augmentation that is drawn on a GPU.
+class GpuPlanner:
+    """A fused augmentation that is drawn and warped on a GPU, by its table."""
 
-    Raises `NotInTable`, with the reason, where an operation has to be decided on the host: then `fused` itself, whose
-    parameters are copied, is the way.
-    """
+    def __init__(self, fused: Fused, table: OpTable, device: torch.device | str) -> None:
+        self.fused, self.table, self.device = fused, table, torch.device(device)
+        self._integers = torch.from_numpy(table.integers).to(self.device)
+        self._floats = torch.from_numpy(table.floats.astype(np.float32)).to(self.device)
 
-    def __init__(self, fused: Fused, device: torch.device | str, split: Split | None = None) -> None:
-        self.fused, self.device = fused, torch.device(device)
-        self.program: Program = compile_program(fused, split)
-        self._integers = torch.from_numpy(self.program.integers).to(self.device)
-        self._floats = torch.from_numpy(self.program.floats.astype(np.float32)).to(self.device)
+    @classmethod
+    def of(cls, fused: Fused, device: torch.device | str, split: Split | None = None) -> Self:
+        """What draws `fused` on a split; `UsageError`, with the reason, where some of it is decided on the host."""
+        table = compile_table(fused.transforms, fused.names, fused.segments, split)
+        if isinstance(table, NotCompilable):
+            raise UsageError(f"these transforms cannot be drawn on {device}: {table.reason}")
+        return cls(fused, table, device)
 
     def hashes(self, keys: Keys, count: int) -> Tensor:
         """The hashes of `count` sample keys where `plan` wants them: `int64[N]`, the bits of `draw.hash_keys`."""
@@ -69,9 +72,9 @@ class DeviceFused:
             return values
         return values.pin_memory().to(self.device, non_blocking=True)
 
-    def plan(self, images: Images, hashes: Tensor, stream: Tensor) -> DevicePlan:
+    def plan(self, images: Images, hashes: Tensor, stream: Tensor) -> GpuPlan:
         """Draw for images on the device: `uint8[N, H, W, 3]` or packed; one launch."""
-        size = self.program.size
+        size = self.table.size
         if size is None:
             if isinstance(images, Packed):
                 raise UsageError(
@@ -84,17 +87,17 @@ class DeviceFused:
                 f"but got {hashes.dtype} {list(hashes.shape)} and {stream.dtype} {list(stream.shape)}"
             )
         parameters = (self._integers, self._floats, hashes, stream)
-        numbers = (len(self.program.segments), self.program.turning)
-        return DevicePlan(*gpu.draw(images, *parameters, *numbers, size), size)
+        numbers = (len(self.table.launches), self.table.turning)
+        return GpuPlan(*gpu.draw(images, *parameters, *numbers, size), size)
 
-    def images(self, images: Images, plan: DevicePlan) -> Tensor:
+    def images(self, images: Images, plan: GpuPlan) -> Tensor:
         """The batch `[N, 3, h, w]` of `fused.dtype`: one launch, and one for each pointwise step behind it."""
         x: Images = images
         kernels = operator if torch.compiler.is_compiling() else gpu  # a compiler takes operations, and no launches
-        for i, segment in enumerate(self.program.segments):
+        for i, launch in enumerate(self.table.launches):
             spec = self._spec(i, plan)
             hue, table, erase, logit = (
-                values[i] if stage in segment.stages else None
+                values[i] if stage in launch.stages else None
                 for stage, values in (
                     (Stage.HUE, plan.hue),
                     (Stage.TABLE, plan.table),
@@ -105,19 +108,19 @@ class DeviceFused:
             if i == 0:
                 x = kernels.warp(
                     x, plan.matrix, logit, plan.colour[i], spec, hue=hue, table=table, erase=erase, tiles=plan.tiles,
-                    diagonal=segment.diagonal,
+                    diagonal=launch.diagonal,
                 )  # fmt: skip
             else:
                 x = kernels.recolour(cast("Tensor", x), logit, plan.colour[i], spec, hue=hue, table=table, erase=erase)
         return cast("Tensor", x)
 
-    def _spec(self, i: int, plan: DevicePlan) -> OutSpec:
-        last = i == len(self.program.segments) - 1
+    def _spec(self, i: int, plan: GpuPlan) -> OutSpec:
+        last = i == len(self.table.launches) - 1
         return OutSpec(
             plan.size,
             self.fused.dtype if last else torch.float32,
             "channels_last" if self.fused.channels_last else "nchw",
-            self.program.segments[i].padding,
+            self.table.launches[i].padding,
             self.fused.antialias,
         )
 
@@ -127,7 +130,7 @@ class DeviceFused:
 
 
 @dataclass(frozen=True)
-class LatePlan:
+class LazyPlan:
     """What the host would decide for a batch, worked out only when targets or the way back ask for it."""
 
     fused: Fused
@@ -149,45 +152,43 @@ class LatePlan:
 
 
 @dataclass(frozen=True)
-class DrawnThere:
+class GpuAugment:
     """A fused augmentation as loaders call one, whose images are drawn and warped on a device."""
 
     fused: Fused
-    there: DeviceFused
+    planner: GpuPlanner
 
     @property
     def mixes(self) -> Sequence[Any]:
         """What mixes the samples of a batch."""
         return self.fused.mixes
 
-    def plan(self, sizes: Array, keys: Keys, seed: int, epoch: int, split: Split) -> LatePlan:
+    def plan(self, sizes: Array, keys: Keys, seed: int, epoch: int, split: Split) -> LazyPlan:
         """Nothing is decided here yet."""
-        return LatePlan(self.fused, sizes, keys, seed, epoch, split)
+        return LazyPlan(self.fused, sizes, keys, seed, epoch, split)
 
-    def images(self, images: Images, plan: LatePlan) -> Tensor:
+    def images(self, images: Images, plan: LazyPlan) -> Tensor:
         """Drawn and warped on the device, without a wait."""
-        return self.there(images, keys=plan.keys, seed=plan.seed, epoch=plan.epoch)
+        return self.planner(images, keys=plan.keys, seed=plan.seed, epoch=plan.epoch)
 
     def mix(self, x: Tensor, y: Any, keys: Any, seed: int, epoch: int) -> tuple[Tensor, Any]:
         """The batch mixed."""
         return self.fused.mix(x, y, keys, seed, epoch)
 
-    def masks(self, masks: Any, plan: LatePlan) -> Any:
+    def masks(self, masks: Any, plan: LazyPlan) -> Any:
         """Masks, points and boxes go through the host's matrix."""
         return self.fused.masks(masks, plan.host)
 
-    def points(self, points: Any, plan: LatePlan) -> Any:
+    def points(self, points: Any, plan: LazyPlan) -> Any:
         """As masks."""
         return self.fused.points(points, plan.host)
 
-    def boxes(self, boxes: Any, plan: LatePlan) -> Any:
+    def boxes(self, boxes: Any, plan: LazyPlan) -> Any:
         """As masks."""
         return self.fused.boxes(boxes, plan.host)
 
 
-def drawn_on(fused: Fused, device: torch.device | str, split: Split) -> Fused | DrawnThere:
+def place_on(fused: Fused, device: torch.device | str, split: Split) -> Fused | GpuAugment:
     """The augmentation drawn on the device; itself, where some of it has to be decided on the host."""
-    try:
-        return DrawnThere(fused, DeviceFused(fused, device, split))
-    except NotInTable:
-        return fused
+    table = compile_table(fused.transforms, fused.names, fused.segments, split)
+    return GpuAugment(fused, GpuPlanner(fused, table, device)) if isinstance(table, OpTable) else fused

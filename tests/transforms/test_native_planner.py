@@ -42,14 +42,14 @@ def agree(found, expected):
 @pytest.mark.parametrize("split", ["train", "valid", None])
 def test_is_what_the_transforms_decide_themselves(recipe, split):
     fused = fuse(recipe)
-    assert fused._at_once(split) is not None
+    assert fused._native_planner(split) is not None
     agree(fused.plan(SIZES, KEYS, 5, 2, split), by_themselves(fused, SIZES, KEYS, 5, 2, split))
 
 
 @pytest.mark.parametrize("sizes", [SIZES, SIZES[:1].repeat(5, 0)], ids=["mixed", "alike"])
 def test_images_that_keep_their_sizes(sizes):
     fused, keys = fuse([Flip(), Rotate(30, p=1.0)]), KEYS[: len(sizes)]
-    assert fused._at_once("train") is not None
+    assert fused._native_planner("train") is not None
     agree(fused.plan(sizes, keys, 1, 0, "train"), by_themselves(fused, sizes, keys, 1, 0, "train"))
 
 
@@ -71,12 +71,12 @@ class Half(Rotate):
 @pytest.mark.parametrize("own", [Half(40, p=1.0), Rotate(p=1.0, draw=lambda draw: 90 * draw.uniform(1))])
 def test_what_a_table_cannot_say_decides_for_itself(own):
     fused = fuse([own, Resize(64)])
-    assert fused._at_once("train") is None
+    assert fused._native_planner("train") is None
     agree(fused.plan(SIZES, KEYS, 0, 0, "train"), by_themselves(fused, SIZES, KEYS, 0, 0, "train"))
 
 
 def test_without_a_compiler_the_transforms_decide_themselves(monkeypatch, recipe):
     monkeypatch.setattr(native, "extension", None)
     fused = fuse(recipe)
-    assert fused._at_once("train") is None
+    assert fused._native_planner("train") is None
     agree(fused.plan(SIZES, KEYS, 0, 0, "train"), by_themselves(fused, SIZES, KEYS, 0, 0, "train"))
