@@ -18,7 +18,7 @@ SIZE = (40, 36)
 """Of the output: two rows of two tiles, all but one of them cut off."""
 HIGH = 60
 TOLERANCES = {torch.float32: 0.1 / 255, torch.bfloat16: 2.0**-8, torch.uint8: 1.001 / 255}
-"""Of the largest difference; a float32 is .035 of a level off at most, and up to .07 where approximations are worst."""
+"""Of the largest difference; a float32 is .036 of a level off at most, also where approximations are at their worst."""
 WAYS = {
     "inside": (0.8, 0.25, 8, -0.2, 0.9, 12, 0.001, 0.002, 1),
     "inside, a plane": (0.5, 0.25, 8, -0.2, 0.6, 12, 0, 0, 1),
