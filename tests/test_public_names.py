@@ -17,7 +17,7 @@ import pytest
 
 import onewarp as ow
 from onewarp import errors
-from onewarp.pipeline.composition.spec import known
+from onewarp.pipeline.composition.spec import registry
 
 ROOT = Path(ow.__file__).parent
 FLOORS = {"transforms": 1, "pipeline": 2, "trainers": 3, "benchmarks": 4, "cli": 4}
@@ -111,13 +111,13 @@ def test_a_pipeline_is_read_where_nothing_was_imported_yet(tmp_path):
 
 def test_each_name_that_json_may_hold_is_found_though_nothing_was_loaded():
     public = {name: getattr(package, name) for package in (ow.pipeline, ow.transforms) for name in package.__all__}
-    names = [name for name, value in public.items() if known().get(name) is value]
+    names = [name for name, value in public.items() if registry().get(name) is value]
     assert {"ImageBlock", "get_image_files", "RandomSplitter", "Pipeline", "Flip", "Fused"} <= set(names)
     before, after = fresh(f"""
 import json
 from onewarp.pipeline.composition import spec
-before = [name for name in {names} if name in spec.known()]
-print(json.dumps([before, [spec.find(name, spec.known, '').__name__ for name in {names}]]))
+before = [name for name in {names} if name in spec.registry()]
+print(json.dumps([before, [spec.find(name, spec.registry, '').__name__ for name in {names}]]))
 """)
     assert len(before) < len(names) == len(after)
     assert after == names

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from ...errors import CacheError, UsageError
-from ...transforms.augment import explain as explained
+from ...transforms.augment import explain as explain_transforms
 from ...transforms.decoding.decode import LIMITS, Decoding
 from ...transforms.margin import margin, smallest_presize
 from ...transforms.types import TensorImage
@@ -31,7 +31,7 @@ from .fetch import fetch as fetch_dataset
 from .preview import preview as draw_preview
 from .transform_texts import fused_from, read_block
 
-_SHOWN = 50  # classes of a cache, in words
+_MOST = 50  # classes of a cache, in words
 DEFAULT = "Resize(460) | aug_transforms(size=224, min_scale=0.75)"
 TRANSFORMS = click.option(
     "--transforms", "-t", default=DEFAULT, show_default=True, help="A text such as this one, or a pipeline's JSON file."
@@ -129,8 +129,8 @@ def presize(
             json.dumps({**counts, "rejected": [vars(entry) for entry in summary.rejected], "lacks": summary.lacks})
         )
         return
-    made = f"{summary.decoded} decoded, {summary.copied} copied, {summary.kept} kept, {len(summary.rejected)} rejected"
-    click.echo(f"{summary.rows} rows in {cache} ({made}) in {summary.seconds:.1f} s", err=True)
+    parts = f"{summary.decoded} decoded, {summary.copied} copied, {summary.kept} kept, {len(summary.rejected)} rejected"
+    click.echo(f"{summary.rows} rows in {cache} ({parts}) in {summary.seconds:.1f} s", err=True)
 
 
 @click.command()
@@ -138,12 +138,12 @@ def presize(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def inspect(cache: str, as_json: bool) -> None:
     """What CACHE holds."""
-    opened = Cache.open(cache)
-    facts = describe(opened)
+    stored = Cache.open(cache)
+    facts = describe(stored)
     if as_json:
         click.echo(json.dumps(facts))
         return
-    for name, words in _in_words(opened, facts).items():
+    for name, words in _in_words(stored, facts).items():
         click.echo(f"{name:<12} {words}")
 
 
@@ -164,19 +164,19 @@ def _in_words(cache: Cache, facts: dict[str, Any]) -> dict[str, str]:
         **sizes,
         "encoding": facts["encoding"],
         "size": f"{facts['bytes'] / 2**20:,.1f} MiB in {facts['parts']} parts",
-        "settings": _listed(pixels),
-        "decoders": _listed(decoders),
+        "settings": _in_words_of(pixels),
+        "decoders": _in_words_of(decoders),
         "format": f"{facts['format']}, fingerprint {facts['fingerprint']}",
     }
 
 
 def _classes(vocab: Sequence[Any], counts: Sequence[int]) -> str:
     each = [f"{name} {count}" for name, count in zip(vocab, counts, strict=True)]
-    shown = each if len(each) <= _SHOWN else [*each[:_SHOWN], f"and {len(each) - _SHOWN} more (all with --json)"]
-    return f"{len(each)} classes: {', '.join(shown)}"
+    rest = [f"and {len(each) - _MOST} more (all with --json)"] if len(each) > _MOST else []
+    return f"{len(each)} classes: {', '.join([*each[:_MOST], *rest])}"
 
 
-def _listed(settings: Mapping[str, Any]) -> str:
+def _in_words_of(settings: Mapping[str, Any]) -> str:
     """Settings in words: `size 460, square none, background 255 255 255`."""
     return ", ".join(f"{name} {_word(value)}" for name, value in settings.items())
 
@@ -197,13 +197,13 @@ def _word(value: Any) -> str:
 @click.argument("cache")
 def verify(cache: str) -> None:
     """Hold every byte of CACHE against its checksum; name the rows and files that are damaged, and exit 1 if any is."""
-    opened, damages = _verified(cache)
+    stored, damages = _verify(cache)
     for line in damages:
         click.echo(line)
-    if damaged := len(damages):
-        found = "1 damage was" if damaged == 1 else f"{damaged} damages were"
-        raise CacheError(f"{found} found in {cache}: run presize again, it makes anew what is damaged")
-    click.echo(f"all {len(opened)} rows are whole, and so is every other byte", err=True)
+    if count := len(damages):
+        verdict = "1 damage was" if count == 1 else f"{count} damages were"
+        raise CacheError(f"{verdict} found in {cache}: run presize again, it makes anew what is damaged")
+    click.echo(f"all {len(stored)} rows are whole, and so is every other byte", err=True)
 
 
 @click.command()
@@ -213,13 +213,13 @@ def verify(cache: str) -> None:
 @click.option("--jpeg-quality", "quality", default=95, show_default=True, help="Quality of --encoding jpeg.")
 def export(cache: str, folder: str, encoding: Any, quality: int) -> None:
     """Write the images of CACHE as files into FOLDER/split/label/."""
-    opened = Cache.open(cache)
-    with reporter(len(opened), "exporting") as report:
-        count = write_files(opened, folder, encoding, quality, report.advance)
+    stored = Cache.open(cache)
+    with reporter(len(stored), "exporting") as report:
+        count = write_files(stored, folder, encoding, quality, report.advance)
     click.echo(f"{count} files in {folder}", err=True)
 
 
-def _verified(path: str) -> tuple[Cache, list[str]]:
+def _verify(path: str) -> tuple[Cache, list[str]]:
     """A cache and a line for each of its damages; where a writer commits meanwhile, the cache of that commit."""
     while True:
         cache = Cache.open(path)
@@ -289,16 +289,16 @@ def explain(spec: str, presize: int, aspect: float, bound: float, as_json: bool)
     SPEC is a text such as "Resize(460) | aug_transforms(size=224)", or a file with a pipeline's JSON.
     """
     fused = fused_from(spec)
-    facts = explained(fused)
-    found, least = margin(fused, presize, aspect), smallest_presize(fused, bound, aspect)
+    facts = explain_transforms(fused)
+    share, smallest = margin(fused, presize, aspect), smallest_presize(fused, bound, aspect)
     if as_json:
-        click.echo(json.dumps({**asdict(facts), "margin": asdict(found), "smallest_presize": least}, indent=1))
+        click.echo(json.dumps({**asdict(facts), "margin": asdict(share), "smallest_presize": smallest}, indent=1))
         return
     click.echo(facts)
     click.echo(
-        f"photos kept at {presize} px: {found.outside:.1%} of the pixels lie outside, {found.enlarged:.1%} are enlarged"
+        f"photos kept at {presize} px: {share.outside:.1%} of the pixels lie outside, {share.enlarged:.1%} are enlarged"
     )
-    click.echo(f"smallest size with at most {bound:.1%} enlarged: {least} px")
+    click.echo(f"smallest size with at most {bound:.1%} enlarged: {smallest} px")
 
 
 @click.command()

@@ -49,27 +49,27 @@ def _platform() -> Finding:
 def _onewarp() -> Finding:
     """The package that was imported, which must be the one that is installed."""
     try:
-        installed = distribution("onewarp")
+        installation = distribution("onewarp")
     except PackageNotFoundError:
         return Finding("onewarp", True, f"in {_PACKAGE}, not installed")
-    other = Path(str(installed.locate_file("onewarp"))).resolve()
+    other = Path(str(installation.locate_file("onewarp"))).resolve()
     if other.is_dir() and other != _PACKAGE:
         advice = "start Python in another folder, or install that one: pip install --editable " + shlex.quote(
             str(_PACKAGE)
         )
         return Finding("onewarp", False, f"{_PACKAGE} hides the one that is installed, {other}", advice)
-    return Finding("onewarp", True, f"{installed.version} in {_PACKAGE}")
+    return Finding("onewarp", True, f"{installation.version} in {_PACKAGE}")
 
 
 def _packages() -> list[Finding]:
-    found = []
+    findings = []
     for name in (*_PACKAGES, *_OPTIONAL.keys() - {"triton"}):
         try:
-            found.append(Finding(name, True, version(name)))
+            findings.append(Finding(name, True, version(name)))
         except PackageNotFoundError:
             advice = _OPTIONAL.get(name, f"pip install {name}")
-            found.append(Finding(name, name in _OPTIONAL, "not installed", advice, there=False))
-    return found
+            findings.append(Finding(name, name in _OPTIONAL, "not installed", advice, there=False))
+    return findings
 
 
 def _pillow() -> Finding:
@@ -83,7 +83,7 @@ def _pillow() -> Finding:
 def _warp() -> list[Finding]:
     gpu = torch.cuda.is_available()
     needed = {"gpu": gpu, "cpu": True, "reference": True}
-    advice = {"cpu": _build_again(), "gpu": "pip install triton" if gpu else ""}
+    advice = {"cpu": _rebuild_advice(), "gpu": "pip install triton" if gpu else ""}
     return [
         Finding(
             f"warp {b.name}",
@@ -96,7 +96,7 @@ def _warp() -> list[Finding]:
     ]
 
 
-def _build_again() -> str:
+def _rebuild_advice() -> str:
     """How to build the kernel that is missing, from where onewarp was installed."""
     return (
         "the warp on a CPU runs in torch, far slower; install a C++ compiler and Python's headers (Debian: g++, "
@@ -110,14 +110,14 @@ def _origin() -> str:
         installed: Distribution = distribution("onewarp")
     except PackageNotFoundError:
         return f"--editable {shlex.quote(str(_PACKAGE))}"
-    said = json.loads(installed.read_text("direct_url.json") or "{}")
-    if "url" not in said:
+    direct_url = json.loads(installed.read_text("direct_url.json") or "{}")
+    if "url" not in direct_url:
         return f"--no-binary onewarp onewarp=={installed.version}"
-    url = urlsplit(said["url"])
-    where = shlex.quote(unquote(url.path) if url.scheme == "file" else said["url"])
+    url = urlsplit(direct_url["url"])
+    where = shlex.quote(unquote(url.path) if url.scheme == "file" else direct_url["url"])
     if where.endswith(".whl"):
         return "SOURCE, the sources that the wheel was built from"
-    return f"--editable {where}" if said.get("dir_info", {}).get("editable") else where
+    return f"--editable {where}" if direct_url.get("dir_info", {}).get("editable") else where
 
 
 def _device() -> Finding:

@@ -60,10 +60,10 @@ def fetch(name: str, folder: str | Path, datasets: dict[str, tuple[Archive, ...]
     store = folder / ".archives"
     store.mkdir(parents=True, exist_ok=True)
     for archive in datasets[name]:
-        done = store / f"{archive.name}.unpacked"
-        if not done.exists():
+        mark = store / f"{archive.name}.unpacked"
+        if not mark.exists():
             unpack(download(archive, store), folder)
-            done.touch()
+            mark.touch()
     return folder
 
 
@@ -95,22 +95,22 @@ class Resuming:
     def __call__(self, url: str, output_file: Any, pooch_instance: Any) -> None:
         """Download `url` and leave it in `output_file`."""
         part = self.target.with_name(self.target.name + ".part")
-        have = part.stat().st_size if part.exists() else 0
+        size = part.stat().st_size if part.exists() else 0
         headers = (
-            {"Range": f"bytes={have}-", "Accept-Encoding": "identity"} if have else {"Accept-Encoding": "identity"}
+            {"Range": f"bytes={size}-", "Accept-Encoding": "identity"} if size else {"Accept-Encoding": "identity"}
         )
         with requests.get(url, stream=True, headers=headers, timeout=TIMEOUT) as response:
             if response.status_code != requests.codes.range_not_satisfiable:  # else all of it is there
                 response.raise_for_status()
                 resumed = response.status_code == requests.codes.partial_content
-                self._receive(response, part, have if resumed else 0)
+                self._receive(response, part, size if resumed else 0)
         shutil.move(part, output_file)
 
-    def _receive(self, response: requests.Response, part: Path, have: int) -> None:
+    def _receive(self, response: requests.Response, part: Path, size: int) -> None:
         length = response.headers.get("Content-Length")
-        total = have + int(length) if length else None
-        with _progress() as bar, open(part, "ab" if have else "wb") as file:
-            task = bar.add_task(self.target.name, total=total, completed=have)
+        total = size + int(length) if length else None
+        with _progress() as bar, open(part, "ab" if size else "wb") as file:
+            task = bar.add_task(self.target.name, total=total, completed=size)
             for chunk in response.iter_content(CHUNK):
                 file.write(chunk)
                 bar.update(task, advance=len(chunk))

@@ -26,15 +26,15 @@ class Pipeline:
     """On which split it runs; None: each transform wherever it may."""
 
     def __post_init__(self) -> None:
-        made = as_transforms(self.transforms, "Pipeline")
+        transforms = as_transforms(self.transforms, "Pipeline")
         check_split(self.split)
-        object.__setattr__(self, "transforms", tuple(sorted(made, key=lambda t: t.order)))
+        object.__setattr__(self, "transforms", tuple(sorted(transforms, key=lambda t: t.order)))
 
     def setup(self, items: Sequence[Any]) -> Self:
         """A pipeline that knows what it learnt: each transform is set up on the items that passed those before it."""
         ready: list[Transform] = []
         for t in self.transforms:
-            ready.append(t.setup(Passed(items, type(self)(tuple(ready), split=self.split))))
+            ready.append(t.setup(PipelineOutputs(items, type(self)(tuple(ready), split=self.split))))
         return type(self)(tuple(ready), split=self.split)
 
     def __call__(self, x: Any, *, seed: int = 0, epoch: int = 0, keys: Keys = None) -> Any:
@@ -83,10 +83,10 @@ class Pipeline:
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
         """The pipeline that `to_json` wrote; nothing in the text is evaluated."""
-        found = from_json(text)
-        if not isinstance(found, cls):
-            raise SpecError(f"the JSON must hold a {cls.__name__}, but got a {type(found).__name__}")
-        return found
+        pipeline = from_json(text)
+        if not isinstance(pipeline, cls):
+            raise SpecError(f"the JSON must hold a {cls.__name__}, but got a {type(pipeline).__name__}")
+        return pipeline
 
     @property
     def fingerprint(self) -> str:
@@ -112,8 +112,8 @@ class Pipeline:
         return "Pipeline: " + " -> ".join(map(repr, self.transforms))
 
 
-class Passed(Sequence[Any]):
-    """Items as they are after a pipeline, made one by one when asked for."""
+class PipelineOutputs(Sequence[Any]):
+    """The outputs of a pipeline for a sequence of items, each computed when it is read."""
 
     def __init__(self, items: Sequence[Any], pipeline: Pipeline) -> None:
         self.items, self.pipeline = items, pipeline

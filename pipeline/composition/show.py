@@ -15,7 +15,7 @@ from torch import Tensor
 from ...errors import UsageError
 from ...transforms.types import TensorBBox, TensorImage, TensorMask, TensorPoint, typed
 
-_DRAWN = (TensorImage, TensorMask, TensorPoint, TensorBBox)
+_DRAWABLE = (TensorImage, TensorMask, TensorPoint, TensorBBox)
 
 
 def can_show(y: Any) -> bool:
@@ -41,7 +41,7 @@ def show(y: Any, ax: Any = None, title: str | None = None) -> Any:
         _, ax = plt.subplots(figsize=(3, 3), layout="constrained")
     words = [] if title is None else [title]
     for element in map(typed, y if type(y) is tuple else (y,)):
-        if isinstance(element, _DRAWN):
+        if isinstance(element, _DRAWABLE):
             _draw(element, ax)
         elif element is not None:
             words.append(", ".join(element) if isinstance(element, list) else str(element))
@@ -96,13 +96,13 @@ def _display(figure: Any) -> None:
     Else a notebook shows it twice: as the value of a cell's last line, and because pyplot holds it when the cell ends.
     """
     import matplotlib.pyplot as plt
-    from IPython.display import Image as Shown
+    from IPython.display import Image as Picture
     from IPython.display import display
 
     png = BytesIO()
     figure.savefig(png, format="png")
     plt.close(figure)
-    display(Shown(data=png.getvalue()))
+    display(Picture(data=png.getvalue()))
 
 
 def save_picture(pixels: "np.ndarray[Any, np.dtype[np.uint8]]", path: str | PathLike[str]) -> None:

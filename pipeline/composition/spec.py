@@ -35,8 +35,8 @@ def register(thing: T) -> T:
     return thing
 
 
-def known() -> dict[str, Any]:
-    """Everything that a name in JSON can stand for."""
+def registry() -> dict[str, Any]:
+    """Everything that a name in JSON can stand for, by name."""
     return {**TransformType.registry, **_REGISTRY}
 
 
@@ -56,11 +56,13 @@ def to_spec(value: Any) -> Any:
         case dict():
             return {"kind": "dict", "items": [[to_spec(k), to_spec(v)] for k, v in value.items()]}
     name = spec_name(value if hasattr(value, "__qualname__") else type(value))
-    if known().get(name) is value:
+    if registry().get(name) is value:
         return {"kind": "function", "name": name}
-    if dataclasses.is_dataclass(value) and known().get(name) is type(value):
+    if dataclasses.is_dataclass(value) and registry().get(name) is type(value):
         settings = {
-            _written(f.name): to_spec(getattr(value, f.name)) for f in dataclasses.fields(value) if _told(f, value)
+            _json_name(f.name): to_spec(getattr(value, f.name))
+            for f in dataclasses.fields(value)
+            if _is_recorded(f, value)
         }
         return {"kind": name, **settings}
     raise SpecError(
@@ -81,44 +83,44 @@ def from_spec(spec: Any) -> Any:
     if kind == "dict":
         return {from_spec(k): from_spec(v) for k, v in spec.get("items", [])}
     if kind == "function":
-        return find(spec.get("name"), known, _WHERE)
-    cls = find(kind, known, _WHERE)
+        return find(spec.get("name"), registry, _WHERE)
+    cls = find(kind, registry, _WHERE)
     if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
         raise SpecError(f'{kind} is a function: it must stand as {{"kind": "function", "name": "{kind}"}}')
     fields = {f.name for f in dataclasses.fields(cls) if f.init}
-    settings = {_read(name): from_spec(value) for name, value in spec.items() if name != "kind"}
+    settings = {_field_name(name): from_spec(value) for name, value in spec.items() if name != "kind"}
     if unknown := sorted(set(settings) - fields):
         raise SpecError(f"{kind} has no setting {', '.join(unknown)}: it has {', '.join(sorted(fields)) or 'none'}")
-    if missing := sorted(_needed(cls) - set(settings)):
+    if missing := sorted(_mandatory_fields(cls) - set(settings)):
         raise SpecError(f"{kind} needs the setting {', '.join(missing)}, and the pipeline's JSON has it not")
     return cls(**settings)
 
 
-def _told(field: "dataclasses.Field[Any]", value: Any) -> bool:
+def _is_recorded(field: "dataclasses.Field[Any]", value: Any) -> bool:
     """Whether a setting is written; one that a later version added only where it is set, so that fingerprints stay."""
     return field.init and not (field.metadata.get("added") and getattr(value, field.name) == field.default)
 
 
-def _written(field: str) -> str:
+def _json_name(field: str) -> str:
     """A field's name in JSON, where `kind` is taken."""
     return "kind_" if field == "kind" else field
 
 
-def _read(name: str) -> str:
+def _field_name(name: str) -> str:
     return "kind" if name == "kind_" else name
 
 
-def _needed(cls: Any) -> set[str]:
+def _mandatory_fields(cls: Any) -> set[str]:
     """The fields without a default."""
     nothing = dataclasses.MISSING
     return {f.name for f in dataclasses.fields(cls) if f.init and f.default is nothing and f.default_factory is nothing}
 
 
 def _dtype(name: str) -> torch.dtype:
-    found = getattr(torch, name, None)
-    if not isinstance(found, torch.dtype):
+    dtype = getattr(torch, name, None)
+    if not isinstance(dtype, torch.dtype):
         raise SpecError(f"unknown dtype {name!r} in the pipeline's JSON: it must be one of torch's, as float32")
-    return found
+    return dtype
 
 
 def find(name: Any, names: Callable[[], Mapping[str, Any]], where: str) -> Any:
@@ -132,8 +134,8 @@ def find(name: Any, names: Callable[[], Mapping[str, Any]], where: str) -> Any:
         things = names()
     if isinstance(name, str) and name in things:
         return things[name]
-    others = ":" in str(name)  # of a module that is not ours
-    near = [] if others else difflib.get_close_matches(str(name), things, n=3, cutoff=0.4)
+    foreign = ":" in str(name)  # of a module that is not ours
+    near = [] if foreign else difflib.get_close_matches(str(name), things, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}?" if near else "import the module that defines it first (--import MODULE)"
     raise SpecError(f"unknown name {name!r} in {where}: {hint}")
 

@@ -14,10 +14,10 @@ from ...transforms.to_tensor import ToTensor
 from ..cache.reader import Cache
 from ..composition.show import show
 from ..composition.spec import can_write, from_json, register, to_json
-from ..dataset.block_settings import check_block, getters_of, listed
+from ..dataset.block_settings import as_list, check_block, getters_of
 from ..dataset.blocks import Block, as_block, with_vocab
 from ..dataset.memory_table import MemorySource
-from ..dataset.samples import FoundPicture, Getter, Samples, needs_setup
+from ..dataset.samples import Getter, RowPicture, Samples, needs_setup
 from ..dataset.sources import Source
 from ..dataset.splits import RandomSplitter, Splitter
 from ..dataset.tables import TableSource
@@ -27,7 +27,7 @@ from ..presizing.catalogue import Catalogue, notes, set_aside
 from ..presizing.presizer import presize
 from ..presizing.progress import print_notes
 from .dataloaders import DataLoaders
-from .finding import Found, found_by, found_in
+from .finding import ItemSet, items_of_function, items_of_source
 from .sample_catalogue import catalogue_of_samples
 from .sample_rows import sample_rows
 from .summary import summarise
@@ -73,14 +73,14 @@ class Datasets:
 
 @dataclass(frozen=True)
 class Split(Sequence[Any]):
-    """Some of the samples."""
+    """The samples of one split, in order."""
 
     samples: Samples
     rows: tuple[int, ...]
 
     @property
     def items(self) -> list[Any]:
-        """Their items."""
+        """The items of these samples."""
         return [self.samples.items[row] for row in self.rows]
 
     def __len__(self) -> int:
@@ -122,15 +122,15 @@ class DataBlock:
 
     def datasets(self, source: Any) -> Datasets:
         """Typed samples of a source, with the vocabulary of their labels."""
-        return self._datasets(self._found(source))
+        return self._datasets(self._find_items(source))
 
     def catalogue(self, source: Any, image: str | None = None, key: str | None = None) -> Catalogue:
         """What `presize(source, cache, block=self)` works on: the items of a source with their labels and splits.
 
         `image` and `key` name columns of a table.
         """
-        found = self._found(source, image, key)
-        return self._catalogue(self._datasets(found), found)
+        item_set = self._find_items(source, image, key)
+        return self._catalogue(self._datasets(item_set), item_set)
 
     def dataloaders(
         self,
@@ -148,13 +148,13 @@ class DataBlock:
         Photos are decoded when they are read, or presized once into a `cache` (a path) that later calls take up
         again. What is left in `loader` goes to `Loader`: `threads`, `tail`, `device`, `rank`, ...
         """
-        found = self._found(source)
-        datasets = self._datasets(found)
+        item_set = self._find_items(source)
+        datasets = self._datasets(item_set)
         if cache is None:
             rows, samples = self.rows(datasets), datasets.samples
-            print_notes(notes(found.listing, {}, None), set_aside(found.listing))
+            print_notes(notes(item_set.listing, {}, None), set_aside(item_set.listing))
         else:
-            rows, samples = self.cached(datasets, self._catalogue(datasets, found), cache)
+            rows, samples = self.cached(datasets, self._catalogue(datasets, item_set), cache)
         return DataLoaders.of(
             rows,
             samples,
@@ -181,16 +181,16 @@ class DataBlock:
             raise UsageError("a cache keeps photos at one size: give item_tfms=Resize(n)")
         summary = presize(catalogue, cache, sizing.size, verify=False, quiet=False)
         print_notes((), summary.rejected)
-        opened = Cache.open(cache)
-        vocabs = [target["vocab"] for target in opened.targets.values()]
+        stored = Cache.open(cache)
+        vocabs = [target["vocab"] for target in stored.targets.values()]
         blocks = zip(datasets.samples.blocks, [None, *vocabs], strict=True)
         samples = replace(datasets.samples, blocks=tuple(with_vocab(block, vocab) for block, vocab in blocks))
-        return CacheRows(opened.in_order(datasets.keys)), samples
+        return CacheRows(stored.in_order(datasets.keys)), samples
 
     def transforms(self) -> Fused:
         """All transforms of items and batches, fused."""
-        given = (*listed("item_tfms", self.item_tfms), *listed("batch_tfms", self.batch_tfms))
-        transforms = [t for t in given if not isinstance(t, ToTensor)]
+        elements = (*as_list("item_tfms", self.item_tfms), *as_list("batch_tfms", self.batch_tfms))
+        transforms = [t for t in elements if not isinstance(t, ToTensor)]
         return fuse(transforms, one_by_one=not self.fused)
 
     def sizing(self) -> Sizing | None:
@@ -214,31 +214,34 @@ class DataBlock:
             raise SpecError(f"the JSON must be that of a DataBlock, but is that of a {type(block).__name__}")
         return block
 
-    def _datasets(self, found: Found) -> Datasets:
+    def _datasets(self, item_set: ItemSet) -> Datasets:
         splitter = self.splitter or RandomSplitter()
-        named = isinstance(splitter, Splitter)
-        train, valid = splitter(found.items, found.origins) if named else splitter(found.items)
-        names = splitter.names(found.items, found.origins) if named else _names(len(found.items), train, valid)
-        samples = Samples(found.items, self._blocks(), self._getters(found.source)).setup()
-        return Datasets(samples, tuple(found.keys), (tuple(train), tuple(valid)), tuple(names))
+        takes_keys = isinstance(splitter, Splitter)
+        train, valid = splitter(item_set.items, item_set.origins) if takes_keys else splitter(item_set.items)
+        if takes_keys:
+            names = splitter.names(item_set.items, item_set.origins)
+        else:
+            names = _names(len(item_set.items), train, valid)
+        samples = Samples(item_set.items, self._blocks(), self._getters(item_set.source)).setup()
+        return Datasets(samples, tuple(item_set.keys), (tuple(train), tuple(valid)), tuple(names))
 
-    def _catalogue(self, datasets: Datasets, found: Found) -> Catalogue:
-        told = replace(self, item_tfms=(), batch_tfms=())  # of which no column depends
+    def _catalogue(self, datasets: Datasets, item_set: ItemSet) -> Catalogue:
+        block = replace(self, item_tfms=(), batch_tfms=())  # no column depends on these
         return catalogue_of_samples(
             datasets.samples,
             datasets.keys,
             datasets.split_names,
-            found.source,
-            found.listed,
-            {"block": told if can_write(told) else None},
+            item_set.source,
+            item_set.source_items,
+            {"block": block if can_write(block) else None},
             [n for n, block in enumerate(self._blocks()) if needs_setup(block)],
-            found.listing,
+            item_set.listing,
         )
 
-    def _found(self, source: Any, image: str | None = None, key: str | None = None) -> Found:
+    def _find_items(self, source: Any, image: str | None = None, key: str | None = None) -> ItemSet:
         if self.get_items is not None:
-            return found_by(self.get_items, source)
-        return found_in(source, image, key)
+            return items_of_function(self.get_items, source)
+        return items_of_source(source, image, key)
 
     def _blocks(self) -> tuple[Block, ...]:
         return tuple(as_block(block) for block in self.blocks)
@@ -247,7 +250,7 @@ class DataBlock:
         """A getter a block; the picture of a table's row is the one that the table names, unless a getter says so."""
         first, *targets = getters_of(self)
         in_table = isinstance(source, TableSource | MemorySource)
-        return (FoundPicture(source) if first is None and in_table else first, *targets)
+        return (RowPicture(source) if first is None and in_table else first, *targets)
 
 
 def _names(count: int, train: Sequence[int], valid: Sequence[int]) -> list[str | None]:

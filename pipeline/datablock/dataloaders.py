@@ -64,8 +64,8 @@ class DataLoaders:
         transforms = know_classes(transforms, samples.blocks)
         settings = {"seed": seed, "bs": bs, "val_bs": val_bs or bs, "shuffle": shuffle, **loader}
         train = Loader(rows, "train", bs, transforms, seed, shuffle, **loader)
-        calm = {name: value for name, value in loader.items() if name not in ("indices", "tail")}
-        valid = Loader(rows, "valid", val_bs or bs, transforms, seed, shuffle=False, **calm)
+        valid_settings = {name: value for name, value in loader.items() if name not in ("indices", "tail")}
+        valid = Loader(rows, "valid", val_bs or bs, transforms, seed, shuffle=False, **valid_settings)
         return cls(train, valid, samples, transforms, sizing, settings)
 
     @classmethod
@@ -83,8 +83,8 @@ class DataLoaders:
         """
         stored = cache if isinstance(cache, Cache) else Cache.open(cache)
         if {"train", "valid"} - stored.splits.keys():
-            seen = ", ".join(stored.splits) or "none"
-            raise UsageError(f"{stored.path} must have splits train and valid, but has {seen}: presize with --split")
+            names = ", ".join(stored.splits) or "none"
+            raise UsageError(f"{stored.path} must have splits train and valid, but has {names}: presize with --split")
         rows = CacheRows(stored, targets=targets)
         blocks = (ImageBlock(), *(_block(**stored.targets[name]) for name in targets or stored.targets))
         pixels = stored.footer["pixels"]
@@ -160,8 +160,10 @@ class DataLoaders:
 
         With labels the items are what the getters take, and `y` is there; else `y` is None.
         """
-        given = self.samples
-        blocks, getters = (given.blocks, given.getters) if with_labels else (given.blocks[:1], given.getters[:1])
+        samples = self.samples
+        blocks, getters = (
+            (samples.blocks, samples.getters) if with_labels else (samples.blocks[:1], samples.getters[:1])
+        )
         rows = sample_rows(Samples(items, blocks, getters), keys_of(items), ["valid"] * len(items), self.sizing)
         return Loader(rows, "valid", bs or self.settings["val_bs"], self.transforms, shuffle=False)
 

@@ -8,10 +8,10 @@ from typing import Any
 from ...errors import LabelError, MissingLabelError, UsageError
 from ...transforms.category import is_missing
 from ..dataset.item_labels import Labels, label_name, refuse_all_missing
-from ..dataset.samples import FoundPicture, Samples
+from ..dataset.samples import RowPicture, Samples
 from ..dataset.sources import Item, Source, stamp_of
 from ..dataset.spatial_targets import SPATIAL_KINDS
-from ..dataset.table_rows import read_named
+from ..dataset.table_rows import read_path
 from ..presizing.catalogue import Catalogue, notes, set_aside
 from .sample_rows import column_name, labels_or_missing
 
@@ -24,10 +24,10 @@ class Pictures:
 
     def read(self, place: Any) -> bytes:
         """The bytes of a picture."""
-        return place if isinstance(place, bytes) else read_named(place)
+        return place if isinstance(place, bytes) else read_path(place)
 
     def where(self) -> str:
-        """The address."""
+        """Where the pictures come from."""
         return self.address
 
 
@@ -48,29 +48,29 @@ def catalogue_of_samples(
     says what became no item (`set_aside`, `passed_by`).
     """
     order = sorted(range(len(keys)), key=keys.__getitem__)
-    if items is None or not isinstance(samples.getters[0], FoundPicture | None):
+    if items is None or not isinstance(samples.getters[0], RowPicture | None):
         source, items = Pictures(source.where()), [_item(samples, keys, i) for i in range(len(keys))]
-    named = {column_name(samples, n): n for n in range(1, len(samples.blocks))}
-    placed = {name: n for name, n in named.items() if samples.blocks[n].kind in SPATIAL_KINDS}
-    for n in placed.values():
+    numbers = {column_name(samples, n): n for n in range(1, len(samples.blocks))}
+    spatial = {name: n for name, n in numbers.items() if samples.blocks[n].kind in SPATIAL_KINDS}
+    for n in spatial.values():
         _refuse_useless(samples, n)
-    labels = {name: _labels(samples, n, keys, order, n in learnt) for name, n in named.items() if name not in placed}
+    labels = {name: _labels(samples, n, keys, order, n in learnt) for name, n in numbers.items() if name not in spatial}
     return Catalogue(
         source,
         [items[i] for i in order],
         labels,
         [splits[i] for i in order],
         pipeline or {},
-        {name: samples.blocks[n] for name, n in placed.items()},
-        lambda i: {name: _given(samples, order[i], n) for name, n in placed.items()},
-        tuple(named),
+        {name: samples.blocks[n] for name, n in spatial.items()},
+        lambda i: {name: _raw_target(samples, order[i], n) for name, n in spatial.items()},
+        tuple(numbers),
         set_aside(listing),
         notes(listing, labels, [splits[i] for i in order]),
     )
 
 
-def _given(samples: Samples, i: int, block: int) -> Any:
-    """What a getter gives for an item, or its error."""
+def _raw_target(samples: Samples, i: int, block: int) -> Any:
+    """The value that a getter returns for an item, or the error that it raises."""
     try:
         value = samples.raw(i, block)
     except LabelError as error:
@@ -85,7 +85,7 @@ def _refuse_useless(samples: Samples, block: int) -> None:
     """Raise the first error of a getter that fails on every item: it is not the items that are wrong."""
     first = None
     for i in range(len(samples)):
-        value = _given(samples, i, block)
+        value = _raw_target(samples, i, block)
         if not isinstance(value, LabelError):
             return
         first = first or value
@@ -105,8 +105,8 @@ def _item(samples: Samples, keys: Sequence[str], i: int) -> Item:
 
 def _labels(samples: Samples, block: int, keys: Sequence[str], order: Sequence[int], learnt: bool) -> Labels:
     """The numbers that the block's transforms give, in another order."""
-    encoded = labels_or_missing(samples, block, keys)
-    numbers = [encoded[i] for i in order]
+    tensors = labels_or_missing(samples, block, keys)
+    numbers = [tensors[i] for i in order]
     missing = frozenset(place for place, number in enumerate(numbers) if number is None)
     refuse_all_missing(keys, missing)
     vocab = [label_name(name) for name in samples.blocks[block].vocab or ()]

@@ -16,11 +16,11 @@ from ...transforms.category import is_missing
 from ...transforms.decoding.decode import decode_pixels
 from ...transforms.decoding.resizing import Sizing, resize
 from ..dataset.samples import Samples
-from ..dataset.spatial_targets import SPATIAL_KINDS, place, shown_size
+from ..dataset.spatial_targets import SPATIAL_KINDS, size_of_file, to_row_pixels
 from ..loading.decoded_rows import DecodedRows, load_file
 from ..loading.rows import Kind
 
-Presized = tuple[tuple[int, int], NDArray[np.float64]]
+RowGeometry = tuple[tuple[int, int], NDArray[np.float64]]
 """The height and width of a row, and the matrix from its pixels to the file's."""
 
 
@@ -29,12 +29,12 @@ def sample_rows(
 ) -> DecodedRows:
     """The rows of `samples`, presized by `sizing` (None: as large as they are), under `keys`, in named splits."""
     reader = _Reader(samples, sizing)
-    targets = sample_targets(samples, keys, reader.presized)
+    targets = sample_targets(samples, keys, reader.geometry)
     return DecodedRows(range(len(samples)), keys, reader.load, targets=targets, splits=splits)
 
 
 def sample_targets(
-    samples: Samples, keys: Sequence[str], presized: Callable[[int], Presized]
+    samples: Samples, keys: Sequence[str], geometry: Callable[[int], RowGeometry]
 ) -> dict[str, tuple[Kind, Callable[[int], Tensor]]]:
     """By name, the kind of each target and a function of the sample's number that gives it, in pixels of its row.
 
@@ -44,9 +44,9 @@ def sample_targets(
     for n, block in enumerate(samples.blocks[1:], 1):
         name = column_name(samples, n)
         if block.kind in ("category", "multicategory"):
-            targets[name] = (block.kind, encoded(samples, n, keys).__getitem__)
+            targets[name] = (block.kind, encode_labels(samples, n, keys).__getitem__)
         elif block.kind != "image":
-            targets[name] = (block.kind, partial(_place, samples=samples, block=n, presized=presized))
+            targets[name] = (block.kind, partial(_move_target, samples=samples, block=n, geometry=geometry))
     return targets
 
 
@@ -55,11 +55,11 @@ def column_name(samples: Samples, block: int) -> str:
     of a name on.
     """
     names = ["label" if "category" in b.kind else b.kind for b in samples.blocks[1 : block + 1]]
-    again = names.count(names[-1])
-    return names[-1] if again == 1 else f"{names[-1]}{again}"
+    count = names.count(names[-1])
+    return names[-1] if count == 1 else f"{names[-1]}{count}"
 
 
-def encoded(samples: Samples, block: int, keys: Sequence[str]) -> Tensor:
+def encode_labels(samples: Samples, block: int, keys: Sequence[str]) -> Tensor:
     """The labels of all samples as one tensor; an unknown or missing one is an error that names its item."""
     labels = labels_or_missing(samples, block, keys)
     missing = [key for key, label in zip(keys, labels, strict=True) if label is None]
@@ -68,29 +68,29 @@ def encoded(samples: Samples, block: int, keys: Sequence[str]) -> Tensor:
             f"{len(missing)} of {len(keys)} labels are missing, the first that of {missing[0]}: leave these items out, "
             "make a class of them by add_na=True, or use a cache, which sets them aside"
         )
-    done = [label for label in labels if label is not None]
-    return torch.stack(done) if done else torch.empty(0, dtype=torch.int64)
+    present = [label for label in labels if label is not None]
+    return torch.stack(present) if present else torch.empty(0, dtype=torch.int64)
 
 
 def labels_or_missing(samples: Samples, block: int, keys: Sequence[str]) -> list[Tensor | None]:
     """The label of each sample as a tensor, None where it is missing; an error names its item."""
-    encode, done = samples.blocks[block], list[Tensor | None]()
+    encode, labels = samples.blocks[block], list[Tensor | None]()
     for key, value in zip(keys, samples.values(block, samples.items), strict=True):
         try:
-            done.append(encode(value).plain())
+            labels.append(encode(value).plain())
         except MissingLabelError:
-            done.append(None)
+            labels.append(None)
         except LabelError as error:
             raise LabelError(f"{key}: {error}") from None
-    return done
+    return labels
 
 
-def _place(row: int, samples: Samples, block: int, presized: Callable[[int], Presized]) -> Tensor:
+def _move_target(row: int, samples: Samples, block: int, geometry: Callable[[int], RowGeometry]) -> Tensor:
     """A mask, points or boxes, given in pixels of the file, in pixels of the row."""
-    size, to_file = presized(row)
+    size, to_file = geometry(row)
     kind = samples.blocks[block].kind
     try:
-        return place(kind, samples.element(row, block).plain(), size, to_file, shown_size(size, to_file))
+        return to_row_pixels(kind, samples.element(row, block).plain(), size, to_file, size_of_file(size, to_file))
     except LabelError as error:
         raise LabelError(f"{column_name(samples, block)}: {error}") from None
 
@@ -100,7 +100,7 @@ class _Reader:
 
     def __init__(self, samples: Samples, sizing: Sizing | None) -> None:
         self.samples, self.sizing = samples, sizing
-        self._presized: dict[int, Presized] = {}
+        self._geometry: dict[int, RowGeometry] = {}
 
     @cached_property
     def _has_places(self) -> bool:
@@ -122,11 +122,11 @@ class _Reader:
             pixels = self.samples.element(row, 0).plain().permute(1, 2, 0).contiguous().numpy()
             matrix = np.eye(3)
         if self._has_places:
-            self._presized[row] = (pixels.shape[0], pixels.shape[1]), matrix
+            self._geometry[row] = (pixels.shape[0], pixels.shape[1]), matrix
         return pixels, matrix
 
-    def presized(self, row: int) -> Presized:
+    def geometry(self, row: int) -> RowGeometry:
         """The size and the matrix that a row was read with."""
-        if row not in self._presized:
+        if row not in self._geometry:
             self.load(row)
-        return self._presized[row]
+        return self._geometry[row]

@@ -1,4 +1,4 @@
-"""How a data set is made, told step by step for its first sample and its first batch."""
+"""How a data set is made, printed step by step for its first sample and its first batch."""
 
 from dataclasses import replace
 from os import PathLike
@@ -25,14 +25,14 @@ def summarise(block: Any, source: Any, bs: int = 4) -> None:
         raise UsageError("the training split has no items: change the splitter")
     print("\nBuilding one sample")
     for n, part in enumerate(samples.blocks):
-        _tell_element(part, samples, datasets.splits[0][0], n)
+        _print_element(part, samples, datasets.splits[0][0], n)
     fused = block.transforms()
     print(f"\nBuilding one batch of {bs}")
     print(f"  Fused: {', '.join(map(repr, fused.transforms)) or 'no transforms'}")
-    _tell_batch(fused, [datasets.train[i][0] for i in range(min(bs, len(datasets.train)))])
+    _print_batch(fused, [datasets.train[i][0] for i in range(min(bs, len(datasets.train)))])
 
 
-def _tell_element(part: Any, samples: Any, row: int, n: int) -> None:
+def _print_element(part: Any, samples: Any, row: int, n: int) -> None:
     value = samples.raw(row, n)
     print(f"  {Pipeline(part.type_tfms)}")
     print(f"    starting from {value!r}")
@@ -40,23 +40,23 @@ def _tell_element(part: Any, samples: Any, row: int, n: int) -> None:
         image = value if isinstance(value, Image.Image) else Image.open(value)
         with image:
             print(f"    {type(image).__name__} mode={image.mode} size={image.width}x{image.height}")
-    made = part(value)
-    shape = f" of size {'x'.join(map(str, made.shape))}" if made.ndim else f"({made.item()})"
-    print(f"    gives {type(made).__name__}{shape}")
+    element = part(value)
+    shape = f" of size {'x'.join(map(str, element.shape))}" if element.ndim else f"({element.item()})"
+    print(f"    gives {type(element).__name__}{shape}")
 
 
-def _tell_batch(fused: Any, images: list[TensorImage]) -> None:
+def _print_batch(fused: Any, images: list[TensorImage]) -> None:
     try:
-        alone = replace(fused, mixes=())  # what mixes a batch changes no shape
-        done = [alone(image, split="train", keys=i) for i, image in enumerate(images)]
+        unmixed = replace(fused, mixes=())  # what mixes a batch changes no shape
+        images_out = [unmixed(image, split="train", keys=i) for i, image in enumerate(images)]
     except OnewarpError as error:
         raise UsageError(f"The transforms cannot be applied: {error}") from error
-    shapes = [tuple(image.shape) for image in done]
+    shapes = [tuple(image.shape) for image in images_out]
     if len(set(shapes)) > 1:
-        told = ", ".join(map(str, shapes))
+        listing = ", ".join(map(str, shapes))
         print("Collating items in a batch\nError! It's not possible to collate your items in a batch")
         raise UsageError(
-            f"Could not collate the 0-th members of your tuples because got the following shapes\n{told}\n"
+            f"Could not collate the 0-th members of your tuples because got the following shapes\n{listing}\n"
             f"Add item_tfms=Resize(n), or a transform with size=n"
         )
     print(f"  A batch of {len(shapes)} images of size {'x'.join(map(str, shapes[0]))}")

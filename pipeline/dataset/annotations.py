@@ -24,7 +24,7 @@ class Beside:
     suffix: str
 
     def __call__(self, item: str | os.PathLike[str]) -> Path:
-        """The path; whether there is such a file is not asked."""
+        """The path of the file, which need not exist."""
         path = Path(item)
         return path.parent / self.folder / (path.stem + self.suffix)
 

@@ -1,4 +1,4 @@
-"""Whether what a DataBlock is made with can be what it stands for, asked when it is made."""
+"""Checks of a DataBlock's settings when it is made."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from .samples import Getter, check_kinds
 
 def check_block(block: Any) -> None:
     """Raise `UsageError` for a setting of a DataBlock that cannot be used."""
-    kinds = [as_block(one).kind for one in listed("blocks", block.blocks)]
+    kinds = [as_block(one).kind for one in as_list("blocks", block.blocks)]
     if kinds:
         check_kinds(kinds)
     check_function("get_items", block.get_items)
@@ -23,16 +23,16 @@ def check_block(block: Any) -> None:
     for getter in getters_of(block):
         check_function("getters" if block.getters is not None else "get_y", getter)
     if kinds and len(getters_of(block)) != len(kinds):
-        seen = len(getters_of(block))
+        count = len(getters_of(block))
         if block.getters is not None:
-            raise UsageError(f"getters must have a function for each block, {len(kinds)}, but has {seen}")
-        raise UsageError(f"get_y must have a function for each target, {len(kinds) - 1}, but has {seen - 1}")
+            raise UsageError(f"getters must have a function for each block, {len(kinds)}, but has {count}")
+        raise UsageError(f"get_y must have a function for each target, {len(kinds) - 1}, but has {count - 1}")
 
 
 def getters_of(block: Any) -> tuple[Getter, ...]:
     """A getter for the picture, then one a target; None for what is the item itself."""
     if block.getters is not None:
-        return tuple(listed("getters", block.getters))
+        return tuple(as_list("getters", block.getters))
     several = isinstance(block.get_y, list | tuple)
     if not several and len(block.blocks) < 2 and block.get_y is None:
         return (block.get_x,)
@@ -45,7 +45,7 @@ def check_function(name: str, value: Any) -> None:
         raise UsageError(f"{name} must be a function, but got {value!r} ({type(value).__name__})")
 
 
-def listed(name: str, value: Any) -> list[Any]:
+def as_list(name: str, value: Any) -> list[Any]:
     """One or several things as a list; None for none of them."""
     if value is None:
         return []

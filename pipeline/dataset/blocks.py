@@ -57,9 +57,9 @@ class OpenImage(Transform):
         return decode(x)
 
     def encode(self, x: Image.Image | TensorImage) -> TensorImage:  # type: ignore[no-redef]  # noqa: F811
-        """The pixels that there are."""
-        done: TensorImage = ToTensor()(x)
-        return done
+        """The pixels of an image in memory."""
+        image: TensorImage = ToTensor()(x)
+        return image
 
 
 class OpenMask(Transform):
@@ -83,7 +83,7 @@ class OpenMask(Transform):
         return TensorMask(torch.from_numpy(mask_numbers(x)))
 
     def encode(self, x: np.ndarray | torch.Tensor) -> TensorMask:  # type: ignore[no-redef]  # noqa: F811
-        """As it is; true is 1."""
+        """The numbers of an array, unchanged; true is 1."""
         numbers = torch.as_tensor(np.asarray(x))
         return TensorMask(numbers.to(torch.uint8) if numbers.dtype == torch.bool else numbers)
 
@@ -94,7 +94,7 @@ class AsPoints(Transform):
     whole = True
 
     def encode(self, x: Any) -> TensorPoint:
-        """One row a point."""
+        """Points as rows (x, y)."""
         points = torch.as_tensor(np.asarray(x, np.float32))
         if points.numel() % 2 or points.ndim > 2:
             raise LabelError(f"points must be pairs (x, y), but got shape {tuple(points.shape)}")
@@ -107,7 +107,7 @@ class AsBoxes(Transform):
     whole = True
 
     def encode(self, x: Any) -> TensorBBox:
-        """One row a box."""
+        """Boxes as rows (left, top, right, bottom)."""
         boxes = torch.as_tensor(np.asarray(x, np.float32))
         if boxes.numel() % 4 or boxes.ndim > 2:
             raise LabelError(f"boxes must be (left, top, right, bottom), but got shape {tuple(boxes.shape)}")
@@ -121,14 +121,14 @@ class Encoded(Transform):
     vocab: Sequence[Any] = ()
 
     def encode(self, x: Any) -> TensorMultiCategory:
-        """As numbers."""
+        """The numbers of a label, one for each class."""
         hot = torch.as_tensor(np.asarray(x, np.float32))
         if hot.shape != (len(self.vocab),):
             raise LabelError(f"an encoded label must have {len(self.vocab)} numbers, but got shape {tuple(hot.shape)}")
         return TensorMultiCategory(hot)
 
     def decode(self, y: TensorMultiCategory) -> list[Any]:
-        """The names above one half."""
+        """The names of the classes whose number is above one half."""
         return [self.vocab[i] for i in (y.plain() > 0.5).nonzero()[:, 0].tolist()]
 
 
@@ -185,7 +185,7 @@ def with_vocab(block: Block, vocab: Sequence[Any] | None) -> Block:
 
 def as_block(block: Block | Callable[[], Block]) -> Block:
     """A block, of which `ImageBlock` without parentheses is one too; `UsageError` for anything else."""
-    made = block if isinstance(block, Block) or not callable(block) else block()
-    if not isinstance(made, Block):
-        raise UsageError(f"blocks must be made of ImageBlock, CategoryBlock, MaskBlock, …, but got {made!r}")
-    return made
+    result = block if isinstance(block, Block) or not callable(block) else block()
+    if not isinstance(result, Block):
+        raise UsageError(f"blocks must be made of ImageBlock, CategoryBlock, MaskBlock, …, but got {result!r}")
+    return result

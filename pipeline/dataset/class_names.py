@@ -21,10 +21,10 @@ class ClassNames:
     names: tuple[str, ...]
     table: str
 
-    def of(self, value: Any, row: int) -> Any:
+    def name_of(self, value: Any, row: int) -> Any:
         """The name of a number, or those of a list of them; None for none. `SourceError` names a row out of range."""
         if isinstance(value, list):
-            return [self.of(one, row) for one in value]
+            return [self.name_of(one, row) for one in value]
         if value is None or value == _NONE:
             return None
         if not 0 <= value < len(self.names):
@@ -38,12 +38,12 @@ class ClassNames:
 def class_names(schema: pa.Schema, table: str) -> dict[str, ClassNames]:
     """The columns of classes, single ones or lists, by name."""
     try:
-        said = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-        features = said.get("info", {}).get("features", {})
-        named = {name: _names(feature) for name, feature in features.items()}
+        metadata = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        features = metadata.get("info", {}).get("features", {})
+        names = {name: _names(feature) for name, feature in features.items()}
     except (ValueError, AttributeError) as error:
         raise SourceError(f"table {table} must say in JSON what its columns are to Hugging Face, but {error}") from None
-    return {name: ClassNames(name, names, table) for name, names in named.items() if names is not None}
+    return {name: ClassNames(name, names, table) for name, names in names.items() if names is not None}
 
 
 def _names(feature: Any) -> tuple[str, ...] | None:

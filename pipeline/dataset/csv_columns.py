@@ -47,8 +47,8 @@ def read_csv(path: str, text: Iterable[str | None] = ()) -> pa.Table:
         table = pa.csv.read_csv(path, parse_options=_PARSE, convert_options=convert)
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
-    kept = set(text)
-    columns = [table[name] if name in kept else numbers_or_text(table[name]) for name in names]
+    text_columns = set(text)
+    columns = [table[name] if name in text_columns else numbers_or_text(table[name]) for name in names]
     return pa.table(columns, names=names)
 
 
@@ -64,11 +64,11 @@ def numbers_or_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     ['1e5']
     ['true']
     """
-    written = pc.if_else(pc.equal(pc.utf8_lower(column), "nan"), None, column)
+    text = pc.if_else(pc.equal(pc.utf8_lower(column), "nan"), None, column)
     for pattern, kind in ((_WHOLE, pa.int64()), (_DECIMAL, pa.float64())):
-        if pc.all(pc.match_substring_regex(written, pattern), min_count=1).as_py():
-            numbers = written.cast(kind) if kind == pa.int64() else pc.add(written.cast(kind), 0.0)  # -0.0 is 0.0
-            if pc.count_distinct(numbers).as_py() == pc.count_distinct(written).as_py():
+        if pc.all(pc.match_substring_regex(text, pattern), min_count=1).as_py():
+            numbers = text.cast(kind) if kind == pa.int64() else pc.add(text.cast(kind), 0.0)  # -0.0 is 0.0
+            if pc.count_distinct(numbers).as_py() == pc.count_distinct(text).as_py():
                 return numbers
     return column
 
@@ -77,7 +77,7 @@ def _unreadable(path: str, error: Exception) -> SourceError:
     """Why a file is no table; where it is not UTF-8, the first line that is not."""
     reason = str(error).splitlines()[0]
     if isinstance(error, UnicodeDecodeError) or "UTF8" in reason:
-        line = _foreign_line(path)
+        line = _first_foreign_line(path)
         return SourceError(
             f"table {path} must be UTF-8, but line {line} is not: convert it, as by "
             "`iconv -f LATIN1 -t UTF-8`, from the encoding that it has"
@@ -85,7 +85,7 @@ def _unreadable(path: str, error: Exception) -> SourceError:
     return SourceError(f"table {path} cannot be read: {reason}")
 
 
-def _foreign_line(path: str) -> int:
+def _first_foreign_line(path: str) -> int:
     with Path(path).open("rb") as file:
         for number, line in enumerate(file, 1):
             try:

@@ -1,4 +1,4 @@
-"""What each image is to be told apart by: labels as numbers in a vocabulary, and splits."""
+"""The labels of images as numbers in a vocabulary, and their splits."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -18,8 +18,8 @@ from .splits import Splitter
 class Labels:
     """A column of labels: the number of each (or the list of numbers), and the names by number.
 
-    `missing` are the places of the items without a label. `learnt` says that the vocabulary was built of these labels,
-    and not given: it names what has a row.
+    `missing` are the numbers of the items without a label. `learnt` says that the vocabulary was built of these labels:
+    then it names only classes that have a row.
     """
 
     values: Sequence[int | list[int] | None]
@@ -38,25 +38,25 @@ class Labels:
         """The type of the column."""
         return pa.list_(pa.int64()) if self.several else pa.int64()
 
-    def used(self, left_out: Collection[int] = ()) -> Counter[str | int]:
-        """How often each class stands among the items, but those at the places `left_out`."""
-        kept = [value for place, value in enumerate(self.values) if value is not None and place not in left_out]
-        counts = Counter(one for value in kept for one in (value if isinstance(value, list) else [value]))
+    def count_classes(self, left_out: Collection[int] = ()) -> Counter[str | int]:
+        """How many items have each class, without the items of the numbers `left_out`."""
+        values = [value for place, value in enumerate(self.values) if value is not None and place not in left_out]
+        counts = Counter(one for value in values for one in (value if isinstance(value, list) else [value]))
         return Counter({self.vocab[number]: count for number, count in counts.items()})
 
-    def narrowed(self, left_out: Collection[int]) -> Self:
-        """The same labels, where a learnt vocabulary names those alone that an item not `left_out` has."""
-        used = self.used(left_out) if self.learnt and left_out else Counter(self.vocab)
-        vocab = [name for name in self.vocab if used[name] or name == MISSING]
+    def narrow(self, left_out: Collection[int]) -> Self:
+        """The same labels, where a learnt vocabulary names only the classes of items that are not `left_out`."""
+        counts = self.count_classes(left_out) if self.learnt and left_out else Counter(self.vocab)
+        vocab = [name for name in self.vocab if counts[name] or name == MISSING]
         if len(vocab) == len(self.vocab):
             return self
-        places = {name: number for number, name in enumerate(vocab)}
-        numbers = {number: places[name] for number, name in enumerate(self.vocab) if name in places}
-        values = [_renumbered(value, numbers) for value in self.values]
+        numbers_by_name = {name: number for number, name in enumerate(vocab)}
+        numbers = {number: numbers_by_name[name] for number, name in enumerate(self.vocab) if name in numbers_by_name}
+        values = [_renumber(value, numbers) for value in self.values]
         return replace(self, values=values, vocab=vocab)
 
 
-def _renumbered(value: int | list[int] | None, numbers: Mapping[int, int]) -> int | list[int] | None:
+def _renumber(value: int | list[int] | None, numbers: Mapping[int, int]) -> int | list[int] | None:
     if isinstance(value, list):
         return [numbers[one] for one in value if one in numbers]
     return None if value is None else numbers.get(value)
@@ -84,8 +84,8 @@ def number_labels(keys: Sequence[str], values: Sequence[Any], several: bool) -> 
     refuse_all_missing(keys, missing)
     vocab = list(build_vocab(name for names in lists for name in names or ()))
     numbers = {name: number for number, name in enumerate(vocab)}
-    told = [None if names is None else sorted({numbers[name] for name in names}) for names in lists]
-    values = told if several else [None if one is None else one[0] for one in told]
+    lists_of_numbers = [None if names is None else sorted({numbers[name] for name in names}) for names in lists]
+    values = lists_of_numbers if several else [None if one is None else one[0] for one in lists_of_numbers]
     return Labels(values, vocab, several, missing, learnt=True)
 
 
@@ -103,8 +103,8 @@ def _names(key: str, value: Any, several: bool) -> list[str | int] | None:
         names = [label_of(one) for one in (value if several else [value])]
     except (LabelError, TypeError) as error:
         raise LabelError(f"{key}: {error}") from None
-    known = [name for name in names if name is not None]
-    return known if len(known) == len(names) else None
+    present = [name for name in names if name is not None]
+    return present if len(present) == len(names) else None
 
 
 def split_items(items: Sequence[Item], splitter: Splitter | None) -> list[str | None] | None:

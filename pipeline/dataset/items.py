@@ -78,8 +78,8 @@ def list_images(
     """The image files that `get_image_files` finds, and what it leaves out."""
     root = Path(path)
     if not root.is_dir():
-        seen = "is a file" if root.exists() else "does not exist"
-        raise SourceError(f"source must be a folder of images, but {root} {seen}")
+        problem = "is a file" if root.exists() else "does not exist"
+        raise SourceError(f"source must be a folder of images, but {root} {problem}")
     names = None if folders is None else frozenset([folders] if isinstance(folders, str) else folders)
     if missing := sorted(name for name in names or () if not (root / name).is_dir()):
         raise SourceError(f"folders must be names of folders directly under {root}, but {missing[0]!r} is none")

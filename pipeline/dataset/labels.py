@@ -55,17 +55,17 @@ class RegexLabeller:
 
     def __call__(self, item: str | os.PathLike[str]) -> str:
         """The label of `item`."""
-        text, pattern = os.fspath(item), _compiled(self.pat)
-        found = pattern.match(text) if self.match else pattern.search(text)
-        if not found or found.group(1) is None:
+        text, pattern = os.fspath(item), _compile(self.pat)
+        match = pattern.match(text) if self.match else pattern.search(text)
+        if not match or match.group(1) is None:
             raise LabelError(
                 f"label pattern {self.pat!r} was not found in {text!r}: change the pattern, or the file's name"
             )
-        return found.group(1)
+        return match.group(1)
 
 
 @lru_cache
-def _compiled(pattern: str) -> re.Pattern[str]:
+def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
@@ -157,8 +157,8 @@ def column_of(row: Any, column: str) -> Any:
             )
         return getattr(row, column)
     if names.count(column) != 1:
-        seen = "is there several times" if column in names else "is not among them"
-        raise LabelError(f"column must be one of {', '.join(map(str, names))}, but got {column!r}, which {seen}")
+        problem = "is there several times" if column in names else "is not among them"
+        raise LabelError(f"column must be one of {', '.join(map(str, names))}, but got {column!r}, which {problem}")
     return getattr(row, column) if isinstance(row, tuple) else row[column]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from ...errors import SourceError
 from ...transforms.category import is_missing
 from .sources import Item, TableRow, stamp_of, unique
-from .table_rows import image_column, keys_in, names_of_rows, read_named, with_keys
+from .table_rows import image_column, keys_in, names_of_rows, read_path, with_keys
 
 
 @dataclass(frozen=True)
@@ -30,25 +30,25 @@ class MemorySource:
         image = image_column(names, names, self.image, "the table")
         places = [_place_in_memory(row[image], n) for n, row in enumerate(self.rows)]
         if self.key is not None:
-            called = keys_in(names, lambda key: [row[key] for row in self.rows], self.key)
+            row_names = keys_in(names, lambda key: [row[key] for row in self.rows], self.key)
         else:
-            called = names_of_rows([place if isinstance(place, str) else None for place in places], "")
+            row_names = names_of_rows([place if isinstance(place, str) else None for place in places], "")
         items = [
             Item(name, place, TableRow(name, dict(row), "", place), stamp_of(place) if isinstance(place, str) else None)
-            for name, place, row in zip(called, places, self.rows, strict=True)
+            for name, place, row in zip(row_names, places, self.rows, strict=True)
         ]
         return unique(items if self.key is not None else with_keys(items))
 
     def read(self, place: Any) -> bytes:
         """The bytes of a file, or those in a row."""
-        return place if isinstance(place, bytes) else read_named(place)
+        return place if isinstance(place, bytes) else read_path(place)
 
     def where(self) -> str:
         """A name for all tables in memory that are read from this folder."""
         return os.path.abspath("a table in memory")
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the rows: a worker is told the place of each item."""
+        """The settings without the rows: a worker gets the place of each item."""
         return {"rows": (), "image": self.image, "key": self.key}
 
 
@@ -60,8 +60,8 @@ def rows_in_memory(table: Any) -> tuple[Mapping[str, Any], ...] | None:
     for method, arguments in (("to_dicts", ()), ("to_pylist", ()), ("to_dict", ("records",))):
         if hasattr(table, "columns") and hasattr(table, method):
             names = [str(name) for name in getattr(table, "column_names", table.columns)]
-            if again := [name for name in names if names.count(name) > 1]:
-                raise SourceError(f"columns must have names of their own, but the table has {again[0]!r} twice")
+            if double := [name for name in names if names.count(name) > 1]:
+                raise SourceError(f"columns must have names of their own, but the table has {double[0]!r} twice")
             return tuple(getattr(table, method)(*arguments))
     return None
 

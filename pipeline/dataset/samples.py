@@ -15,13 +15,13 @@ Getter = Callable[[Any], Any] | None
 
 
 @dataclass(frozen=True)
-class FoundPicture:
-    """The picture that a source has found for the row of a table: its path, or its bytes. Other items are their own."""
+class RowPicture:
+    """A getter of the picture of a table's row: its path, or its bytes. It returns other items as they are."""
 
     source: Source
 
     def __call__(self, item: Any) -> Any:
-        """A path as it is, or the bytes in the table."""
+        """The path in a row, or the bytes in the table."""
         if not isinstance(item, TableRow):
             return item
         place = item.place

@@ -83,7 +83,7 @@ class FolderSource:
     root: str
 
     def items(self) -> Items:
-        """The files, by `list_images`."""
+        """The files that `list_images` finds."""
         root = Path(self.root)
         listing = list_images(root)
         if not listing.files:
@@ -130,10 +130,10 @@ class TableRow(dict[str, Any]):
 def stamp_of(path: str | os.PathLike[str]) -> Stamp | None:
     """What tells a file from any other without reading it; None where there is no file."""
     try:
-        found = os.stat(path)
+        state = os.stat(path)
     except (OSError, ValueError):  # no file, or a name that none can have
         return None
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+    return state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
@@ -145,12 +145,12 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except ValueError:  # a zero byte
         raise OSError(errno.EINVAL, "has a name that no file can have") from None
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode):
+    state = os.fstat(descriptor)
+    if not stat.S_ISREG(state.st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, f"is {KINDS.get(stat.S_IFMT(found.st_mode), 'something')}, and no regular file")
+        raise OSError(errno.EINVAL, f"is {KINDS.get(stat.S_IFMT(state.st_mode), 'something')}, and no regular file")
     with open(descriptor, "rb") as file:
-        return file.read(found.st_size)
+        return file.read(state.st_size)
 
 
 def unique(items: Sequence[Item]) -> list[Item]:
@@ -158,12 +158,13 @@ def unique(items: Sequence[Item]) -> list[Item]:
     ordered = sorted(items, key=lambda item: item.key)
     for first, second in itertools.pairwise(ordered):
         if first.key == second.key:
+            places = f"{_describe_place(first.place)} and {_describe_place(second.place)}"
             raise SourceError(
-                f"keys must be unique, but {first.key!r} names both {_shown(first.place)} and {_shown(second.place)}: "
-                "name another column as the key, or remove one of them"
+                f"keys must be unique, but {first.key!r} names both {places}: name another column as the key, or "
+                "remove one of them"
             )
     return ordered
 
 
-def _shown(place: Any) -> str:
+def _describe_place(place: Any) -> str:
     return place if isinstance(place, str) else "row " + ":".join(str(part) for part in place)

@@ -15,13 +15,13 @@ Size = tuple[int, int]
 SPATIAL_KINDS = ("mask", "points", "boxes")
 
 
-def place(kind: str, value: Tensor, size: Size, to_file: NDArray[np.float64], file_size: Size) -> Tensor:
+def to_row_pixels(kind: str, value: Tensor, size: Size, to_file: NDArray[np.float64], file_size: Size) -> Tensor:
     """A mask `[h, w]`, points `[n, 2]` or boxes `[n, 4]`, given in pixels of the file, in pixels of the row.
 
     The row has `size`, and `to_file` `float64[3, 3]` leads from its pixels to the file's. A mask takes the label at
     each pixel's centre, 0 beyond the photo. Raises `LabelError` for what does not fit a file of `file_size`.
 
-    >>> place("points", torch.tensor([[4.0, 2.0]]), (4, 4), np.diag([2.0, 2.0, 1.0]), (8, 8)).tolist()
+    >>> to_row_pixels("points", torch.tensor([[4.0, 2.0]]), (4, 4), np.diag([2.0, 2.0, 1.0]), (8, 8)).tolist()
     [[2.0, 1.0]]
     """
     _CHECKS[kind](value, *file_size)
@@ -32,10 +32,10 @@ def place(kind: str, value: Tensor, size: Size, to_file: NDArray[np.float64], fi
     return move(value, np.linalg.inv(to_file))
 
 
-def shown_size(size: Size, to_file: NDArray[np.float64]) -> Size:
+def size_of_file(size: Size, to_file: NDArray[np.float64]) -> Size:
     """The size of a file that a row of `size` shows all of, given the matrix from its pixels to the file's.
 
-    >>> shown_size((30, 20), np.array([[0.0, 2, 0], [-2, 0, 40], [0, 0, 1]]))    # turned by 90 degrees
+    >>> size_of_file((30, 20), np.array([[0.0, 2, 0], [-2, 0, 40], [0, 0, 1]]))    # turned by 90 degrees
     (40, 60)
     """
     wide, tall = np.abs(to_file[:2, :2] @ [size[1], size[0]])
@@ -44,8 +44,8 @@ def shown_size(size: Size, to_file: NDArray[np.float64]) -> Size:
 
 def _check_mask(mask: Tensor, height: int, width: int) -> None:
     if mask.shape != (height, width):
-        seen = " x ".join(map(str, reversed(mask.shape)))
-        raise LabelError(f"must have the size of its photo's file, {width} x {height}, but has {seen}")
+        actual = " x ".join(map(str, reversed(mask.shape)))
+        raise LabelError(f"must have the size of its photo's file, {width} x {height}, but has {actual}")
 
 
 def _check_points(points: Tensor, height: int, width: int) -> None:
@@ -57,14 +57,14 @@ def _check_boxes(boxes: Tensor, height: int, width: int) -> None:
     left, top, right, bottom = boxes.unbind(-1)
     upright = (left <= right) & (top <= bottom) & boxes.isfinite().all(-1)
     _refuse(boxes, ~upright, "box", "be (left, top, right, bottom)")
-    seen = (right >= 0) & (bottom >= 0) & (left <= width) & (top <= height)
-    _refuse(boxes, ~seen, "box", f"touch its photo, 0..{width} x 0..{height}")
+    actual = (right >= 0) & (bottom >= 0) & (left <= width) & (top <= height)
+    _refuse(boxes, ~actual, "box", f"touch its photo, 0..{width} x 0..{height}")
 
 
 def _refuse(values: Tensor, wrong: Tensor, name: str, expected: str) -> None:
     for row in wrong.nonzero()[:1, 0].tolist():
-        seen = ", ".join(f"{number:g}" for number in values[row].tolist())
-        raise LabelError(f"{name} {row} must {expected}, but is ({seen})")
+        actual = ", ".join(f"{number:g}" for number in values[row].tolist())
+        raise LabelError(f"{name} {row} must {expected}, but is ({actual})")
 
 
 _CHECKS = {"mask": _check_mask, "points": _check_points, "boxes": _check_boxes}

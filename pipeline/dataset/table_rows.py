@@ -1,4 +1,4 @@
-"""What the rows of a table are called, and which column has their images."""
+"""The names of a table's rows, and the column that has their images."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,12 +13,12 @@ from .sources import Item, read_file
 _USUAL = ("image", "path", "file", "file_name", "filename", "image_path", "fname", "img", "bytes")
 
 
-def image_column(names: Sequence[str], fits: Sequence[str], asked: str | None, table: str) -> str:
-    """The column with the images: the one that is asked for, or the first of a usual name among those that fit."""
-    if asked is not None:
-        if asked not in names:
-            raise SourceError(f"image column must be one of {', '.join(map(str, names))}, but got {asked!r}")
-        return asked
+def image_column(names: Sequence[str], fits: Sequence[str], requested: str | None, table: str) -> str:
+    """The column with the images: `requested`, or else the first with a usual name among those that fit."""
+    if requested is not None:
+        if requested not in names:
+            raise SourceError(f"image column must be one of {', '.join(map(str, names))}, but got {requested!r}")
+        return requested
     usual = [name for name in _USUAL if name in fits]
     if not usual:
         raise SourceError(
@@ -40,19 +40,19 @@ def keys_in(names: Sequence[str], values: Callable[[str], Sequence[Any]], key: s
 
 
 def names_of_rows(paths: Sequence[str | None], table: str) -> list[str]:
-    """What each row is called: its path, or the table and its number, where that is no other's path."""
-    named = {Path(path).as_posix() for path in paths if path}
+    """The name of each row: its path; without one the table and the row's number, which is no other row's path."""
+    taken = {Path(path).as_posix() for path in paths if path}
     names = []
     for row, path in enumerate(paths):
         name = Path(path).as_posix() if path else f"{table}{row:09d}"
-        while not path and name in named:
+        while not path and name in taken:
             name += "_"
         names.append(name)
     return names
 
 
 def with_keys(items: Sequence[Item]) -> list[Item]:
-    """Items that are called by their paths, under keys of their own; copies know what they are copies of."""
+    """The same items, each under a key of its own; copies have what they are copies of as their `origin`."""
     names = [item.key for item in items]
     counts = Counter(names)
     keys = number_copies(names)
@@ -62,7 +62,7 @@ def with_keys(items: Sequence[Item]) -> list[Item]:
     ]
 
 
-def read_named(path: str) -> bytes:
+def read_path(path: str) -> bytes:
     """The bytes of the file that a row names."""
     if not path:
         raise OSError("the row names no file")

@@ -18,7 +18,7 @@ from .csv_columns import column_names, read_csv
 from .items import OTHER_EXTENSIONS, Walk
 from .memory_table import MemorySource, rows_in_memory
 from .sources import FolderSource, Item, ListableSource, Stamp, TableRow, stamp_of, unique
-from .table_rows import image_column, keys_in, names_of_rows, read_named, with_keys
+from .table_rows import image_column, keys_in, names_of_rows, read_path, with_keys
 
 
 def open_source(source: Any, image: str | None = None, key: str | None = None) -> ListableSource:
@@ -69,15 +69,15 @@ class TableSource:
 
     def items(self) -> list[Item]:
         """The rows of all tables."""
-        found = [item for number in range(len(self.tables)) for item in self._items(number)]
-        if not found:
+        items = [item for number in range(len(self.tables)) for item in self._items(number)]
+        if not items:
             raise SourceError(f"source {self.tables[0]} must hold rows, but has none")
-        return unique(found if self.key is not None else with_keys(found))
+        return unique(items if self.key is not None else with_keys(items))
 
     def read(self, place: Any) -> bytes:
         """The bytes of a file, or those in a row: `place` is a path, or table, row group and row."""
         if isinstance(place, str):
-            return read_named(place)
+            return read_path(place)
         table, group, row = place
         try:
             path = self.tables[table]
@@ -85,7 +85,7 @@ class TableSource:
         except (pa.ArrowException, SourceError, ValueError) as error:
             raise OSError(errno.EIO, f"its table cannot be read: {str(error).splitlines()[0]}") from error
         if isinstance(value, dict):
-            value = value["bytes"] if value["bytes"] is not None else read_named(self._beside(table, value["path"]))
+            value = value["bytes"] if value["bytes"] is not None else read_path(self._resolve(table, value["path"]))
         if value is None:
             raise OSError("the row holds no bytes")
         return bytes(value)
@@ -108,7 +108,7 @@ class TableSource:
                 f"image column {image!r} of {path} must hold paths or bytes, but is {_schema(path).field(image).type}"
             )
         with _readable(path):
-            columns = _columns_beside(path, image, self.key)
+            columns = _small_columns(path, image, self.key)
             paths = _paths(path, image, kind)
             rows = columns.to_pylist()
         names = self._names(number, columns, paths)
@@ -123,19 +123,19 @@ class TableSource:
         ]
 
     def _names(self, number: int, columns: pa.Table, paths: list[str | None]) -> list[str]:
-        """What each row is called: by the column of keys, by its path, or by its number where it has none."""
+        """The name of each row: from the column of keys, else its path, else its number."""
         if self.key is not None:
             return keys_in(columns.column_names, lambda key: columns.column(key).to_pylist(), self.key)
         return names_of_rows(paths, f"{Path(self.tables[number]).stem}/")
 
     def _places(self, number: int, kind: str, paths: list[str | None]) -> list[Any]:
         if kind == "path":
-            return [self._beside(number, path) for path in paths]
+            return [self._resolve(number, path) for path in paths]
         metadata = pq.read_metadata(self.tables[number])
         counts = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
         return [(number, group, row) for group, count in enumerate(counts) for row in range(count)]
 
-    def _beside(self, table: int, path: str | None) -> str:
+    def _resolve(self, table: int, path: str | None) -> str:
         return str(Path(self.tables[table]).parent / path) if path else ""
 
 
@@ -167,7 +167,7 @@ def _is_csv(path: str) -> bool:
 
 @contextmanager
 def _readable(path: str) -> Iterator[None]:
-    """Says in one line why a table cannot be read."""
+    """Turn what reading a table raises into a `SourceError` of one line."""
     try:
         yield
     except (OSError, ValueError, pa.ArrowException) as error:
@@ -176,7 +176,7 @@ def _readable(path: str) -> Iterator[None]:
         raise SourceError(f"table {path} cannot be read: {str(error).splitlines()[0]}") from error
 
 
-def _columns_beside(path: str, image: str, key: str | None) -> pa.Table:
+def _small_columns(path: str, image: str, key: str | None) -> pa.Table:
     """Every column but the images, with the names of classes in place of their numbers."""
     if _is_csv(path):
         return read_csv(path, [image, key]).drop_columns([image])
@@ -184,8 +184,8 @@ def _columns_beside(path: str, image: str, key: str | None) -> pa.Table:
     table = pq.read_table(path, columns=[name for name in schema.names if name != image], partitioning=None)
     for name, names in class_names(schema, path).items():
         if name in table.column_names:
-            named = pa.array([names.of(value, row) for row, value in enumerate(table.column(name).to_pylist())])
-            table = table.set_column(table.column_names.index(name), name, named)
+            column = pa.array([names.name_of(value, row) for row, value in enumerate(table.column(name).to_pylist())])
+            table = table.set_column(table.column_names.index(name), name, column)
     return table
 
 

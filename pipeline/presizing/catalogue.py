@@ -66,7 +66,7 @@ class Catalogue:
         if not refused:
             return self
         left_out = {place for place, item in enumerate(self.items) if item.key in refused}
-        return replace(self, labels={name: labels.narrowed(left_out) for name, labels in self.labels.items()})
+        return replace(self, labels={name: labels.narrow(left_out) for name, labels in self.labels.items()})
 
     def columns(self, i: int) -> dict[str, Any]:
         """The labels and the split of an item."""
@@ -106,7 +106,7 @@ def notes(listing: Any, labels: Mapping[str, Labels], splits: Sequence[str | Non
         if hint := _hint_at_delimiter(column):
             lines.append(f"{name}: {hint}")
         if splits is not None and TRAIN in splits:
-            counts = column.used({place for place, split in enumerate(splits) if split != TRAIN})
+            counts = column.count_classes({place for place, split in enumerate(splits) if split != TRAIN})
             if untrained := [str(one) for one in column.vocab if not counts[one] and one != MISSING]:
                 lines.append(f"{name}: no training item has the label {_first_of(untrained)}")
     return lines

@@ -18,7 +18,7 @@ from ..cache.encodings import encode_mask
 from ..cache.recipe import canonical
 from ..dataset.blocks import Block
 from ..dataset.sources import read_file
-from ..dataset.spatial_targets import place
+from ..dataset.spatial_targets import to_row_pixels
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def spatial_columns(
         try:
             value = blocks[name](content).plain()
             size, file_size = (row["height"], row["width"]), (row["original_height"], row["original_width"])
-            value = place(kind, value, size, matrix, file_size)
+            value = to_row_pixels(kind, value, size, matrix, file_size)
             if kind != "mask":
                 columns[name] = value.tolist()
                 continue

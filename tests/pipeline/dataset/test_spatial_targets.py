@@ -34,7 +34,7 @@ from onewarp.pipeline import (
     presize,
     using_attr,
 )
-from onewarp.pipeline.dataset.spatial_targets import place, shown_size
+from onewarp.pipeline.dataset.spatial_targets import size_of_file, to_row_pixels
 from onewarp.transforms import Resize, aug_transforms
 from onewarp.transforms.decoding.decode import decode_pixels
 from onewarp.transforms.decoding.resizing import Sizing, resize
@@ -369,14 +369,14 @@ def test_the_size_of_a_file_follows_from_its_row(annotated):
     for photo in get_image_files(annotated / "images"):
         picture = decode_pixels(photo, 96)
         pixels, matrix = resize(picture, Sizing(96))
-        assert shown_size(pixels.shape[:2], matrix) == picture.size
+        assert size_of_file(pixels.shape[:2], matrix) == picture.size
 
 
 def test_points_at_the_edge_lie_in_the_photo_and_numbers_that_are_none_do_not():
     edge = torch.tensor([[0.0, 0.0], [20.0, 10.0]])
-    assert torch.equal(place("points", edge, (10, 20), np.eye(3), (10, 20)), edge)
+    assert torch.equal(to_row_pixels("points", edge, (10, 20), np.eye(3), (10, 20)), edge)
     for wrong in (torch.tensor([[20.1, 3.0]]), torch.tensor([[float("nan"), 1.0]]), torch.tensor([[-0.1, 3.0]])):
         with pytest.raises(LabelError, match=r"point 0 must lie in 0\.\.20 x 0\.\.10, but is \("):
-            place("points", wrong, (10, 20), np.eye(3), (10, 20))
+            to_row_pixels("points", wrong, (10, 20), np.eye(3), (10, 20))
     with pytest.raises(LabelError, match="box 1 must be"):
-        place("boxes", torch.tensor([[0.0, 0, 1, 1], [float("inf"), 0, 1, 1]]), (10, 20), np.eye(3), (10, 20))
+        to_row_pixels("boxes", torch.tensor([[0.0, 0, 1, 1], [float("inf"), 0, 1, 1]]), (10, 20), np.eye(3), (10, 20))
