@@ -10,6 +10,7 @@ from PIL import Image
 
 from ...errors import DecodeError, LabelError, UsageError
 from ...transforms.decoding.decode import Pixels
+from .checksums import Bytes
 
 Encoding = Literal["raw", "jpeg", "png", "webp"]
 ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
@@ -47,18 +48,20 @@ def encode(pixels: Pixels, encoding: Encoding, quality: int = 95) -> bytes | mem
     return stream.getvalue()
 
 
-def decode_row(data: bytes | memoryview, encoding: Encoding, height: int, width: int) -> Pixels:
-    """The pixels `uint8[height, width, 3]` of a row's bytes; `ValueError` where they are of another size."""
+def decode_row(data: Bytes, encoding: str, out: Pixels) -> None:
+    """Decode a row's bytes into `out` `uint8[h, w, 3]`; `ValueError` where the pixels are of another size."""
     if encoding == "raw":
-        return np.frombuffer(data, np.uint8).reshape(height, width, 3)
+        np.copyto(out.reshape(-1), np.frombuffer(data, np.uint8))
+        return
     if encoding == "jpeg":
-        pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB")
+        pixels = simplejpeg.decode_jpeg(data, "RGB", buffer=out)
     else:
-        with Image.open(io.BytesIO(data)) as image:
-            pixels = np.array(image.convert("RGB"))
-    if pixels.shape != (height, width, 3):
-        raise ValueError(f"must be {height} x {width} pixels, but is {pixels.shape[0]} x {pixels.shape[1]}")
-    return pixels
+        with Image.open(io.BytesIO(memoryview(data))) as image:
+            pixels = np.asarray(image.convert("RGB"))
+    if pixels.shape != out.shape:
+        raise ValueError(f"{pixels.shape[0]}x{pixels.shape[1]} pixels instead of {out.shape[0]}x{out.shape[1]}")
+    if encoding != "jpeg":
+        np.copyto(out, pixels)
 
 
 def encode_mask(mask: NDArray[Any]) -> bytes:
@@ -75,9 +78,9 @@ def encode_mask(mask: NDArray[Any]) -> bytes:
     return stream.getvalue()
 
 
-def decode_mask(data: bytes | memoryview) -> NDArray[Any]:
+def decode_mask(data: Bytes) -> NDArray[Any]:
     """The mask in a PNG file that `encode_mask` made: uint8 or int32 `[h, w]`."""
-    with Image.open(io.BytesIO(data)) as image:
+    with Image.open(io.BytesIO(memoryview(data))) as image:
         mask = np.array(image)
     return mask if mask.dtype == np.uint8 else mask.astype(np.int32)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...errors import UsageError
 from .atomic_files import disk_errors
-from .encodings import Encoding, decode_row, encode
+from .encodings import Encoding, encode
 from .export_paths import paths_for
 from .reader import Cache
 
@@ -53,9 +53,7 @@ def export(
 def _write(cache: Cache, number: int, root: Path, path_in_folder: str, kind: Encoding, quality: int) -> dict[str, Any]:
     """Write an image and its masks; returns the line of `metadata.jsonl` about them."""
     columns = cache.columns(number)
-    data: bytes | memoryview = cache.bytes_of(columns)
-    if kind != cache.encoding:
-        data = encode(decode_row(data, cache.encoding, columns["height"], columns["width"]), kind, quality)
+    data = cache.bytes_of(number) if kind == cache.encoding else encode(cache.pixels(number), kind, quality)
     file_path = root / path_in_folder
     file_path.parent.mkdir(parents=True, exist_ok=True)
     with open(file_path, "xb") as file:  # nothing is written over
@@ -64,6 +62,6 @@ def _write(cache: Cache, number: int, root: Path, path_in_folder: str, kind: Enc
     for name in cache.masks:
         mask = file_path.with_name(f"{file_path.stem}.{name}.png")
         with open(mask, "xb") as file:
-            file.write(cache.bytes_of(columns, name))
+            file.write(cache.bytes_of(number, name))
         line[f"{name}_file_name"] = mask.relative_to(root).as_posix()
     return line | {name: columns[name] for name, target in cache.targets.items() if target["kind"] in _SHAPES}

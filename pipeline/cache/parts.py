@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from ...errors import CacheError
 from . import format2
-from .checksums import checksum
+from .checksums import checksum_fault
 from .frames import frame_digest
 from .pages import value_offsets
 from .recipe import canonical
@@ -188,7 +188,7 @@ def _find_damaged_rows(file: BinaryIO, part: Part) -> tuple[int, ...]:
     return tuple(
         row
         for row in range(part.rows.num_rows)
-        if any(checksum(bytes_at(file, o[row], n[row])) != c[row] for o, n, c in columns)
+        if any(checksum_fault(bytes_at(file, o[row], n[row]), c[row]) for o, n, c in columns)
     )
 
 

@@ -12,17 +12,16 @@ from numpy.typing import NDArray
 
 from ...errors import CacheError, UsageError
 from ...transforms.decoding.decode import Matrix, Pixels
-from ...transforms.draw import hash_key
 from ..dataset.spatial_targets import SPATIAL_KINDS
 from . import format2
-from .checksums import checksum
-from .encodings import Encoding, decode_mask, decode_row
+from .encodings import Encoding
 from .files import ReadFiles
 from .footer import COMMIT, is_format2, parse_footer, read_commit, read_footer
 from .index import Index, fitting, open_index
 from .mapping import MappedFiles, map_limit
 from .recipe import fingerprint
 from .regular_files import read_regular
+from .row_store import RowStore
 from .schema import REJECTED, index_schema, small_fields, target_fields
 from .validation import KINDS, tests_of
 from .verification import list_damages, part_damages, rejections_bytes
@@ -48,7 +47,7 @@ class Cache:
     """A cache that `presize` has finished; `Cache.open(path)`.
 
     `parts` are the part files by number, and `files` these files, held as they are. `small` are all columns but the
-    pixels (`store/schema.py`), read some rows at a time, and `index` is a table of them. `targets` says by name what
+    pixels (`schema.py`), read some rows at a time, and `index` is a table of them. `targets` says by name what
     the columns of targets are, in the order of a batch: a mapping with `kind` and `vocab`. `vocab` are the names of the
     classes by number, None without labels, `splits` how many rows each split has, `encoding` how the pixels are kept.
     `fingerprint` names the settings that decide the pixels.
@@ -62,6 +61,7 @@ class Cache:
         self.splits: dict[str, int] = footer["splits"] or {}
         self.encoding: Encoding = footer["pixels"]["encoding"]
         self.fingerprint: str = footer["fingerprint"]
+        self._store = RowStore(small, files, self.encoding, self.splits)
         self._order: NDArray[np.int64] | None = None
 
     @classmethod
@@ -99,39 +99,28 @@ class Cache:
 
     def rows(self, split: str | None = None) -> NDArray[np.int64]:
         """The numbers `int64[n]` of the rows of a split, or of all; `UsageError` for a split that is not there."""
-        if split is None:
-            return np.arange(len(self))
-        if split not in self.splits:
-            names = ", ".join(self.splits) or "none, the cache was made with split none"
-            raise UsageError(f"split must be one of the cache's ({names}), but got {split!r}")
-        return self.small["split"].where(split)
+        return np.arange(len(self)) if split is None else self._store.select(split).rows()
 
     def __getitem__(self, key: str) -> Row:
         """The row of a key, decoded. Raises `UsageError` where there is none, `CacheError` where it is damaged."""
-        for number in self.small["key_hash"].where(np.uint64(hash_key(key))).tolist():
-            if self.small["key"][np.array([number])][0] == key:
-                return self.row(number)
-        raise UsageError(f"key must be one of the cache's, but {key!r} is not: keys are paths relative to the source")
+        return self.row(self._store.find(key))
 
     def row(self, number: int) -> Row:
         """The row of a number, decoded. Raises `CacheError` where it is damaged."""
         columns = self.columns(number)
-        data = self.bytes_of(columns)
-        try:
-            pixels = decode_row(data, self.encoding, columns["height"], columns["width"])
-        except (ValueError, OSError) as error:
-            raise CacheError(
-                f"row {columns['key']!r} of {self.path} is damaged: it cannot be decoded ({error})"
-            ) from error
-        matrix = np.array(columns["matrix"]).reshape(3, 3)
-        label, places = self.names(columns.get("label")), self._spatial_targets(columns)
+        pixels, matrix = self.pixels(number), np.array(columns["matrix"]).reshape(3, 3)
+        label, places = self.names(columns.get("label")), self._spatial_targets(number, columns)
         return Row(columns["key"], pixels, label, columns.get("split"), matrix, places)
 
-    def _spatial_targets(self, columns: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    def pixels(self, number: int) -> Pixels:
+        """The pixels `uint8[h, w, 3]` of a row; `CacheError` where it is damaged."""
+        return self._store.read_pixels(number)
+
+    def _spatial_targets(self, number: int, columns: dict[str, Any]) -> dict[str, NDArray[Any]]:
         targets: dict[str, NDArray[Any]] = {}
         for name, target in self.targets.items():
             if target["kind"] == "mask":
-                targets[name] = decode_mask(self.bytes_of(columns, name))
+                targets[name] = self._store.read_mask(number, name)
             elif target["kind"] in SPATIAL_KINDS:
                 width = {"points": 2, "boxes": 4}[target["kind"]]
                 targets[name] = np.array(columns[name], np.float32).reshape(-1, width)
@@ -141,20 +130,9 @@ class Cache:
         """What the index says of a row."""
         return self.small.row(number)
 
-    def bytes_of(self, columns: dict[str, Any], mask: str | None = None) -> bytes:
-        """The bytes of a row's pixels, or of a mask, given its columns of the index; `CacheError` if damaged."""
-        number, prefix = columns["part"], "" if mask is None else f"{mask}_"
-        part, offset, length = self.parts[number], columns[f"{prefix}offset"], columns[f"{prefix}length"]
-        if offset + length > self.files.sizes[number]:
-            raise CacheError(f"row {columns['key']!r} of {part} is damaged: the index places it outside of its part")
-        self.files.states.check([number])
-        data = self.files.get(number, offset, length).tobytes()
-        self.files.confirm()
-        self.small.confirm()
-        if checksum(data) != columns[f"{prefix}checksum"]:
-            what = "its checksum" if mask is None else f"the checksum of its {mask}"
-            raise CacheError(f"row {columns['key']!r} of {part} is damaged: {what} is not that of the index")
-        return data
+    def bytes_of(self, number: int, mask: str | None = None) -> bytes:
+        """The bytes of a row's pixels, or of one of its masks; `CacheError` where they are damaged."""
+        return self._store.read(number, mask)
 
     @property
     def masks(self) -> list[str]:
@@ -227,7 +205,7 @@ class Cache:
                 yield line
         if intact:  # else nothing tells where the rows lie
             for number, (part, size) in enumerate(zip(self.parts, self.footer["part_bytes"], strict=True)):
-                yield from part_damages(part, number, size, self.small, self.footer["format"] > 2)
+                yield from part_damages(part, number, size, self._store, self.footer["format"] > 2)
 
 
 def _reopen(path: Path, files: list[str], order: NDArray[np.int64] | None) -> Cache:

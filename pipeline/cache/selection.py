@@ -35,6 +35,10 @@ class Selection:
         rows: NDArray[np.int64] = blocks * _BLOCK + np.argmax(reached, 1)
         return rows
 
+    def rows(self) -> NDArray[np.int64]:
+        """All selected row numbers, in order."""
+        return np.flatnonzero(np.unpackbits(self._bits))
+
     def index(self, row: int) -> int:
         """How many selected rows come before `row`."""
         block, bit = divmod(row, _BLOCK)

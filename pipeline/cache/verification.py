@@ -6,14 +6,15 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ...errors import CacheError
-from .checksums import checksum
+from ...errors import CacheError, DamagedRowError
+from .checksums import checksum, checksum_fault
 from .digest_blocks import Blocks
 from .frames import digest_around
 from .index import Index
 from .mapping import MappedFiles
 from .parts import bytes_at, read_frame
 from .regular_files import open_regular, read_regular
+from .row_store import RowStore
 
 
 def list_damages(folder: Path, footer: Mapping[str, Any]) -> Iterator[str]:
@@ -39,35 +40,37 @@ def rejections_bytes(folder: Path, entry: Mapping[str, Any]) -> bytes:
     return data
 
 
-def part_damages(path: Path, number: int, size: int, index: Index, has_digest_name: bool) -> Iterator[str]:
+def part_damages(path: Path, number: int, size: int, store: RowStore, has_digest_name: bool) -> Iterator[str]:
     """What is wrong with a part: a line for each row, and one for its other bytes.
 
     `number` is that of the part in the index. `has_digest_name`: the part's name is the digest of its frame.
     """
+    index = store.index
     rows = np.flatnonzero(np.concatenate([*index["part"].equal(number), np.empty(0, bool)]))
     prefixes = [name.removesuffix("checksum") for name in index.names if name.endswith("checksum")]
     try:
         with open_regular(path, size) as file:
             for row in rows.tolist():
-                yield from _row_damages(file, row, index, prefixes)
+                yield from _row_damages(file, row, store, prefixes)
             if has_digest_name:
                 yield from _frame_damages(file, path, rows, index, prefixes)
     except (CacheError, OSError) as error:
         yield str(error)
 
 
-def _row_damages(file: BinaryIO, row: int, index: Index, prefixes: list[str]) -> Iterator[str]:
-    for prefix in prefixes:
-        columns = {what: int(index[f"{prefix}{what}"][np.array([row])][0]) for what in ("offset", "length", "checksum")}
-        what = f"the checksum of its {prefix.removesuffix('_')}" if prefix else "its checksum"
+def _row_damages(file: BinaryIO, row: int, store: RowStore, prefixes: list[str]) -> Iterator[str]:
+    rows = np.array([row], np.int64)
+    for mask in [prefix.removesuffix("_") or None for prefix in prefixes]:
         try:
-            fits = checksum(bytes_at(file, columns["offset"], columns["length"])) == columns["checksum"]
+            _, offset, length = store.locations(rows, mask).of(0)
+            fault = checksum_fault(bytes_at(file, offset, length), store.checksums(rows, mask)[0], mask)
+        except DamagedRowError as error:
+            yield str(error)
         except (CacheError, OSError, OverflowError) as error:
-            yield f"row {row}: {_name(file)} {error}"
-            continue
-        if not fits:
-            key = index["key"][np.array([row])][0]
-            yield f"row {row}: row {key!r} of {_name(file)} is damaged: {what} is not that of the index"
+            yield store.describe(row, str(error))
+        else:
+            if fault:
+                yield store.describe(row, fault)
 
 
 def _frame_damages(file: BinaryIO, path: Path, rows: Any, index: Index, prefixes: list[str]) -> Iterator[str]:
@@ -95,7 +98,3 @@ def _describe_damage(file: BinaryIO, path: Path, rows: Any, index: Index) -> str
 
 def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-
-
-def _name(file: BinaryIO) -> str:
-    return Path(file.name).name

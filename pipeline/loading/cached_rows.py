@@ -1,31 +1,27 @@
 """Rows of a cache: pixels at the byte offsets of its index, memory-mapped or read."""
 
-import io
 from collections.abc import Mapping, Sequence
 from functools import partial
 from hashlib import blake2b
 from os import PathLike
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
-import simplejpeg
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
-from ...errors import CacheError, DamagedRowError, UsageError
-from ...transforms.draw import hash_key
+from ...errors import UsageError
 from ...transforms.warp.buffers import Buffers
 from ...transforms.warp.packed import Packed
-from ..cache.checksums import checksum
 from ..cache.columns import distinct
 from ..cache.files import ReadFiles
 from ..cache.index import Index
 from ..cache.mapping import MappedFiles
 from ..cache.reader import Cache
+from ..cache.row_store import Locations, RowStore
 from ..cache.selection import Selection
 from .cached_targets import CachedTargets
 from .rows import Pixels, RowNumbers, Rows, Targets, allocate, views
@@ -36,14 +32,12 @@ try:
 except ImportError:  # not a POSIX system: whether a disk was read is not known there, and nothing is asked for ahead
     resource = None
 
-_MOST_PIXELS = 1 << 31  # bytes of a row's pixels
-
 Reading = Literal["auto", "map", "pread"]
 Checking = Literal["first", "always", "never"]
 
 
-class Stored(Protocol):
-    """What rows need of a cache."""
+class OpenCache(Protocol):
+    """What `CacheRows` needs of an opened cache."""
 
     small: Index
     files: MappedFiles | ReadFiles
@@ -62,15 +56,6 @@ class Stored(Protocol):
     def __len__(self) -> int: ...
 
 
-class Places(NamedTuple):
-    """Where rows lie: part, byte offset and length in it, `int64[N]`; height and width, `int32[N, 2]`."""
-
-    part: NDArray[np.int64]
-    offset: NDArray[np.int64]
-    length: NDArray[np.int64]
-    size: NDArray[np.int32]
-
-
 class CacheRows:
     """The rows of an opened cache, for a loader.
 
@@ -84,7 +69,7 @@ class CacheRows:
 
     def __init__(
         self,
-        cache: Stored,
+        cache: OpenCache,
         *,
         reading: Reading = "auto",
         checking: Checking = "first",
@@ -95,13 +80,11 @@ class CacheRows:
         if checking not in ("first", "always", "never"):
             raise UsageError(f"checking must be 'first', 'always' or 'never', but got {checking!r}")
         self._cache, self._checking = cache, checking
-        names = ("part", "offset", "length", "height", "width", "key_hash", "matrix", "checksum")
-        self._columns = {name: cache.small[name] for name in names}
+        self._files = _files_for(reading, cache)
+        self._store = RowStore(cache.small, self._files, cache.encoding, cache.splits)
         # A page of these comes with the first row in it that is read.
-        self._checked = np.zeros(0 if checking == "never" else len(cache), bool)
-        self._files = _read_as(reading, cache)
-        chosen = _chosen(cache.targets, targets)
-        self._targets = CachedTargets(cache.small, chosen, self._files, checking != "never", self._damaged)
+        self._verified = np.zeros(0 if checking == "never" else len(cache), bool)
+        self._targets = CachedTargets(self._store, _select_targets(cache.targets, targets), checking != "never")
         self._settings: dict[str, Any] = {"reading": reading, "checking": checking, "targets": targets}
         self._cold = True  # until a batch came without a byte from the disk
 
@@ -118,33 +101,20 @@ class CacheRows:
         return blake2b(names.encode(), digest_size=16).hexdigest()
 
     def select(self, split: str | None) -> Selection | None:
-        """The rows of a split."""
-        if split is None:
-            return None
-        if split not in self._cache.splits:
-            known = ", ".join(self._cache.splits) or "none, the cache was made with split none"
-            raise UsageError(f"split must be one of the cache's ({known}), but got {split!r}")
-        selection = Selection(self._cache.small["split"].equal(split))
-        said = self._cache.splits[split]
-        if len(selection) != said:
-            raise CacheError(f"split {split!r} of the cache has {len(selection)} rows, and its footer says {said}")
-        return selection
+        """The rows of a split; None for all."""
+        return None if split is None else self._store.select(split)
 
     def find(self, key: str) -> int:
         """The row number of a key."""
-        for row in self._columns["key_hash"].where(np.uint64(hash_key(key))).tolist():
-            if self.keys(np.array([row])) == [key]:
-                return int(row)
-        raise UsageError(f"No row of the cache has the key {key!r}")
+        return self._store.find(key)
 
     def keys(self, rows: RowNumbers) -> list[str]:
         """The rows' keys."""
-        keys: list[str] = self._cache.small["key"][rows].tolist()
-        return keys
+        return self._store.keys(rows)
 
     def key_hashes(self, rows: RowNumbers) -> NDArray[np.uint64]:
         """The hashes of the rows' keys."""
-        return self._columns["key_hash"][rows]
+        return self._store.index["key_hash"][rows]
 
     def targets(self, rows: RowNumbers) -> dict[str, Targets]:
         """The targets by column; those that lie in the picture in its pixels."""
@@ -153,8 +123,7 @@ class CacheRows:
     def expect(self, rows: RowNumbers) -> None:
         """Ask the system to read these rows ahead, unless the last batch came out of the page cache."""
         if self._cold:
-            places = self._places(rows)
-            self._files.expect(places.part, places.offset, places.length)
+            self._files.expect(*self._store.locations(rows))
 
     def warm_up(self) -> None:
         """Read all part files once, one behind the other, so that they are in the page cache in order."""
@@ -162,93 +131,64 @@ class CacheRows:
 
     def read(self, rows: RowNumbers, buffers: Buffers, *, in_place: bool) -> Pixels:
         """The rows' pixels: copied, decoded, or left where they lie in the mapped files."""
-        before = _blocks_read()
-        places = self._places(rows)
-        self._files.states.check(distinct(places.part))
-        matrix = self._columns["matrix"][rows].reshape(-1, 3, 3)
-        if in_place and self._cache.encoding == "raw" and isinstance(self._files, MappedFiles):
-            pixels: Tensor | Packed = self._in_place(rows, places, self._files)
+        before, store = _blocks_read(), self._store
+        locations = store.locations(rows)
+        sizes = store.sizes(rows, locations)
+        self._files.states.check(distinct(locations.part))
+        matrix = store.index["matrix"][rows].reshape(-1, 3, 3)
+        if in_place and store.encoding == "raw" and isinstance(self._files, MappedFiles):
+            pixels: Tensor | Packed = self._in_place(rows, locations, sizes, self._files)
         else:
             try:
-                pixels = allocate(places.size, buffers)
+                pixels = allocate(sizes, buffers)
             except MemoryError:
-                most = int(places.size.prod(1).argmax())
-                raise self._damaged(int(rows[most]), "there is no memory for so large a picture") from None
-            fill = self._copy if self._cache.encoding == "raw" else self._decode
-            fill(rows, places, views(pixels))
+                row = int(rows[sizes.prod(1).argmax()])
+                raise store.damage(row, "there is no memory for so large a picture") from None
+            fill = self._copy if store.encoding == "raw" else self._decode
+            fill(rows, locations, views(pixels))
         self._cold = _blocks_read() > before
         return Pixels(pixels, matrix)
 
     def confirm(self) -> None:
         """Raise CacheError where bytes were read that are no longer there."""
-        self._files.confirm()
-        self._cache.small.confirm()
+        self._store.confirm()
 
-    def _places(self, rows: RowNumbers) -> Places:
-        c = self._columns
-        size = np.stack([c["height"][rows], c["width"][rows]], -1).astype(np.int32)
-        places = Places(c["part"][rows].astype(np.int64), c["offset"][rows], c["length"][rows], size)
-        outside = (places.offset < 0) | (places.offset + places.length > self._files.sizes[places.part])
-        lengths = size.astype(np.int64).prod(1) * 3
-        outside |= (places.length != lengths) if self._cache.encoding == "raw" else (lengths > _MOST_PIXELS)
-        if outside.any():
-            bad = int(rows[outside][0])
-            raise self._damaged(bad, "the index places it outside of its part, or gives it another size")
-        return places
+    def _in_place(self, rows: RowNumbers, locations: Locations, sizes: NDArray[np.int32], files: MappedFiles) -> Packed:
+        for i, checksum in self._unverified(rows):
+            self._verify(int(rows[i]), files.get(*locations.of(i)), checksum)
+        starts = files.starts[locations.part] + locations.offset
+        return Packed(torch.from_numpy(files.data), torch.from_numpy(starts), torch.from_numpy(sizes))
 
-    def _in_place(self, rows: RowNumbers, places: Places, files: MappedFiles) -> Packed:
-        for i in self._unchecked(rows):
-            self._verify(int(rows[i]), files.get(*self._place(places, i)))
-        starts = files.starts[places.part] + places.offset
-        return Packed(torch.from_numpy(files.data), torch.from_numpy(starts), torch.from_numpy(places.size))
-
-    def _copy(self, rows: RowNumbers, places: Places, images: list[NDArray[np.uint8]]) -> None:
+    def _copy(self, rows: RowNumbers, locations: Locations, images: list[NDArray[np.uint8]]) -> None:
         flat = [image.reshape(-1) for image in images]
-        self._files.fill(flat, places.part, places.offset)
-        for i in self._unchecked(rows):
-            self._verify(int(rows[i]), flat[i])
+        self._files.fill(flat, locations.part, locations.offset)
+        for i, checksum in self._unverified(rows):
+            self._verify(int(rows[i]), flat[i], checksum)
 
-    def _decode(self, rows: RowNumbers, places: Places, images: list[NDArray[np.uint8]]) -> None:
-        unchecked = set(self._unchecked(rows))
+    def _decode(self, rows: RowNumbers, locations: Locations, images: list[NDArray[np.uint8]]) -> None:
+        checksums = dict(self._unverified(rows))
         for i, (row, image) in enumerate(zip(rows.tolist(), images, strict=True)):
-            data = self._files.get(*self._place(places, i))
-            if i in unchecked:
-                self._verify(row, data)
-            try:
-                _decode(data, self._cache.encoding, image)
-            except (ValueError, OSError) as error:
-                raise self._damaged(row, f"it cannot be decoded ({error})") from error
+            data = self._files.get(*locations.of(i))
+            if i in checksums:
+                self._verify(row, data, checksums[i])
+            self._store.decode(row, data, image)
 
-    def _unchecked(self, rows: RowNumbers) -> list[int]:
-        """Which of the rows have to be compared with their checksum."""
+    def _unverified(self, rows: RowNumbers) -> list[tuple[int, int]]:
+        """Which of the rows must be compared with their checksums, and these."""
         if self._checking == "never":
             return []
-        unchecked: list[int] = np.flatnonzero(~self._checked[rows]).tolist()
-        return unchecked
+        indices = np.flatnonzero(~self._verified[rows])
+        if not len(indices):
+            return []
+        return list(zip(indices.tolist(), self._store.checksums(rows[indices]), strict=True))
 
-    @staticmethod
-    def _place(places: Places, i: int) -> tuple[int, int, int]:
-        return int(places.part[i]), int(places.offset[i]), int(places.length[i])
-
-    def _verify(self, row: int, data: NDArray[np.uint8]) -> None:
-        found, expected = checksum(data), int(self._columns["checksum"][np.array([row])][0])
-        if found != expected:
-            raise self._damaged(row, f"its checksum is {found:08x}, but {expected:08x} was written")
-        self._checked[row] = self._checking == "first"
-
-    def _damaged(self, row: int, reason: str) -> DamagedRowError:
-        key = self.keys(np.array([row]))[0]
-        part = self._cache.parts[int(self._columns["part"][np.array([row])][0])].name
-        return DamagedRowError(
-            f"Row {key!r} (number {row} in {part}) is damaged: {reason}. Run presize again, "
-            "it makes the row anew, or load the cache with damaged='replace'",
-            row,
-            key,
-        )
+    def _verify(self, row: int, data: NDArray[np.uint8], checksum: int) -> None:
+        self._store.verify(row, data, checksum)
+        self._verified[row] = self._checking == "first"
 
 
-def _read_as(reading: Reading, cache: Stored) -> MappedFiles | ReadFiles:
-    """The parts of a cache, mapped or to be read; those that it holds are the ones that are read."""
+def _files_for(reading: Reading, cache: OpenCache) -> MappedFiles | ReadFiles:
+    """The files of a cache, mapped or to be read: those that the cache has opened, or others by the same names."""
     file_map = cache.files
     if reading == "auto" or (reading == "map" and isinstance(file_map, MappedFiles)):
         return file_map
@@ -279,11 +219,13 @@ def rows_of(
     return rows
 
 
-def _chosen(there: Mapping[str, Any], names: Sequence[str] | None) -> dict[str, Any]:
-    missing = [name for name in names or () if name not in there]
+def _select_targets(targets: Mapping[str, Any], names: Sequence[str] | None) -> dict[str, Any]:
+    """The targets of these names, all of them for None."""
+    missing = [name for name in names or () if name not in targets]
     if missing:
-        raise UsageError(f"targets must be some of the cache's ({', '.join(there) or 'none'}), but got {missing[0]!r}")
-    return {name: there[name] for name in (there if names is None else names)}
+        known = ", ".join(targets) or "none"
+        raise UsageError(f"targets must be some of the cache's ({known}), but got {missing[0]!r}")
+    return {name: targets[name] for name in (targets if names is None else names)}
 
 
 def _blocks_read() -> int:
@@ -292,17 +234,3 @@ def _blocks_read() -> int:
         return 0
     usage = resource.getrusage(getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF))
     return int(usage.ru_inblock)
-
-
-def _decode(data: NDArray[np.uint8], encoding: str, out: NDArray[np.uint8]) -> None:
-    """Decode into `out` `uint8[h, w, 3]`, without the interpreter's lock."""
-    if encoding == "jpeg":
-        image = simplejpeg.decode_jpeg(data, "RGB", buffer=out)
-        if image.shape != out.shape:
-            raise ValueError(f"{image.shape[0]}x{image.shape[1]} pixels instead of {out.shape[0]}x{out.shape[1]}")
-        return
-    with Image.open(io.BytesIO(data.data)) as picture:
-        pixels = np.asarray(picture.convert("RGB"))
-    if pixels.shape != out.shape:
-        raise ValueError(f"{pixels.shape[0]}x{pixels.shape[1]} pixels instead of {out.shape[0]}x{out.shape[1]}")
-    np.copyto(out, pixels)

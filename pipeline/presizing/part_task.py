@@ -21,7 +21,7 @@ from ...transforms.decoding.cost import turn, worker_share
 from ...transforms.decoding.decode import decode_pixels
 from ...transforms.decoding.resizing import resize
 from ..cache.atomic_files import ATTEMPT, atomic_file, disk_errors
-from ..cache.checksums import checksum
+from ..cache.checksums import checksum, checksum_fault
 from ..cache.encodings import encode
 from ..cache.parts import Part, PartWriter, Rejection, read_frame, read_part, row_bytes
 from ..cache.recipe import Recipe
@@ -260,7 +260,7 @@ def _take_over(
         data = row_bytes(*prior.location, prior.row["length"])
     except (OSError, CacheError):
         return None
-    if checksum(data) != prior.row["checksum"]:
+    if checksum_fault(data, prior.row["checksum"]):
         return None
     try:
         return _row(task, {**prior.row, **entry.targets}, data, raw_targets, copied=True)

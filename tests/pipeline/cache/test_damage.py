@@ -152,7 +152,9 @@ def test_verify_names_row_column_and_block(sources, tmp_path):
         assert run.exit_code == 1
         return run.output
 
-    assert f"row {row}: row {columns['key']!r} of {part.name} is damaged" in told(part, columns["offset"] + 1)
+    assert f"row {columns['key']!r} (number {row} in {part.name}) is damaged: its checksum is" in told(
+        part, columns["offset"] + 1
+    )
     sha256 = before[part.name].index(columns["sha256"].encode())
     assert "its columns sha256 are not those that were written" in told(part, sha256)
     assert "its headers or its footer" in told(part, before[part.name].index(b"parquet-cpp"))

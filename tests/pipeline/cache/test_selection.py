@@ -18,6 +18,7 @@ def test_a_selection_reads_like_the_list_of_its_rows(lengths, seed, share):
     assert len(selection) == len(rows)
     order = random.permutation(len(rows))
     assert np.array_equal(selection[order], rows[order])
+    assert np.array_equal(selection.rows(), rows)
     for i in order[:20].tolist():
         assert selection.index(int(rows[i])) == i
 

@@ -339,12 +339,12 @@ def test_a_damaged_mask_is_named(annotated, tmp_path):
         file.write(b"damaged")
     told = run("verify", tmp_path / "C")
     assert told.exit_code == 1
-    assert f"row 2: row '{columns['key']}'" in told.stdout
+    assert f"row '{columns['key']}' (number 2 in " in told.stdout
     assert "the checksum of its mask" in told.stdout
     loader = Loader(tmp_path / "C", batch_size=5, batch_tfms=TFMS, damaged="replace")
     assert sum(len(x) for x, _ in loader) == 10
     assert [*loader.set_aside] == [columns["key"]]
-    with pytest.raises(DamagedRowError, match="the checksum of its mask is not the one that was written"):
+    with pytest.raises(DamagedRowError, match=r"the checksum of its mask is \w+, but \w+ was written"):
         list(Loader(tmp_path / "C", batch_tfms=TFMS))
 
 

@@ -23,7 +23,7 @@ def told(cache):
     keys, splits = cache.index.column("key").to_pylist(), cache.index.column("split").to_pylist()
     assert len(keys) == len(cache)
     assert {name: splits.count(name) for name in cache.splits} == cache.splits
-    return tuple(keys), tuple(splits), tuple(len(cache.bytes_of(cache.columns(i))) for i in range(len(cache)))
+    return tuple(keys), tuple(splits), tuple(len(cache.bytes_of(i)) for i in range(len(cache)))
 
 
 def test_a_reader_beside_a_writer_sees_one_cache_or_the_other(pictures, tmp_path):

@@ -165,7 +165,7 @@ def test_columns_answer_for_rows(tmp_path):
         rows.select("test")
     assert rows.select(None) is None
     assert rows.find("09.jpg") == 9
-    with pytest.raises(UsageError, match="has the key 'x'"):
+    with pytest.raises(UsageError, match="'x' is not: keys are paths"):
         rows.find("x")
 
 
