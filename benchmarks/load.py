@@ -25,7 +25,7 @@ import torch
 
 from ..pipeline.cache.reader import Cache
 from ..pipeline.dataset.items import get_image_files
-from ..pipeline.loading.cached_rows import CacheRows
+from ..pipeline.loading.cache_rows import CacheRows
 from ..pipeline.loading.loader import Loader
 from ..pipeline.presizing.presizer import presize
 from ..transforms.augment import aug_transforms, fuse

@@ -15,7 +15,7 @@ import torch
 from ..errors import UsageError
 from ..pipeline.cache.reader import Cache
 from ..pipeline.cache.recipe import differences
-from ..pipeline.commands.transform_texts import fused_from
+from ..pipeline.commands.transform_texts import read_fused
 from ..pipeline.datablock.dataloaders import DataLoaders
 from ..transforms import Fused
 from . import saving
@@ -88,7 +88,7 @@ def train(
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise UsageError(f"out must be a folder, but {out} is a file")
-    fused = fused_from(transforms) if isinstance(transforms, str) else transforms
+    fused = read_fused(transforms) if isinstance(transforms, str) else transforms
     dls = loaders(cache, fused, settings.bs, settings.seed)
     out.mkdir(parents=True, exist_ok=True)  # before anything that takes long
     with torch.random.fork_rng():

@@ -23,11 +23,11 @@ def checksum(data: Bytes) -> int:
 
 def checksum_fault(data: Bytes, expected: int, mask: str | None = None) -> str | None:
     """What is wrong with a row's bytes, those of its pixels or of a `mask`, by their checksum; None where it fits."""
-    found = checksum(data)
-    if found == expected:
+    actual = checksum(data)
+    if actual == expected:
         return None
     name = "its checksum" if mask is None else f"the checksum of its {mask}"
-    return f"{name} is {found:08x}, but {expected:08x} was written"
+    return f"{name} is {actual:08x}, but {expected:08x} was written"
 
 
 def block_checksums(data: Bytes) -> list[int]:

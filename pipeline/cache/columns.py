@@ -174,13 +174,13 @@ def piece_of(name: str, array: pa.Array, test: Test | None = None, blocks: Block
     validity, offsets = array.buffers()[:2]
     if pa.types.is_list(kind):
         entries = flat(array.values, test)
-        return Lists(array, region(offsets, np.int32, count + 1, first, _within(len(entries.values)), ()), entries)
+        return Lists(array, region(offsets, np.int32, count + 1, first, _range_test(len(entries.values)), ()), entries)
     data = array.buffers()[2]
     size = 0 if data is None else data.size
     letters = region(data, np.uint8, size, 0, None, ())
     nulls = array.null_count and validity is not None
     bits = region(validity, np.uint8, (first + count + 7) >> 3, 0, None, ()) if nulls else None
-    return Texts(array, region(offsets, np.int32, count + 1, first, _within(size), ()), letters, bits)
+    return Texts(array, region(offsets, np.int32, count + 1, first, _range_test(size), ()), letters, bits)
 
 
 def distinct(numbers: NDArray[np.int64]) -> list[int]:
@@ -196,7 +196,7 @@ def _view(name: str, buffer: Any, kind: np.dtype[Any], count: int, offset: int) 
     return np.frombuffer(buffer, kind, count, offset * kind.itemsize)
 
 
-def _within(size: int) -> Test:
+def _range_test(size: int) -> Test:
     def test(offsets: NDArray[Any]) -> NDArray[np.bool_]:
         outside: NDArray[np.bool_] = (offsets < 0) | (offsets > size)
         return outside

@@ -33,7 +33,7 @@ class Region:
 
     @property
     def width(self) -> int:
-        """Bytes of one value."""
+        """How many bytes one value has."""
         return self.values.itemsize * int(np.prod(self.values.shape[1:]))
 
     @property
@@ -90,7 +90,7 @@ class Blocks:
             self._verify_blocks(np.arange(first >> _SHIFT, (last >> _SHIFT) + 1))
 
     def verify_all(self) -> None:
-        """Verify all blocks."""
+        """Verify every block of the file."""
         self._verify_blocks(np.arange(len(self._checksums)))
 
     def verify_ends(self) -> None:

@@ -85,6 +85,6 @@ def decode_mask(data: Bytes) -> NDArray[Any]:
     return mask if mask.dtype == np.uint8 else mask.astype(np.int32)
 
 
-def expected_bytes(pixels: int, encoding: Encoding) -> int:
+def estimate_bytes(pixels: int, encoding: Encoding) -> int:
     """About how many bytes so many pixels of photos take."""
     return int(pixels * _DENSITY[encoding])

@@ -26,7 +26,7 @@ def paths_for(cache: Cache, extension: str) -> tuple[list[str], bool]:
         columns = cache.columns(number)
         label = cache.names(columns.get("label"))
         parents = [labels[str(part)] for part in (columns.get("split"), label) if not isinstance(part, list | None)]
-        preferred = _preferred_path(columns["key"], parents, extension)
+        preferred = _natural_path(columns["key"], parents, extension)
         path = next(path for path in _candidates(preferred, suffixes) if not _file_names(path, suffixes) & names)
         names |= _file_names(path, suffixes)
         paths.append(path)
@@ -41,11 +41,13 @@ def _folder_names(cache: Cache) -> dict[str, str]:
     for name in names:
         if name not in folders:
             safe = _folder_name(name)
-            folders[name] = next(candidate for candidate in _numbered(safe, "") if candidate not in folders.values())
+            folders[name] = next(
+                candidate for candidate in _with_numbers(safe, "") if candidate not in folders.values()
+            )
     return folders
 
 
-def _preferred_path(key: str, parents: Sequence[str], extension: str) -> str:
+def _natural_path(key: str, parents: Sequence[str], extension: str) -> str:
     """The path of a key under its split and its label, whose names are left out of its own folders."""
     path = PurePosixPath(key)
     if path.is_absolute() or ".." in path.parts:
@@ -61,11 +63,11 @@ def _candidates(path: str, suffixes: Sequence[str]) -> Iterator[str]:
     *folders, name = path.split("/")
     stem, extension = os.path.splitext(name)
     room = max([len(extension), *map(len, suffixes)]) + 8  # of bytes for what follows the stem, with a number
-    for candidate in _numbered(_shorten(stem, room), extension):
+    for candidate in _with_numbers(_shorten(stem, room), extension):
         yield "/".join([*folders, candidate])
 
 
-def _numbered(stem: str, extension: str) -> Iterator[str]:
+def _with_numbers(stem: str, extension: str) -> Iterator[str]:
     yield stem + extension
     number = 0
     while True:

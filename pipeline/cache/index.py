@@ -113,13 +113,13 @@ def fitting(table: pa.Table, rows: int, schema: pa.Schema, path: Path) -> pa.Tab
     return table.select(schema.names)
 
 
-def _same_type(one: pa.DataType, other: pa.DataType) -> bool:
+def _same_type(first: pa.DataType, second: pa.DataType) -> bool:
     """Whether two types are the same, whatever the elements of lists are called."""
-    if pa.types.is_fixed_size_list(one) and pa.types.is_fixed_size_list(other):
-        return bool(one.list_size == other.list_size) and _same_type(one.value_type, other.value_type)
-    if pa.types.is_list(one) and pa.types.is_list(other):
-        return _same_type(one.value_type, other.value_type)
-    return bool(one.equals(other))
+    if pa.types.is_fixed_size_list(first) and pa.types.is_fixed_size_list(second):
+        return bool(first.list_size == second.list_size) and _same_type(first.value_type, second.value_type)
+    if pa.types.is_list(first) and pa.types.is_list(second):
+        return _same_type(first.value_type, second.value_type)
+    return bool(first.equals(second))
 
 
 def _chunks(column: pa.ChunkedArray) -> list[pa.Array]:

@@ -43,5 +43,5 @@ def _spread(cache: Cache, side: str) -> dict[str, float]:
 def _counts(cache: Cache, name: str) -> list[int]:
     column = cache.index.column(name)
     numbers = pc.list_flatten(column) if pa.types.is_list(column.type) else column
-    found = {row["values"]: row["counts"] for row in pc.value_counts(numbers.drop_null()).to_pylist()}
-    return [found.get(number, 0) for number in range(len(cache.targets[name]["vocab"] or ()))]
+    counts = {row["values"]: row["counts"] for row in pc.value_counts(numbers.drop_null()).to_pylist()}
+    return [counts.get(number, 0) for number in range(len(cache.targets[name]["vocab"] or ()))]

@@ -31,7 +31,7 @@ class Locations(NamedTuple):
     offset: RowNumbers
     length: RowNumbers
 
-    def of(self, i: int) -> tuple[int, int, int]:
+    def row(self, i: int) -> tuple[int, int, int]:
         """Part, offset and length of the i-th row."""
         return int(self.part[i]), int(self.offset[i]), int(self.length[i])
 
@@ -52,7 +52,7 @@ class RowStore:
         return len(self.index)
 
     def keys(self, rows: RowNumbers) -> list[str]:
-        """The keys of rows."""
+        """The keys of the rows of these numbers."""
         keys: list[str] = self.index["key"][rows].tolist()
         return keys
 
@@ -126,7 +126,7 @@ class RowStore:
         rows = np.array([row], np.int64)
         locations = self.locations(rows, mask)
         self.files.states.check(distinct(locations.part))
-        data: bytes = self.files.get(*locations.of(0)).tobytes()
+        data: bytes = self.files.get(*locations.row(0)).tobytes()
         self.confirm()
         self.verify(row, data, self.checksums(rows, mask)[0], mask)
         return data

@@ -62,7 +62,7 @@ def _row_damages(file: BinaryIO, row: int, store: RowStore, prefixes: list[str])
     rows = np.array([row], np.int64)
     for mask in [prefix.removesuffix("_") or None for prefix in prefixes]:
         try:
-            _, offset, length = store.locations(rows, mask).of(0)
+            _, offset, length = store.locations(rows, mask).row(0)
             fault = checksum_fault(bytes_at(file, offset, length), store.checksums(rows, mask)[0], mask)
         except DamagedRowError as error:
             yield str(error)

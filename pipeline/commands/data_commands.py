@@ -21,7 +21,7 @@ from ..cache.export import export as write_files
 from ..cache.inspection import describe
 from ..cache.reader import Cache
 from ..composition.show import displayable, save_picture
-from ..loading.cached_rows import CacheRows
+from ..loading.cache_rows import CacheRows
 from ..loading.loader import Loader
 from ..presizing.presizer import presize as make_cache
 from ..presizing.progress import reporter
@@ -29,7 +29,7 @@ from .doctor import examine
 from .fetch import DATASETS
 from .fetch import fetch as fetch_dataset
 from .preview import preview as draw_preview
-from .transform_texts import fused_from, read_block
+from .transform_texts import read_block, read_fused
 
 _MOST = 50  # classes of a cache, in words
 DEFAULT = "Resize(460) | aug_transforms(size=224, min_scale=0.75)"
@@ -288,7 +288,7 @@ def explain(spec: str, presize: int, aspect: float, bound: float, as_json: bool)
 
     SPEC is a text such as "Resize(460) | aug_transforms(size=224)", or a file with a pipeline's JSON.
     """
-    fused = fused_from(spec)
+    fused = read_fused(spec)
     facts = explain_transforms(fused)
     share, smallest = margin(fused, presize, aspect), smallest_presize(fused, bound, aspect)
     if as_json:
@@ -310,7 +310,7 @@ def explain(spec: str, presize: int, aspect: float, bound: float, as_json: bool)
 @TRANSFORMS
 def replay(cache: Path, key: str, epoch: int, seed: int, out: Path, transforms: str) -> None:
     """The sample KEY of CACHE as it was in an epoch: equal to its copy in the batch."""
-    fused = fused_from(transforms)
+    fused = read_fused(transforms)
     x, _ = Loader(CacheRows(Cache.open(cache)), batch_tfms=fused, seed=seed).replay(key, epoch)
     save_picture(displayable(fused.decode(TensorImage(x.float())).plain()), out)
     click.echo(out)

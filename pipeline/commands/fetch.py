@@ -30,7 +30,7 @@ class Archive:
 
     @property
     def name(self) -> str:
-        """The file's name."""
+        """The name of the archive's file."""
         return self.url.rsplit("/", 1)[-1]
 
 

@@ -18,9 +18,9 @@ from ..cache.reader import Cache, Row
 from ..composition.show import save_picture, show
 from ..datablock.dataloaders import TYPES
 from ..dataset.spatial_targets import SPATIAL_KINDS
-from ..loading.cached_rows import CacheRows
+from ..loading.cache_rows import CacheRows
 from ..loading.loader import Loader
-from .transform_texts import fused_from
+from .transform_texts import read_fused
 
 DPI = 100
 LETTER, LINE = 6, 14  # pixels that a letter and a line of captions take
@@ -51,7 +51,7 @@ def preview(
     if draws < 1:
         raise UsageError(f"draws must be at least 1, but got {draws}")
     path, stored = Path(out), Cache.open(cache)
-    fused = fused_from(transforms) if isinstance(transforms, str) else _fused(transforms)
+    fused = read_fused(transforms) if isinstance(transforms, str) else _fuse(transforms)
     kinds = {name: target["kind"] for name, target in stored.targets.items() if target["kind"] in SPATIAL_KINDS}
     rows = CacheRows(stored, targets=[*kinds])
     ways = {"one warp": fused, "one at a time": fuse([fused], one_by_one=True)}
@@ -73,7 +73,7 @@ def preview(
     return path
 
 
-def _fused(transforms: Iterable[Any] | Fused) -> Fused:
+def _fuse(transforms: Iterable[Any] | Fused) -> Fused:
     return transforms if isinstance(transforms, Fused) else fuse(transforms)
 
 

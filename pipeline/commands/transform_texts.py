@@ -40,7 +40,7 @@ def read_transforms(text: str | Path) -> list[Transform]:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # as ast.parse documents
         reason = error.msg if isinstance(error, SyntaxError) else error
         raise SpecError(f"transforms must read like 'Resize(460) | Flip()', but got {text!r}: {reason}") from None
-    return [t for call in _calls(tree) for t in _flat(_made(call, text))]
+    return [t for call in _calls(tree) for t in _flat(_make(call, text))]
 
 
 def _flat(value: Any) -> list[Transform]:
@@ -61,7 +61,7 @@ def _calls(tree: ast.expr) -> list[ast.expr]:
     return [tree]
 
 
-def _made(call: ast.expr, text: str) -> Any:
+def _make(call: ast.expr, text: str) -> Any:
     if isinstance(call, ast.Name):
         call = ast.Call(call, [], [])
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
@@ -72,9 +72,9 @@ def _made(call: ast.expr, text: str) -> Any:
         named = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
     except ValueError:
         raise SpecError(f"{ast.unparse(call)}: arguments must be literals, as 224 or (0.2, 0.5)") from None
-    found = find(name, lambda: {**TransformType.registry, **_RECIPES}, repr(text))
+    maker = find(name, lambda: {**TransformType.registry, **_RECIPES}, repr(text))
     try:
-        return found(*positional, **named)
+        return maker(*positional, **named)
     except TypeError as error:
         raise SpecError(f"{ast.unparse(call)}: {error}") from None
 
@@ -89,6 +89,6 @@ def read_block(path: Path) -> DataBlock:
         raise SpecError(f"{path}: {error}") from None
 
 
-def fused_from(text: str | Path) -> Fused:
+def read_fused(text: str | Path) -> Fused:
     """The transforms of a text, fused."""
     return fuse(read_transforms(text))

@@ -21,7 +21,7 @@ from ..dataset.samples import Getter, RowPicture, Samples, needs_setup
 from ..dataset.sources import Source
 from ..dataset.splits import RandomSplitter, Splitter
 from ..dataset.tables import TableSource
-from ..loading.cached_rows import CacheRows
+from ..loading.cache_rows import CacheRows
 from ..loading.rows import Rows
 from ..presizing.catalogue import Catalogue, notes, set_aside
 from ..presizing.presizer import presize

@@ -21,7 +21,7 @@ from ..dataset.blocks import BBoxBlock, Block, CategoryBlock, ImageBlock, MaskBl
 from ..dataset.keys import keys_of
 from ..dataset.samples import Samples
 from ..loading.batch import AnyBatch, Batch
-from ..loading.cached_rows import CacheRows
+from ..loading.cache_rows import CacheRows
 from ..loading.loader import Loader
 from ..loading.rows import Rows
 from .sample_rows import sample_rows
@@ -103,7 +103,7 @@ class DataLoaders:
 
     @property
     def rows(self) -> Rows:
-        """What both read."""
+        """The rows that both loaders read."""
         return self.train.rows
 
     @property

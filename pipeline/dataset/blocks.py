@@ -36,7 +36,7 @@ class Block:
         return replace(self, type_tfms=Pipeline(self.type_tfms).setup(values).transforms)
 
     def __call__(self, value: Any) -> Any:
-        """The typed element."""
+        """The typed element that the transforms make of a value."""
         return Pipeline(self.type_tfms)(value)
 
     def decode(self, y: Any) -> Any:

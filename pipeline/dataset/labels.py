@@ -54,7 +54,7 @@ class RegexLabeller:
             raise UsageError(f"pattern must have a group in parentheses that is the label, but {self.pat!r} has none")
 
     def __call__(self, item: str | os.PathLike[str]) -> str:
-        """The label of `item`."""
+        """The label in the path or name `item`."""
         text, pattern = os.fspath(item), _compile(self.pat)
         match = pattern.match(text) if self.match else pattern.search(text)
         if not match or match.group(1) is None:

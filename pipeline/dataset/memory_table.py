@@ -23,7 +23,7 @@ class MemorySource:
     key: str | None = None
 
     def items(self) -> list[Item]:
-        """The rows."""
+        """An item for each row, sorted by key."""
         if not self.rows:
             raise SourceError("the table must hold rows, but has none")
         names = list(self.rows[0])

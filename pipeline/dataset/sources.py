@@ -99,7 +99,7 @@ class FolderSource:
         return next(Walk(Path(self.root), IMAGE_EXTENSIONS).files(), None) is not None
 
     def read(self, place: Any) -> bytes:
-        """The bytes of a file."""
+        """The bytes of the file at this path."""
         return read_file(place)
 
     def where(self) -> str:

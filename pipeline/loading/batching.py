@@ -74,8 +74,8 @@ class ToOriginal:
 
     def __call__(self) -> Tensor:
         """The matrices `float64[N, 3, 3]`."""
-        whole = self.presized if self.plan is None else self.presized @ np.asarray(self.plan.matrix, np.float64)
-        return torch.from_numpy(whole)
+        matrix = self.presized if self.plan is None else self.presized @ np.asarray(self.plan.matrix, np.float64)
+        return torch.from_numpy(matrix)
 
 
 class ReadyBatch(NamedTuple):
@@ -108,9 +108,9 @@ class BatchMaker:
             self.rows.expect(following.rows)
         while True:
             try:
-                made = ReadyBatch(self._assemble(self._replace_damaged(request)), self.device.event())
+                ready = ReadyBatch(self._assemble(self._replace_damaged(request)), self.device.event())
                 self.rows.confirm()
-                return made
+                return ready
             except DamagedRowError as error:
                 if self.on_damage == "raise" or error.row in self.quarantine:
                     raise

@@ -79,7 +79,7 @@ class DecodedRows:
         return self._numbers[key]
 
     def keys(self, rows: RowNumbers) -> list[str]:
-        """The items' keys."""
+        """The keys of the items of these numbers."""
         return [self._keys[row] for row in rows.tolist()]
 
     def key_hashes(self, rows: RowNumbers) -> NDArray[np.uint64]:

@@ -21,7 +21,7 @@ from ..order.orders import Picks, Stream, as_order, check_rows, name_of
 from ..order.ranks import Share, Tail, from_environment
 from .batch import Batch, Parts
 from .batching import BatchMaker, BatchRequest, OnDamage, ReadyBatch, salt_hashes
-from .cached_rows import Checking, Reading, rows_of
+from .cache_rows import Checking, Reading, rows_of
 from .devices import device_for
 from .loader_state import Position, integer, position_of
 from .progressive import SizeOfEpoch, augmentations

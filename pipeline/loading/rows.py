@@ -57,7 +57,7 @@ class Rows(Protocol):
         """The row number of a key; raises UsageError where there is none."""
 
     def keys(self, rows: RowNumbers) -> list[str]:
-        """The rows' keys."""
+        """The keys of the rows of these numbers."""
 
     def key_hashes(self, rows: RowNumbers) -> NDArray[np.uint64]:
         """The hashes of the rows' keys, from which all draws follow."""
@@ -128,7 +128,7 @@ class MemoryRows:
         return self._numbers[key]
 
     def keys(self, rows: RowNumbers) -> list[str]:
-        """The rows' keys."""
+        """The keys of the rows of these numbers."""
         return [self._keys[row] for row in rows]
 
     def key_hashes(self, rows: RowNumbers) -> NDArray[np.uint64]:

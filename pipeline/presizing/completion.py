@@ -28,8 +28,8 @@ def find_finished_parts(plan: PartPlan, scheduler: str, workers: int | None, ver
     results = list(_inspect_parts(plan, tasks, scheduler, workers)) if tasks else []
     if None in results:
         return None
-    done = sorted([*plan.reusable, *(part for part in results if part is not None)], key=lambda part: part.number)
-    return done if _is_committed(plan, done, verify) else None
+    finished = sorted([*plan.reusable, *(part for part in results if part is not None)], key=lambda part: part.number)
+    return finished if _is_committed(plan, finished, verify) else None
 
 
 def _inspect_parts(
@@ -37,17 +37,17 @@ def _inspect_parts(
 ) -> Iterator[PartResult | None]:
     """The result of each task whose existing part is still right; None, and the end, at the first that is not."""
     stamps = {item.key: item.stamp for item in plan.catalogue.items}
-    leftovers = iter(tasks)
+    rest = iter(tasks)
     with worker_pool(scheduler, workers) as pool:
-        for _, done in pool.map(inspect_part, lambda: next(leftovers, None)):
-            if done is None or isinstance(done, Exception):
+        for _, result in pool.map(inspect_part, lambda: next(rest, None)):
+            if result is None or isinstance(result, Exception):
                 yield None
                 return
-            plan.hashes.add(done.hashes, stamps)
-            yield done
+            plan.hashes.add(result.hashes, stamps)
+            yield result
 
 
-def _is_committed(plan: PartPlan, done: Sequence[PartResult], verify: bool) -> bool:
+def _is_committed(plan: PartPlan, results: Sequence[PartResult], verify: bool) -> bool:
     """Whether the cache's footer is the one that would be written now, and the files that it names have their sizes.
 
     With `verify` also whether they have their checksums, and whether no stray files lie beside them.
@@ -56,18 +56,16 @@ def _is_committed(plan: PartPlan, done: Sequence[PartResult], verify: bool) -> b
     try:
         footer = read_footer(folder)
         set_aside = plan.catalogue.set_aside
-        expected = (
-            plan.cache_footer | rows_footer(done, set_aside) | parts_footer(folder, [final_name(part) for part in done])
-        )
-        expected["rejections"] = rejections_footer(rejections_bytes(done, set_aside))
+        parts = parts_footer(folder, [final_name(part) for part in results])
+        expected = plan.cache_footer | rows_footer(results, set_aside) | parts
+        expected["rejections"] = rejections_footer(rejections_bytes(results, set_aside))
         if not all(footer.get(name) == value for name, value in json.loads(canonical(expected)).items()):
             return False
         for file in (footer["index"], footer["rejections"]):
             with open_regular(folder / file["name"], file["bytes"]):
                 pass
-        leftovers = (folder / LOCK).exists() or strays(
-            folder, footer
-        )  # by a run that was killed, or of one that goes on
+        # Leftovers of a run that was killed, or files of one that goes on now.
+        leftovers = (folder / LOCK).exists() or strays(folder, footer)
         return not verify or not (leftovers or any(list_damages(folder, footer)))
     except (CacheError, FileNotFoundError):
         return False

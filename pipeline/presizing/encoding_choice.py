@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from ...errors import DecodeError
 from ...transforms.decoding.decode import Decoding, upright_size
 from ...transforms.decoding.resizing import Sizing
-from ..cache.encodings import Encoding, expected_bytes
+from ..cache.encodings import Encoding, estimate_bytes
 from ..dataset.sources import Item, Source
 
 _SAMPLES, _MOST = 64, 512  # files that can be used, and files that are looked at
@@ -33,8 +33,8 @@ def choose_encoding(
         if len(areas) == _SAMPLES:
             break
     pixels = sum(areas) * len(items) // max(1, tried)
-    encoding: Encoding = "raw" if expected_bytes(pixels, "raw") <= budget else "jpeg"
-    return encoding, expected_bytes(pixels, encoding)
+    encoding: Encoding = "raw" if estimate_bytes(pixels, "raw") <= budget else "jpeg"
+    return encoding, estimate_bytes(pixels, encoding)
 
 
 def _evenly_spaced(items: Sequence[Item]) -> Iterator[Item]:

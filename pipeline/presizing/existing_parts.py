@@ -55,7 +55,7 @@ class ExistingParts:
                 return PriorResult(entry.sha256, rejected=entry)
         return None
 
-    def rejected_keys(self) -> frozenset[str]:
+    def rejections(self) -> frozenset[str]:
         """The keys of the files that were rejected, and are a row of no part."""
         return frozenset(self._rejection_locations.keys() - self._row_locations.keys())
 

@@ -171,7 +171,7 @@ class _Request:
         recipe = Recipe(self.sizing, self.decoding, encoding, self.jpeg_quality, self.memory, self.workers)
         _refuse_other(self.folder, existing, recipe)
         memory = load_hash_memo(self.catalogue.source.where(), forget=self.rehash)
-        return PartPlan(self.catalogue.narrow_vocab(existing.rejected_keys()), self.folder, recipe, existing, memory)
+        return PartPlan(self.catalogue.narrow_vocab(existing.rejections()), self.folder, recipe, existing, memory)
 
     def narrow_vocab(self, plan: PartPlan, results: Sequence[PartResult]) -> PartPlan | None:
         """The plan whose vocabularies name only classes that have a row; None where those of `plan` already do.

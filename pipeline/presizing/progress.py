@@ -19,7 +19,7 @@ class Reporter(Protocol):
     """What a long job reports its progress to."""
 
     def say(self, text: str) -> None:
-        """Print one line."""
+        """Print one line for the user."""
 
     def advance(self, count: int) -> None:
         """Report that `count` more items are done."""
@@ -29,10 +29,10 @@ class NoProgress:
     """A reporter that prints nothing."""
 
     def say(self, text: str) -> None:
-        """Drop the line."""
+        """Print nothing of the line."""
 
     def advance(self, count: int) -> None:
-        """Drop the count."""
+        """Print nothing of the count."""
 
 
 class Lines:
@@ -97,8 +97,8 @@ def reporter(total: int, activity: str, quiet: bool = False) -> Iterator[Reporte
 
 def print_notes(notes: Sequence[str], rejected: Sequence[Rejection], most: int = 5) -> None:
     """Print on stderr the notes of a data set, its first `most` rejections, and how many there are."""
-    said = [*notes, *(f"rejected {entry.key}: {entry.reason}" for entry in rejected[:most])]
+    lines = [*notes, *(f"rejected {entry.key}: {entry.reason}" for entry in rejected[:most])]
     if len(rejected) > most:
-        said.append(f"rejected {len(rejected)} files in all")
-    for line in said:
+        lines.append(f"rejected {len(rejected)} files in all")
+    for line in lines:
         print(line, file=sys.stderr, flush=True)

@@ -12,7 +12,7 @@ from torch import nn
 from onewarp.cli import main
 from onewarp.errors import SpecError, TrainingError, UsageError
 from onewarp.pipeline import Cache, Loader, get_image_files, parent_label
-from onewarp.pipeline.commands.transform_texts import fused_from
+from onewarp.pipeline.commands.transform_texts import read_fused
 from onewarp.pipeline.composition.spec import register
 from onewarp.pipeline.dataset.splits import RandomSplitter
 from onewarp.pipeline.presizing.presizer import presize
@@ -43,7 +43,7 @@ def cache(photos, tmp_path_factory):
 def trained(cache, tmp_path_factory):
     out = tmp_path_factory.mktemp("run")
     settings = Settings("small_resnet", epochs=1, lr=1e-3, pretrained=False, bs=8)
-    return run_train(cache, fused_from(TRANSFORMS), settings, out)
+    return run_train(cache, read_fused(TRANSFORMS), settings, out)
 
 
 def test_it_leaves_a_model_and_a_report_and_nothing_else(trained):
@@ -53,7 +53,7 @@ def test_it_leaves_a_model_and_a_report_and_nothing_else(trained):
 
 
 def test_a_file_is_predicted_as_it_was_in_the_validation_set(trained, cache, photos):
-    dls = loaders(cache, fused_from(TRANSFORMS), bs=8)
+    dls = loaders(cache, read_fused(TRANSFORMS), bs=8)
     loaded = load_learner(trained.model)
     expected = Learner(dls, loaded.model, table=False).get_preds()[0]
     keys = [key for batch in dls.valid for key in batch.keys]
@@ -205,7 +205,7 @@ def test_a_run_that_was_stopped_goes_on_with_the_rate_that_was_found(cache, tmp_
 
 
 def test_a_model_without_a_name_must_be_given(cache, tmp_path):
-    dls = loaders(cache, fused_from(TRANSFORMS), bs=8)
+    dls = loaders(cache, read_fused(TRANSFORMS), bs=8)
     model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 48 * 48, 6))
     path = Learner(dls, model).export(tmp_path / "m")
     with pytest.raises(TrainingError, match="give load_learner"):
@@ -236,7 +236,7 @@ def test_a_lambda_cannot_be_exported(cache, tmp_path):
 def test_a_cache_without_labels_or_splits_cannot_be_trained_on(photos, tmp_path):
     presize(photos, tmp_path / "c", size=64)
     with pytest.raises(UsageError, match="must have labels"):
-        loaders(tmp_path / "c", fused_from(TRANSFORMS))
+        loaders(tmp_path / "c", read_fused(TRANSFORMS))
     presize(photos, tmp_path / "d", size=64, label=parent_label)
     with pytest.raises(UsageError, match="must have splits"):
-        loaders(tmp_path / "d", fused_from(TRANSFORMS))
+        loaders(tmp_path / "d", read_fused(TRANSFORMS))

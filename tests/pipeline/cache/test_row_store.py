@@ -11,7 +11,7 @@ from PIL import Image
 from onewarp.errors import DamagedRowError, UsageError
 from onewarp.pipeline import Beside, DataBlock, ImageBlock, MaskBlock, RandomSplitter, get_image_files
 from onewarp.pipeline.cache.reader import Cache
-from onewarp.pipeline.loading.cached_rows import CacheRows
+from onewarp.pipeline.loading.cache_rows import CacheRows
 from onewarp.pipeline.presizing.presizer import presize
 from onewarp.transforms.warp.buffers import Buffers
 

@@ -12,7 +12,7 @@ from PIL import Image
 from onewarp.errors import UsageError
 from onewarp.pipeline import Loader, parent_label
 from onewarp.pipeline.commands.preview import preview
-from onewarp.pipeline.commands.transform_texts import fused_from
+from onewarp.pipeline.commands.transform_texts import read_fused
 from onewarp.pipeline.composition.show import displayable
 from onewarp.pipeline.presizing.presizer import presize
 from onewarp.trainers.drawn import draw_photos
@@ -33,7 +33,7 @@ def test_a_preview_shows_draws_pixel_for_pixel(cache, tmp_path, size, scale):
     text = RECIPE.format(*size)
     path = preview(cache, tmp_path / "new" / "p.png", text, photos=2, draws=2, seed=3)
     sheet = np.asarray(Image.open(path).convert("RGB"))
-    loader = Loader(cache, batch_tfms=fused_from(text), seed=3)
+    loader = Loader(cache, batch_tfms=read_fused(text), seed=3)
     for key in [str(key) for key in loader.rows.keys(np.array([0, len(loader.rows) - 1]))]:
         for epoch in (0, 1):
             draw = displayable(loader.replay(key, epoch)[0])

@@ -23,7 +23,7 @@ from ..cache.mapping import MappedFiles
 from ..cache.reader import Cache
 from ..cache.row_store import Locations, RowStore
 from ..cache.selection import Selection
-from .cached_targets import CachedTargets
+from .cache_targets import CacheTargets
 from .rows import Pixels, RowNumbers, Rows, Targets, allocate, views
 
 resource: ModuleType | None
@@ -84,7 +84,7 @@ class CacheRows:
         self._store = RowStore(cache.small, self._files, cache.encoding, cache.splits)
         # A page of these comes with the first row in it that is read.
         self._verified = np.zeros(0 if checking == "never" else len(cache), bool)
-        self._targets = CachedTargets(self._store, _select_targets(cache.targets, targets), checking != "never")
+        self._targets = CacheTargets(self._store, _select_targets(cache.targets, targets), checking != "never")
         self._settings: dict[str, Any] = {"reading": reading, "checking": checking, "targets": targets}
         self._cold = True  # until a batch came without a byte from the disk
 
@@ -109,7 +109,7 @@ class CacheRows:
         return self._store.find(key)
 
     def keys(self, rows: RowNumbers) -> list[str]:
-        """The rows' keys."""
+        """The keys of the rows of these numbers."""
         return self._store.keys(rows)
 
     def key_hashes(self, rows: RowNumbers) -> NDArray[np.uint64]:
@@ -154,26 +154,26 @@ class CacheRows:
         self._store.confirm()
 
     def _in_place(self, rows: RowNumbers, locations: Locations, sizes: NDArray[np.int32], files: MappedFiles) -> Packed:
-        for i, checksum in self._unverified(rows):
-            self._verify(int(rows[i]), files.get(*locations.of(i)), checksum)
+        for i, checksum in self._rows_to_verify(rows):
+            self._verify(int(rows[i]), files.get(*locations.row(i)), checksum)
         starts = files.starts[locations.part] + locations.offset
         return Packed(torch.from_numpy(files.data), torch.from_numpy(starts), torch.from_numpy(sizes))
 
     def _copy(self, rows: RowNumbers, locations: Locations, images: list[NDArray[np.uint8]]) -> None:
         flat = [image.reshape(-1) for image in images]
         self._files.fill(flat, locations.part, locations.offset)
-        for i, checksum in self._unverified(rows):
+        for i, checksum in self._rows_to_verify(rows):
             self._verify(int(rows[i]), flat[i], checksum)
 
     def _decode(self, rows: RowNumbers, locations: Locations, images: list[NDArray[np.uint8]]) -> None:
-        checksums = dict(self._unverified(rows))
+        checksums = dict(self._rows_to_verify(rows))
         for i, (row, image) in enumerate(zip(rows.tolist(), images, strict=True)):
-            data = self._files.get(*locations.of(i))
+            data = self._files.get(*locations.row(i))
             if i in checksums:
                 self._verify(row, data, checksums[i])
             self._store.decode(row, data, image)
 
-    def _unverified(self, rows: RowNumbers) -> list[tuple[int, int]]:
+    def _rows_to_verify(self, rows: RowNumbers) -> list[tuple[int, int]]:
         """Which of the rows must be compared with their checksums, and these."""
         if self._checking == "never":
             return []
@@ -223,8 +223,8 @@ def _select_targets(targets: Mapping[str, Any], names: Sequence[str] | None) -> 
     """The targets of these names, all of them for None."""
     missing = [name for name in names or () if name not in targets]
     if missing:
-        known = ", ".join(targets) or "none"
-        raise UsageError(f"targets must be some of the cache's ({known}), but got {missing[0]!r}")
+        choices = ", ".join(targets) or "none"
+        raise UsageError(f"targets must be some of the cache's ({choices}), but got {missing[0]!r}")
     return {name: targets[name] for name in (targets if names is None else names)}
 
 

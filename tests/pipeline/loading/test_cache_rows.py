@@ -16,7 +16,7 @@ from onewarp.pipeline.cache.files import ReadFiles
 from onewarp.pipeline.cache.index import Index
 from onewarp.pipeline.cache.mapping import MappedFiles
 from onewarp.pipeline.cache.reader import files_of
-from onewarp.pipeline.loading.cached_rows import CacheRows
+from onewarp.pipeline.loading.cache_rows import CacheRows
 from onewarp.pipeline.loading.loader import Loader
 from onewarp.pipeline.loading.rows import MemoryRows
 from onewarp.transforms.draw import hash_key

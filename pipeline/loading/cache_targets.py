@@ -14,7 +14,7 @@ from ..cache.row_store import RowStore
 from .rows import RowNumbers, Targets
 
 
-class CachedTargets:
+class CacheTargets:
     """The columns of targets that a cache says it has (`Cache.targets`); `targets[rows]` reads some rows of all.
 
     `verify` says whether masks are compared with their checksums.
@@ -47,7 +47,7 @@ def _masks(rows: RowNumbers, store: RowStore, name: str, verify: bool) -> list[T
     locations, masks = store.locations(rows, name), []
     checksums = store.checksums(rows, name) if verify else []
     for i, row in enumerate(rows.tolist()):
-        data = store.files.get(*locations.of(i))
+        data = store.files.get(*locations.row(i))
         if verify:
             store.verify(row, data, checksums[i], name)
         masks.append(torch.from_numpy(store.decode_mask(row, data, name)))
