@@ -30,7 +30,7 @@ FORMATS = (1, FORMAT)  # 1 is without a digest
 
 
 @dataclass(frozen=True)
-class Place:
+class Position:
     """Where a checkpoint stands: so many steps into an epoch of a call of `fit`, with the loader's own position."""
 
     fit: int
@@ -41,8 +41,8 @@ class Place:
     loader: dict[str, Any] | None
 
     @classmethod
-    def of(cls, facts: dict[str, Any]) -> "Place":
-        """The place that a file's facts tell; raises `UsageError`, `KeyError` or `TypeError` where it is none."""
+    def from_facts(cls, facts: dict[str, Any]) -> "Position":
+        """The position that a file's facts tell; raises `UsageError`, `KeyError` or `TypeError` where it is none."""
         epochs, steps = integer("epochs", facts["epochs"], 1), integer("steps", facts["steps"], 1)
         epoch, step = integer("epoch", facts["epoch"], 0, epochs), integer("step", facts["step"], 0, steps)
         loader = facts["loader"]
@@ -61,7 +61,7 @@ class Place:
         if self._counts(loader):
             loader.load_state_dict(self.loader)
 
-    def delivered(self, loader: Any) -> int:
+    def samples_before(self, loader: Any) -> int:
         """Samples of the epoch that lie behind, over all processes, as a loader of ours counts them; else 0."""
         return int(self.loader["delivered"]) if self.step and self.loader and self._counts(loader) else 0
 
@@ -99,7 +99,7 @@ def save(learn: Any, path: Path) -> Path:
     return path
 
 
-def load(learn: Any, path: Path) -> Place:
+def load(learn: Any, path: Path) -> Position:
     """Put a checkpoint's weights, optimiser, generators and history into a learner; returns where to go on.
 
     Each process gets its own generators back; one more than there were then keeps those that it has.
@@ -113,7 +113,7 @@ def load(learn: Any, path: Path) -> Place:
     refuse_other_model(learn.model, weights, path)
     with saving.parsing(path):
         refuse_other_data(path, facts["pipeline"], facts.get("data"), learn.dls)
-        place, epochs = Place.of(facts["place"]), integer("epochs", facts["epochs"], 0)
+        place, epochs = Position.from_facts(facts["place"]), integer("epochs", facts["epochs"], 0)
         state = _optimiser_state(learn.opt, tensors, facts["groups"], path)
         Recorder().load(facts["recorder"])
         generators.check(tensors)

@@ -33,7 +33,7 @@ from .drawn import draw_photos
 from .interpret import ClassificationInterpretation
 from .metrics import accuracy, error_rate
 from .page import Page
-from .pictures import Pixels, grid, on_square, shown
+from .pictures import Pixels, grid, on_square, to_pictures
 from .recorder import clock
 from .small import small_resnet
 from .vision import vision_learner
@@ -191,7 +191,7 @@ def add_augmented(page: Page, dls: DataLoaders) -> None:
         images.append(on_square(source_of(dls, key)))
         titles.append(f"{label}\nsource")
         variants = torch.stack([dls.train.replay(key, epoch)[0] for epoch in range(VARIANTS)])
-        images += shown(dls, variants)
+        images += to_pictures(dls, variants)
         titles += [f"{label}\nepoch {epoch}" for epoch in range(VARIANTS)]
     page.section(
         "Augmented batches beside their source",
@@ -229,9 +229,9 @@ def add_training(page: Page, learn: Any) -> None:
     page.section("Training", "A small residual network, from nothing, on the CPU, along one cycle.")
     page.figure(learn.recorder.plot_loss(), "training and validation loss")
     page.figure(learn.recorder.plot_lr(), "learning rate and momentum")
-    rows = [[epoch, *(row[n] if n != "time" else clock(row[n]) for n in names)] for epoch, row in _numbered(learn)]
+    rows = [[epoch, *(row[n] if n != "time" else clock(row[n]) for n in names)] for epoch, row in _epoch_rows(learn)]
     page.table(["epoch", *names], rows)
 
 
-def _numbered(learn: Any) -> Iterator[tuple[int, dict[str, float]]]:
+def _epoch_rows(learn: Any) -> Iterator[tuple[int, dict[str, float]]]:
     return enumerate(learn.recorder.rows)

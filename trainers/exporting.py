@@ -36,7 +36,7 @@ class ServingData:
 
     @property
     def loss(self) -> str:
-        """What the target is."""
+        """What the first target is: the kind of its block."""
         return self.blocks[1].kind if len(self.blocks) > 1 else "image"
 
     @property

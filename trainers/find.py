@@ -42,7 +42,7 @@ class Grid:
             raise UsageError(f"num_it must be at least 20, but got {self.steps}")
 
     def rate(self, step: int) -> float:
-        """The rate at a step."""
+        """The learning rate at a step of the search."""
         return float(self.start * (self.end / self.start) ** (step / self.steps))
 
 

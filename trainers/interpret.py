@@ -13,7 +13,7 @@ from ..errors import UsageError
 from ..pipeline import Loader
 from .learner import Learner
 from .page import Page
-from .pictures import RIGHT, WRONG, Pixels, grid, heat, shown
+from .pictures import RIGHT, WRONG, Pixels, grid, heat, to_pictures
 from .predictor import in_order
 from .training_data import Batches, PredictionData, vocab_of
 
@@ -127,7 +127,7 @@ class ClassificationInterpretation:
         Raises `UsageError` where `batches` gives other samples than those that were predicted.
         """
         if self.keys and isinstance(self.batches, Loader):
-            return shown(self.dls, torch.stack([self.batches.replay(self.keys[i], epoch=0)[0] for i in where]))
+            return to_pictures(self.dls, torch.stack([self.batches.replay(self.keys[i], epoch=0)[0] for i in where]))
         wanted = dict.fromkeys(where)
         found: dict[int, Pixels] = {}
         start = 0
@@ -140,6 +140,6 @@ class ClassificationInterpretation:
                 )
             here = [i for i in wanted if start <= i < start + len(batch[0])]
             if here:
-                found |= dict(zip(here, shown(self.dls, batch[0][[i - start for i in here]]), strict=True))
+                found |= dict(zip(here, to_pictures(self.dls, batch[0][[i - start for i in here]]), strict=True))
             start += len(batch[0])
         return [found[i] for i in where]

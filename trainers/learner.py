@@ -69,7 +69,7 @@ class Learner(Predictor[Trained_co]):
         self.fits = 0  # calls of fit so far
         self.epochs = 0  # epochs of training so far, over all calls: the loader's epoch
         self.run: Run = Run(0, 1, 1, Constant((lr,)))
-        self._resume: checkpoint.Place | None = None
+        self._resume: checkpoint.Position | None = None
 
     # Fitting -------------------------------------------------------------------------------------------------------
 
@@ -117,7 +117,7 @@ class Learner(Predictor[Trained_co]):
             raise UsageError(f"epochs must be at least 1, but got {epochs}")
         run = Run(self.fits, epochs, self._steps(), schedule)
         self.fits += 1
-        if self._done_before(run):
+        if self._take_up(run):
             return
         self.run, callbacks = run, [*self.cbs, *cbs]
         network = self._prepare()
@@ -170,7 +170,7 @@ class Learner(Predictor[Trained_co]):
                 if count == 0:
                     self.objective.check(run.outputs, run.batch[1])
                 run.loss = self.objective.loss(run.outputs, run.batch[1])
-                self.accelerator.backward(run.loss / self._accumulated(count, most))
+                self.accelerator.backward(run.loss / self._batches_in_step(count, most))
             notify("after_backward", callbacks, self)
             if steps:
                 opt.step()
@@ -179,8 +179,8 @@ class Learner(Predictor[Trained_co]):
             run.step += 1
             notify("after_batch", callbacks, self)
 
-    def _accumulated(self, count: int, most: int) -> int:
-        """How many batches share the optimiser's step with batch `count` of `most`: fewer at an epoch's end."""
+    def _batches_in_step(self, count: int, most: int) -> int:
+        """How many batches make up the optimiser's step of batch `count` of `most`: fewer at an epoch's end."""
         return min(self.accumulate, most - count // self.accumulate * self.accumulate)
 
     def _batches(self, done: int) -> Iterator[Any]:
@@ -200,8 +200,8 @@ class Learner(Predictor[Trained_co]):
             if number >= done:
                 yield batch
 
-    def _done_before(self, run: Run) -> bool:
-        """Whether a checkpoint lies beyond this run; where it lies within, the run starts there."""
+    def _take_up(self, run: Run) -> bool:
+        """Move the run to the checkpoint's position, if that lies within the run; whether it lies beyond the run."""
         place = self._resume
         if place is None:
             return False
@@ -209,7 +209,7 @@ class Learner(Predictor[Trained_co]):
             return True
         place.check(run, self.dls.train)
         run.epoch, run.step = place.epoch, place.step
-        if behind := place.delivered(self.dls.train):  # the rest is shared out among the processes that there are now
+        if behind := place.samples_before(self.dls.train):  # the processes of this run share the rest
             run.step = run.steps - self._steps(behind)
         if place.epoch < run.epochs:
             return False
@@ -236,7 +236,7 @@ class Learner(Predictor[Trained_co]):
         self.freeze_to(-1)
 
     def unfreeze(self) -> None:
-        """Train everything."""
+        """Let all groups of layers learn."""
         self.freeze_to(0)
 
     # Finding, saving -----------------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ class Page:
         return self._outside(f'<div class="tiles">{"".join(cells)}</div>')
 
     def section(self, heading: str, words: str = "") -> Self:
-        """Begin a section."""
+        """Begin a section with a heading."""
         self._close()
         self._open = True
         self._parts.append(f"<section><h2>{_text(heading)}</h2>" + (f"<p>{_text(words)}</p>" if words else ""))
@@ -87,12 +87,12 @@ class Page:
         return self
 
     def text(self, words: str) -> Self:
-        """A paragraph."""
+        """Add a paragraph of text."""
         self._parts.append(f"<p>{_text(words)}</p>")
         return self
 
     def html(self) -> str:
-        """The page."""
+        """The whole page as HTML."""
         self._close()
         subtitle = f"<p>{_text(self.subtitle)}</p>" if self.subtitle else ""
         return (

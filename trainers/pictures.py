@@ -17,7 +17,7 @@ RIGHT, WRONG = "#1b7f4b", "#b3261e"
 Pixels = np.ndarray[Any, Any]
 
 
-def shown(dls: PredictionData, images: Tensor) -> list[Pixels]:
+def to_pictures(dls: PredictionData, images: Tensor) -> list[Pixels]:
     """A batch `[N, 3, h, w]` as it looks: the data's normalisation, if it has one, is taken back."""
     return [displayable(image) for image in denormalized(dls, images)]
 

@@ -42,7 +42,7 @@ class Recorder(Callback):
             self._average, self._count = 0.0, 0
 
     def before_epoch(self, learn: Training) -> None:
-        """Start the clock."""
+        """Start the clock of the epoch."""
         self._started = time.perf_counter()
 
     def after_batch(self, learn: Training) -> None:
@@ -56,7 +56,7 @@ class Recorder(Callback):
             self._read(learn)
 
     def after_train(self, learn: Training) -> None:
-        """Read what is left."""
+        """Read the losses that are still on the device."""
         self.flush(learn)
         learn.run.values = {"train_loss": self.loss}
 
@@ -164,7 +164,7 @@ class EpochTable(Callback):
         self._header: list[str] = []
 
     def before_fit(self, learn: Training) -> None:
-        """A new table."""
+        """Begin a new table of epochs."""
         self._header = []
 
     def before_epoch(self, learn: Training) -> None:
@@ -179,7 +179,7 @@ class EpochTable(Callback):
         self._bar.start()
 
     def after_batch(self, learn: Training) -> None:
-        """Move the bar."""
+        """Move the bar on by one batch."""
         if self._bar is not None and self._task is not None:
             loss = getattr(getattr(learn, "recorder", None), "loss", float("nan"))
             self._bar.update(
@@ -187,7 +187,7 @@ class EpochTable(Callback):
             )
 
     def after_train(self, learn: Training) -> None:
-        """Take the bar away."""
+        """Remove the bar from the terminal."""
         self._close()
 
     def after_epoch(self, learn: Training) -> None:

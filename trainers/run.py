@@ -49,8 +49,8 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What a run leaves: files, and the last line of the epoch table."""
+class TrainingRun:
+    """The files that a run has written, its learning rate, and the last line of the table of epochs."""
 
     model: Path
     report: Path
@@ -76,7 +76,7 @@ def train(
     out: str | Path,
     say: Say = lambda line: None,
     command: str | None = None,
-) -> Trained:
+) -> TrainingRun:
     """Train, export the model to `out/model.safetensors` and write `out/report.html`.
 
     `transforms` may be a text (`recipes.read_transforms`), which the report shows, as it does `command`. The same
@@ -93,16 +93,16 @@ def train(
     out.mkdir(parents=True, exist_ok=True)  # before anything that takes long
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        learn, lr = _trained(dls, settings, out, say)
+        learn, lr = _train(dls, settings, out, say)
     model = learn.export(out / MODEL)
     recipe = transforms if isinstance(transforms, str) else " | ".join(map(repr, fused.transforms))
     report = _report(learn, _origin(learn, settings, lr, cache, recipe, command)).write(out / "report.html")
     (out / CHECKPOINT).unlink(missing_ok=True)
     (out / MEMORY).unlink()
-    return Trained(model, report, lr, learn.recorder.rows[-1])
+    return TrainingRun(model, report, lr, learn.recorder.rows[-1])
 
 
-def _trained(dls: DataLoaders, settings: Settings, out: Path, say: Say) -> tuple[Learner[DataLoaders], float]:
+def _train(dls: DataLoaders, settings: Settings, out: Path, say: Say) -> tuple[Learner[DataLoaders], float]:
     """A learner that has been trained, and its learning rate."""
     metrics = [error_rate] if dls.loss == "category" else [accuracy_multi]
     pretrained = settings.pretrained or settings.weights is not None
@@ -110,11 +110,11 @@ def _trained(dls: DataLoaders, settings: Settings, out: Path, say: Say) -> tuple
         dls, settings.model, settings.pretrained, settings.weights, metrics=metrics, precision=settings.precision
     )
     lr = _rate(learn, settings, out, say)
-    kept = out / CHECKPOINT
-    if kept.exists():
-        learn.resume(kept)
-        say(f"going on from {kept}")
-    learn.cbs.append(Checkpoint(kept))
+    checkpoint = out / CHECKPOINT
+    if checkpoint.exists():
+        learn.resume(checkpoint)
+        say(f"going on from {checkpoint}")
+    learn.cbs.append(Checkpoint(checkpoint))
     if pretrained:
         learn.fine_tune(settings.epochs, lr)
     else:
@@ -127,11 +127,11 @@ def _rate(learn: Learner, settings: Settings, out: Path, say: Say) -> float:
     memory = out / MEMORY
     if memory.exists():
         with saving.parsing(memory):
-            before = json.loads(memory.read_text(encoding="utf-8"))
-            there, rate = dict(before["settings"]), float(before["lr"])
-        if found := "; ".join(differences(there, asdict(settings))):
+            memo = json.loads(memory.read_text(encoding="utf-8"))
+            stored, rate = dict(memo["settings"]), float(memo["lr"])
+        if changes := "; ".join(differences(stored, asdict(settings))):
             raise UsageError(
-                f"{out} holds an unfinished run with other settings ({found}): give the same settings, or another "
+                f"{out} holds an unfinished run with other settings ({changes}): give the same settings, or another "
                 "folder, or empty this one"
             )
         return rate

@@ -42,7 +42,7 @@ def spread(rates: Rates, groups: int) -> tuple[float, ...]:
     Raises `UsageError` for a rate that is not positive, or a sequence of another length.
     """
     if isinstance(rates, slice):
-        result = _sliced(rates, groups)
+        result = _spread_slice(rates, groups)
     elif isinstance(rates, Sequence):
         result = tuple(float(rate) for rate in rates)
     else:
@@ -54,7 +54,7 @@ def spread(rates: Rates, groups: int) -> tuple[float, ...]:
     return result
 
 
-def _sliced(rates: slice, groups: int) -> tuple[float, ...]:
+def _spread_slice(rates: slice, groups: int) -> tuple[float, ...]:
     if rates.stop is None or rates.step is not None:
         raise UsageError(f"lr must be slice(high) or slice(low, high), but got {rates!r}")
     high = float(rates.stop)

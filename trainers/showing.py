@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from .pictures import RIGHT, WRONG, grid, shown
+from .pictures import RIGHT, WRONG, grid, to_pictures
 from .training_data import PredictionData
 
 TARGET, PREDICTED = "#ffd23f", "#ff3d8b"
@@ -22,7 +22,7 @@ def results(
     figsize: tuple[float, float] | None = None,
 ) -> Figure:
     """Images `[N, 3, h, w]` with targets and decoded predictions of one kind."""
-    pictures = shown(dls, images)
+    pictures = to_pictures(dls, images)
     if kind == "mask":
         return masks(pictures, targets, decoded, figsize)
     if kind == "points":

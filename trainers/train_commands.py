@@ -99,7 +99,7 @@ def _images(files: tuple[Path, ...]) -> list[Path]:
 
 
 def _facts(answer: Answer, vocab: Sequence[Any] | None, top_k: int | None) -> dict[str, Any]:
-    """An answer for JSON."""
+    """An answer as plain values, for JSON."""
     label = answer.label if answer.is_class else answer.label.tolist()
     facts = {"file": str(answer.item), "label": label, "probability": answer.probability}
     if top_k is None or not answer.is_class:

@@ -44,18 +44,18 @@ class UNet(nn.Module):
         super().__init__()
         self.encoder = encoder
         steps, below = [], channels[-1]
-        for beside in reversed(channels[:-1]):
-            steps.append(convolution(below + beside, beside))
-            below = beside
+        for skip in reversed(channels[:-1]):
+            steps.append(convolution(below + skip, skip))
+            below = skip
         self.steps = nn.ModuleList(steps)
         self.head = nn.Sequential(convolution(below + 3, below), nn.Conv2d(below, classes, 1))
 
     def forward(self, images: Tensor) -> Tensor:
         """From the coarsest map up, each time beside the encoder's, at last beside the image."""
         *finer, x = self.encoder(images)
-        for step, beside in zip(self.steps, reversed(finer), strict=True):
-            x = step(torch.cat([_enlarged(x, beside), beside], 1))
-        result: Tensor = self.head(torch.cat([_enlarged(x, images), images], 1))
+        for step, skip in zip(self.steps, reversed(finer), strict=True):
+            x = step(torch.cat([_enlarge(x, skip), skip], 1))
+        result: Tensor = self.head(torch.cat([_enlarge(x, images), images], 1))
         return result
 
     def groups(self) -> list[list[nn.Parameter]]:
@@ -63,7 +63,7 @@ class UNet(nn.Module):
         return [list(self.encoder.parameters()), [*self.steps.parameters(), *self.head.parameters()]]
 
 
-def _enlarged(maps: Tensor, like: Tensor) -> Tensor:
+def _enlarge(maps: Tensor, like: Tensor) -> Tensor:
     return functional.interpolate(maps, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 

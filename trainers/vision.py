@@ -22,7 +22,7 @@ class ConcatPool(nn.Module):
     """The maximum and the mean over an image's area, one beside the other: `[N, c, h, w]` to `[N, 2c]`."""
 
     def forward(self, features: Tensor) -> Tensor:
-        """Pool."""
+        """Pool each map to its maximum and its mean."""
         return torch.cat([features.amax((2, 3)), features.mean((2, 3))], 1)
 
 

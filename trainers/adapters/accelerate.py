@@ -48,10 +48,10 @@ def prepare(dls: DataLoaders, accelerator: Any) -> DataLoaders:
                 f"{accelerator.num_processes} times for each batch otherwise: change their order"
             )
         accelerator.dataloader_config.split_batches = True
-    mine = shared(dls, accelerator.process_index, accelerator.num_processes, device=accelerator.device)
-    train, valid = PreparedLoader(mine.train), _evaluation(mine, accelerator)
+    own_loaders = shared(dls, accelerator.process_index, accelerator.num_processes, device=accelerator.device)
+    train, valid = PreparedLoader(own_loaders.train), _evaluation(own_loaders, accelerator)
     accelerator.register_for_checkpointing(train)
-    return replace(mine, train=train, valid=valid)
+    return replace(own_loaders, train=train, valid=valid)
 
 
 class PreparedLoader(DataLoaderStateMixin):  # type: ignore[misc]

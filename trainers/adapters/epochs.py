@@ -7,16 +7,16 @@ from ...pipeline.loading.loader_state import integer
 
 
 class SharedEpoch:
-    """The number of an epoch, in memory that worker processes share: it reaches those that live on, too."""
+    """The number of an epoch in shared memory, so that worker processes that live on see a new one."""
 
     def __init__(self, epoch: int = 0) -> None:
         self._number: Tensor = torch.tensor(epoch).share_memory_()  # type: ignore[no-untyped-call]
 
     @property
     def epoch(self) -> int:
-        """The epoch."""
+        """The number that all processes see."""
         return int(self._number)
 
     def set_epoch(self, epoch: int) -> None:
-        """From now on, another one. Raises `UsageError` for a negative one."""
+        """Set the number for all processes. Raises `UsageError` for a negative one."""
         self._number.fill_(integer("epoch", epoch, 0))

@@ -61,14 +61,14 @@ def target_of(ours: DataLoaders | ServingData) -> Target:
     )
 
 
-def decoded(ours: DataLoaders | ServingData, batch: Sequence[Tensor], max_n: int = 9) -> Any:
+def decode_samples(ours: DataLoaders | ServingData, batch: Sequence[Tensor], max_n: int = 9) -> Any:
     """Samples of a batch as fastai shows them: images in 0..1, labels in words."""
     from fastai.torch_core import TensorImage as TheirImage
     from fastcore.foundation import L
 
-    drawn = target_of(ours).drawn
+    to_shown = target_of(ours).drawn
     images = [TheirImage(image) for image in ours.denormalize(batch[0][:max_n].as_subclass(Tensor))]
-    targets = [[drawn(one.as_subclass(Tensor).cpu()) for one in part[:max_n]] for part in batch[1:]]
+    targets = [[to_shown(one.as_subclass(Tensor).cpu()) for one in part[:max_n]] for part in batch[1:]]
     return L(zip(images, *targets, strict=True))
 
 
@@ -114,17 +114,17 @@ class Batches:
         return len(self.loader)
 
     def __iter__(self) -> Iterator[Any]:
-        for batch in self._augmented() if self.dataset.split == 0 else self.loader:
-            yield self._typed(batch)
+        for batch in self._next_pass() if self.dataset.split == 0 else self.loader:
+            yield self._to_fastai(batch)
 
-    def _augmented(self) -> Loader:
-        """Other draws at each pass, of the same samples."""
+    def _next_pass(self) -> Loader:
+        """A loader of the same samples with the draws of the next pass."""
         loader = self.loader.with_settings(augment=True)
         loader.set_epoch(self._passes)
         self._passes += 1
         return loader
 
-    def _typed(self, batch: Any) -> tuple[Any, ...]:
+    def _to_fastai(self, batch: Any) -> tuple[Any, ...]:
         from fastai.torch_core import TensorImage as TheirImage
 
         image = TheirImage(batch[0].to(self.device))
@@ -142,7 +142,7 @@ class Batches:
 
     def one_batch(self) -> Any:
         """The first batch; the loader stands where it stood."""
-        return self._typed(self.loader.peek())
+        return self._to_fastai(self.loader.peek())
 
     def new(self, dataset: Any = None, shuffle: bool = False, **settings: Any) -> "Batches":
         """The same samples, not augmented, in the order of the rows or shuffled: what fastai predicts and shows."""
@@ -150,17 +150,17 @@ class Batches:
         return type(self)(loader, self.ours, self.device)
 
     def to(self, device: Any) -> "Batches":
-        """Deliver on a device."""
+        """Deliver the batches on this device."""
         self.device = torch.device(device)
         return self
 
     def decode_batch(self, batch: Sequence[Tensor], max_n: int = 9, full: bool = True) -> Any:
         """Samples of a batch as fastai shows them: images in 0..1, labels in words."""
-        return decoded(self.ours, batch, max_n)
+        return decode_samples(self.ours, batch, max_n)
 
     def _pre_show_batch(self, batch: Sequence[Tensor], max_n: int = 9) -> Any:
         """The batch in fastai's types, which it may have lost among predictions, and its samples."""
-        image, *target = self._typed((*(part.as_subclass(Tensor) for part in batch), None)[:2])
+        image, *target = self._to_fastai((*(part.as_subclass(Tensor) for part in batch), None)[:2])
         return image, target[0] if target else None, self.decode_batch(batch, max_n)
 
     def show_batch(self, b: Any = None, max_n: int = 9, ctxs: Any = None, show: bool = True, **settings: Any) -> Any:
@@ -247,7 +247,7 @@ def _classes() -> Classes:
 
         def decode_batch(self, batch: Any, max_n: int = 9) -> Any:
             """Samples of a batch as fastai shows them."""
-            return decoded(self.ours, batch, max_n)
+            return decode_samples(self.ours, batch, max_n)
 
         @property
         def vocab(self) -> Any:
@@ -283,7 +283,7 @@ def _classes() -> Classes:
             self.learn.dls.train.loader.set_epoch(self.epochs)
 
         def after_epoch(self) -> None:
-            """Count it."""
+            """Count the epoch."""
             self.epochs += not any(isinstance(callback, LRFinder) for callback in self.learn.cbs)
 
     return Classes(Loaders, Shared, CountEpochs)

@@ -94,7 +94,7 @@ def resumable(dls: DataLoaders, path: str | Path, every: int = 100) -> Any:
             self.trained = False
 
         def after_fit(self) -> None:
-            """Count."""
+            """Count the call of `fit`."""
             self.fits_done, self.epochs_done = self.fits_done + 1, self.epochs_done + self.n_epoch
 
         def write(self, epoch: int, step: int) -> None:
@@ -107,7 +107,7 @@ def resumable(dls: DataLoaders, path: str | Path, every: int = 100) -> Any:
 
 def save(learn: Any, dls: DataLoaders, path: Path, place: dict[str, Any]) -> None:
     """Write a fastai learner's weights and optimiser, and every process's generators; every process must call it."""
-    tensors = {f"model.{name}": value for name, value in weights_of(bare(learn.model)).items()}
+    tensors = {f"model.{name}": value for name, value in weights_of(unwrap(learn.model)).items()}
     state = learn.opt.state_dict()
     for number, one in enumerate(state["state"]):
         tensors |= {f"opt.{number}.{name}": value for name, value in one.items() if isinstance(value, Tensor)}
@@ -140,7 +140,7 @@ def load(learn: Any, dls: DataLoaders, path: Path) -> None:
     """Put a checkpoint's weights, optimiser and generators into a fastai learner."""
     tensors, facts = saving.read(path)
     weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
-    refuse_other_model(bare(learn.model), weights, path)
+    refuse_other_model(unwrap(learn.model), weights, path)
     with saving.parsing(path):
         if facts.get("kind") != KIND:
             raise TrainingError(f"{path} must be a {KIND}, but is a {facts.get('kind')}")
@@ -150,7 +150,7 @@ def load(learn: Any, dls: DataLoaders, path: Path) -> None:
         if len(hypers) != len(learn.opt.hypers):
             raise ValueError(f"there are settings for {len(hypers)} groups, not {len(learn.opt.hypers)}")
         generators.check(tensors)
-    load_weights(bare(learn.model), weights, path)
+    load_weights(unwrap(learn.model), weights, path)
     learn.opt.load_state_dict({"state": state, "hypers": hypers})
     generators.restore(tensors, PartialState().process_index)
 
@@ -171,7 +171,7 @@ def _optimiser_state(learn: Any, tensors: dict[str, Tensor], plain: list[dict[st
     return state
 
 
-def bare(model: nn.Module) -> nn.Module:
-    """The model itself, where DDP holds it."""
+def unwrap(model: nn.Module) -> nn.Module:
+    """The model itself, without the wrapper of DDP."""
     inner: nn.Module = model.module if isinstance(model, DistributedDataParallel) else model
     return inner

@@ -64,29 +64,29 @@ class TorchvisionTransform(Foreign):
         """By torchvision, as a `tv_tensors.Image`."""
         from torchvision.tv_tensors import Image
 
-        done: Tensor = self.function(Image(image))
-        return done.as_subclass(Tensor)
+        result: Tensor = self.function(Image(image))
+        return result.as_subclass(Tensor)
 
 
 class AlbumentationsTransform(Foreign):
     """One of albumentations, or a `Compose` of several; one that calls a function of your own runs in the process."""
 
     def images(self, images: Tensor, seeds: Sequence[int]) -> Sequence[Tensor]:
-        """Each by a copy of the transform that is seeded for it."""
+        """Apply a copy of the transform to each image, with the image's own seed."""
         if not comes_from(self.function, "albumentations", "albucore", "cv2", "numpy"):
             return super().images(images, seeds)
-        return [self.seeded(image, random.Random(seed)) for image, seed in zip(images, seeds, strict=True)]
+        return [self.apply_with_seed(image, random.Random(seed)) for image, seed in zip(images, seeds, strict=True)]
 
     def one(self, image: Tensor) -> Tensor:
         """By albumentations, seeded from Python's generator, which is the process's."""
-        return self.seeded(image, random)
+        return self.apply_with_seed(image, random)
 
-    def seeded(self, image: Tensor, generator: Any) -> Tensor:
-        """By albumentations, as an array `float32[h, w, 3]`, by a `Compose` that is seeded by a generator."""
+    def apply_with_seed(self, image: Tensor, generator: Any) -> Tensor:
+        """Apply albumentations to an array `float32[h, w, 3]`, in a `Compose` whose seed comes from `generator`."""
         import albumentations
 
-        whole = albumentations.Compose([deepcopy(self.function)], seed=generator.getrandbits(31))
-        pixels = whole(image=np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy()))["image"]
+        pipeline = albumentations.Compose([deepcopy(self.function)], seed=generator.getrandbits(31))
+        pixels = pipeline(image=np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy()))["image"]
         return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1).to(image.device)
 
 
@@ -97,8 +97,8 @@ class FastaiTransform(Foreign):
         """By fastai, as a batch of one."""
         from fastai.vision.core import TensorImage as TheirImage
 
-        done: Tensor = self.function(TheirImage(image[None]), split_idx=0)
-        return done.as_subclass(Tensor)[0]
+        result: Tensor = self.function(TheirImage(image[None]), split_idx=0)
+        return result.as_subclass(Tensor)[0]
 
 
 def comes_from(value: Any, *packages: str) -> bool:

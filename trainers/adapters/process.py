@@ -42,7 +42,7 @@ class Process:
 
         Raises `UsageError` with what the transform raised, or where the process dies of it.
         """
-        request = (_pickled(transform), images.cpu().numpy(), list(seeds))
+        request = (_pickle(transform), images.cpu().numpy(), list(seeds))
         with self._turn:
             try:
                 pickle.dump(request, self._child.stdin)  # type: ignore[arg-type]
@@ -61,7 +61,7 @@ class Process:
         return self._child.poll() is None
 
 
-def _pickled(transform: Any) -> bytes:
+def _pickle(transform: Any) -> bytes:
     try:
         return bytes(cloudpickle.dumps(transform))
     except Exception as error:

@@ -103,10 +103,10 @@ class OrderedDataLoader(DataLoader[Any]):
     _state: dict[str, Any] | None = None  # of the last loop, where that was left early
 
     def __iter__(self) -> Any:
-        begun, share = self._next(), self.sampler.share(self.sampler.start)
-        self._state = begun
+        first_state, share = self._next(), self.sampler.share(self.sampler.start)
+        self._state = first_state
         for count, batch in enumerate(super().__iter__(), 1):
-            self._state = begun | {"delivered": share.position_after(count)}
+            self._state = first_state | {"delivered": share.position_after(count)}
             yield batch
         self._state = None
 
