@@ -218,7 +218,7 @@ class Predictor(Generic[Predicted_co]):
         return network
 
     def _release(self, network: nn.Module) -> None:
-        self.model = self.accelerator.unwrap_model(network, keep_fp32_wrapper=False)
+        self.accelerator.unwrap_model(network, keep_fp32_wrapper=False)  # what accelerate has compiled stays its own
         self.model.__dict__.pop("_is_accelerate_prepared", None)  # or it would not be prepared for another precision
 
     def _parts(self, batch: Any) -> tuple[Any, Any]:

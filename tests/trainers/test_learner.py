@@ -4,7 +4,9 @@ import re
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from torch import nn
+from torch._dynamo import OptimizedModule
 from torch.utils.data import DataLoader, TensorDataset
 
 from onewarp.errors import TrainingError, UsageError
@@ -344,3 +346,20 @@ def test_a_last_batch_of_one_is_left_out_of_training_where_a_batch_norm_could_no
     plain = Learner(data, nn.Sequential(Flat(), nn.Linear(12, 3)), table=False, loss_func=nn.CrossEntropyLoss())
     plain.fit(1)
     assert len(plain.recorder.losses) == len(data.train)
+
+
+def test_a_model_that_accelerate_compiles_by_its_settings_stays_the_learners_own(data, model, monkeypatch):
+    """As `accelerate launch --dynamo_backend` sets it: finding a rate ended, since the model had other names then."""
+    monkeypatch.setenv("ACCELERATE_DYNAMO_BACKEND", "AOT_EAGER")
+    AcceleratorState._reset_state()
+    try:
+        learn = Learner(data, model, table=False)
+        prepared = learn._prepare()
+        assert isinstance(prepared, OptimizedModule)
+        learn._release(prepared)
+        learn.lr_find(num_it=20)
+        learn.fit(1)
+        assert learn.model is model
+        assert len(learn.recorder.losses) == 6
+    finally:
+        AcceleratorState._reset_state()
