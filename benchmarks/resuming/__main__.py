@@ -3,7 +3,7 @@
 Each trainer trains a linear model on 26 drawn pictures for two epochs, alone and in two processes, and writes a
 checkpoint after each step. From each of them it is resumed; what the resumed run delivers, its steps, its rates and its
 last weights are held, to the last bit, against the rest of the run that was never stopped. The same with the idioms of
-each trainer. Then each adapter shares 97 and 392 samples out over 1, 2 and 3 ranks, where each must come once an epoch.
+each trainer. Then each trainer trains on 97 and on 392 samples in 1, 2 and 3 processes: each must come once an epoch.
 Then a rank of two is killed in mid-epoch, of the Learner and of a loop with DDP, started by hand and by `torchrun`: the
 other must end within 10 s, and resumed on 1 and on 3 ranks each sample of the epoch that was cut must come once.
 Exit status 1 where anything differs.
@@ -32,7 +32,7 @@ COMPOSER = {"name": "Composer", "setting": "alone", "status": "not installed"}
 @click.option("--processes", multiple=True, type=int, default=(1, 2), show_default=True)
 @click.option("--most", type=int, help="Resumptions of each run at most, spread over it.  [default: at every step]")
 @click.option("--idioms", type=int, help="The first idioms of each trainer alone.  [default: all]")
-@click.option("--kill/--no-kill", "kills", default=True, show_default=True, help="Kill a rank of two, too.")
+@click.option("--ranks/--no-ranks", default=True, show_default=True, help="Count samples over ranks; kill one.")
 @click.option("--limit", default=900.0, show_default=True, help="Seconds after which processes hang.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write JSON into this folder.")
 def main(
@@ -40,7 +40,7 @@ def main(
     processes: Sequence[int],
     most: int | None,
     idioms: int | None,
-    kills: bool,
+    ranks: bool,
     limit: float,
     out: Path | None,
 ) -> None:
@@ -56,8 +56,10 @@ def main(
                 wrong = sum(row["status"] in WRONG for row in found)
                 click.echo(f"{', '.join(group)}, {count} processes: {len(found)} runs, {wrong} wrong", err=True)
                 rows += found
+    if ranks:
+        rows += shares.rows(trainers)
     if not names:
-        rows += [composer(), *shares.rows(shares.SHARES), *(kill.rows() if kills else [])]
+        rows += [composer(), *(kill.rows() if ranks else [])]
     click.echo(table.table(rows))
     if out is not None:
         settings = {"pictures": 26, "batch": 4, "epochs": 2, "processes": list(processes), "most": most}

@@ -13,11 +13,11 @@ from .traces import EPOCHS, Trace, alone, digest
 IDIOMS = ("prepare(scheduler)", "accumulate", "gather_for_metrics")
 
 
-def run(idiom: str, folder: Path, start: Path | None) -> Trace:
+def run(idiom: str, folder: Path, start: Path | None, make: data.Make = data.loaders) -> Trace:
     """Train; `save_state` after each step of the optimiser."""
     accumulate = 3 if idiom == "accumulate" else 1
     accelerator = Accelerator(cpu=True, gradient_accumulation_steps=accumulate)
-    dls = prepare(data.loaders(tail="ragged" if alone() else "pad"), accelerator)
+    dls = prepare(make(tail="ragged" if alone() else "pad"), accelerator)
     model = data.model()
     optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
     steps = EPOCHS * -(-len(dls.train) // accumulate)
@@ -28,7 +28,7 @@ def run(idiom: str, folder: Path, start: Path | None) -> Trace:
     trace = Trace()
     for _ in range(dls.train.epoch, EPOCHS):
         for x, y in dls.train:
-            trace.batches.append(digest([x]))
+            trace.train(x)
             with accelerator.accumulate(model):
                 accelerator.backward(nn.functional.cross_entropy(model(x), y))
                 if accelerator.sync_gradients:

@@ -1,11 +1,12 @@
 """Drawn pictures and the model that is trained on them: so small that a training takes a moment."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
 from ...pipeline import CategoryBlock, DataBlock, DataLoaders, FuncSplitter, ImageBlock
 from ...transforms import Flip, Resize, Rotate
@@ -15,32 +16,21 @@ Item = tuple[int, bool]
 """The number of a picture, and whether it is one to validate on."""
 
 
-def loaders(train: int = TRAIN, **settings: Any) -> DataLoaders:
-    """Loaders of pictures of noise in three classes, which are turned and flipped, by 4: `train` to train on."""
-    return _loaders(train, VALID, _noise, [Resize(SIZE), Flip(), Rotate(p=1.0)], bs=4, **settings)
-
-
-def numbered(count: int, bs: int) -> DataLoaders:
-    """Loaders of `count` pictures to train on, of which red and green say the number."""
-    return _loaders(count, 2, _number, [Resize(2)], bs=bs, rank=0, world_size=1)
-
-
-def numbers(x: Tensor) -> list[int]:
-    """The numbers of a batch of those pictures `float[N, 3, 2, 2]`."""
-    red, green, _ = (x[:, :, 0, 0] * 255).round().int().unbind(1)
-    return (red + 256 * green).tolist()
-
-
-def _loaders(train: int, valid: int, picture: Any, batch_tfms: list[Any], **settings: Any) -> DataLoaders:
+def loaders(train: int = TRAIN, bs: int = 4, **settings: Any) -> DataLoaders:
+    """Loaders of pictures of noise in three classes, which are turned and flipped: `train` to train on."""
     block = DataBlock(
         blocks=(ImageBlock, CategoryBlock),
         splitter=FuncSplitter(_late),
-        get_x=picture,
+        get_x=_noise,
         get_y=_label,
-        batch_tfms=batch_tfms,
+        batch_tfms=[Resize(SIZE), Flip(), Rotate(p=1.0)],
     )
-    items = [(number, number >= train) for number in range(train + valid)]
-    return block.dataloaders(items, threads=1, **settings)
+    items = [(number, number >= train) for number in range(train + VALID)]
+    return block.dataloaders(items, bs=bs, threads=1, **settings)
+
+
+Make = Callable[..., DataLoaders]
+"""Makes the loaders of a run from what its trainer sets: `tail`, `rank`, `world_size`."""
 
 
 def model(compiled: bool = False) -> nn.Module:
@@ -52,10 +42,6 @@ def model(compiled: bool = False) -> nn.Module:
 
 def _late(item: Item) -> bool:
     return item[1]
-
-
-def _number(item: Item) -> Image.Image:
-    return Image.new("RGB", (2, 2), (item[0] % 256, item[0] // 256, 0))
 
 
 def _noise(item: Item) -> Image.Image:

@@ -9,13 +9,13 @@ from torch import nn
 
 from ...trainers.adapters import as_fastai, count_epochs, resumable
 from . import data
-from .traces import EPOCHS, Trace, alone, digest
+from .traces import EPOCHS, Trace, alone
 
 IDIOMS = ("fit_one_cycle", "ShortEpochCallback", "lr_find", "compiled")
 ALONE = {"lr_find": "fastai reads back what lr_find has changed in the first process alone, for which the others wait"}
 
 
-def run(idiom: str, folder: Path, start: Path | None) -> Trace:
+def run(idiom: str, folder: Path, start: Path | None, make: data.Make = data.loaders) -> Trace:
     """Train; `resumable` writes after each step and each epoch, and what it wrote is kept."""
     import fastai.callback.schedule  # noqa: F401 - it adds to the Learner
     from fastai.basics import Callback, Learner
@@ -36,7 +36,7 @@ def run(idiom: str, folder: Path, start: Path | None) -> Trace:
         def before_batch(self) -> None:
             """Note them."""
             if self.training:
-                trace.batches.append(digest([self.x]))
+                trace.train(self.x)
                 trace.rates.append(float(self.opt.hypers[-1]["lr"]))
 
     class Keep(Callback):  # type: ignore[misc]
@@ -59,7 +59,7 @@ def run(idiom: str, folder: Path, start: Path | None) -> Trace:
                 shutil.copy(file, folder / name)
             trace.mark(name)
 
-    dls = data.loaders(tail="ragged" if alone() else "pad")
+    dls = make(tail="ragged" if alone() else "pad")
     model = data.model(compiled=idiom == "compiled")
     learn = Learner(as_fastai(dls, "cpu"), model, nn.CrossEntropyLoss(), path=folder)  # where lr_find keeps weights
     callbacks = [Watch(), resumable(dls, file, every=1), *([Keep()] if start is None else [])]

@@ -1,7 +1,9 @@
 """Hugging Face's Trainer."""
 
+import os
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +32,7 @@ class Model(nn.Module):
 
     def _note(self, _: nn.Module, arguments: Any, named: dict[str, Any]) -> None:
         if self.training:
-            self.trace.batches.append(digest([named["pixel_values"]]))
+            self.trace.train(named["pixel_values"])
 
     def forward(self, pixel_values: Tensor, labels: Tensor | None = None) -> dict[str, Any]:
         """Loss and logits, by the names of transformers."""
@@ -38,7 +40,8 @@ class Model(nn.Module):
         return {"loss": None if labels is None else nn.functional.cross_entropy(logits, labels), "logits": logits}
 
 
-def run(idiom: str, folder: Path, start: Path | None) -> Trace:
+@patch.dict(os.environ)  # in which transformers leaves its settings for accelerate
+def run(idiom: str, folder: Path, start: Path | None, make: data.Make = data.loaders) -> Trace:
     """Train; the trainer's checkpoint after each step."""
     from transformers import Trainer, TrainerCallback, TrainingArguments
 
@@ -55,12 +58,12 @@ def run(idiom: str, folder: Path, start: Path | None) -> Trace:
             """Note the checkpoint."""
             model.trace.mark(f"checkpoint-{state.global_step}")
 
-    dls = data.loaders()
+    dls = make()
     arguments = TrainingArguments(
         str(folder),
         num_train_epochs=EPOCHS,
-        per_device_train_batch_size=4,
-        per_device_eval_batch_size=4,
+        per_device_train_batch_size=dls.train.batch_size,
+        per_device_eval_batch_size=dls.train.batch_size,
         learning_rate=0.1,
         train_sampling_strategy="sequential",
         remove_unused_columns=False,
@@ -77,7 +80,7 @@ def run(idiom: str, folder: Path, start: Path | None) -> Trace:
     trainer.train(resume_from_checkpoint=None if start is None else str(start))
     if "predict" in idiom:
         found = trainer.predict(trainer.eval_dataset)
-        expected = torch.cat([y for _, y in data.loaders(rank=0, world_size=1).valid])
+        expected = torch.cat([y for _, y in make(rank=0, world_size=1).valid])
         if not torch.equal(torch.from_numpy(found.label_ids), expected):
             raise AssertionError("predict must give each sample once, in order, but does not")
         model.trace.batches.append(digest([torch.from_numpy(found.predictions)]))

@@ -8,7 +8,7 @@ from accelerate import PartialState
 from ...trainers import Callback, Checkpoint, Learner
 from ...trainers.events import Training
 from . import data
-from .traces import EPOCHS, Trace, alone, digest
+from .traces import EPOCHS, Trace, alone
 
 IDIOMS = ("fit_one_cycle", "fine_tune", "accumulate", "lr_find", "compiled")
 
@@ -21,7 +21,7 @@ class Watch(Callback):
 
     def before_batch(self, learn: Training) -> None:
         """Note them."""
-        self.trace.batches.append(digest([learn.run.batch[0]]))
+        self.trace.train(learn.run.batch[0])
 
     def after_step(self, learn: Training) -> None:
         """Note the rate of a step."""
@@ -55,11 +55,11 @@ class Keep(Callback):
         processes.wait_for_everyone()
 
 
-def run(idiom: str, folder: Path, start: Path | None) -> Trace:
+def run(idiom: str, folder: Path, start: Path | None, make: data.Make = data.loaders) -> Trace:
     """Train; `Checkpoint` writes after each step and each epoch, and what it wrote is kept."""
     folder.mkdir(parents=True, exist_ok=True)
     trace, file = Trace(), folder / "run.safetensors"
-    dls = data.loaders(tail="ragged" if alone() else "pad")
+    dls = make(tail="ragged" if alone() else "pad")
     accumulate = 3 if idiom == "accumulate" else 1
     model = data.model(compiled=idiom == "compiled")
     learn = Learner(dls, model, lr=1e-2, accumulate=accumulate, table=False)

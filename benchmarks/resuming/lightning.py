@@ -8,7 +8,7 @@ from torch import nn
 
 from ...trainers.adapters import data_module
 from . import data
-from .traces import EPOCHS, Trace, alone, digest, world
+from .traces import EPOCHS, Trace, alone, world
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "estimated_stepping_batches": {},
@@ -21,7 +21,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 IDIOMS = tuple(SETTINGS)
 
 
-def run(idiom: str, folder: Path, start: Path | None) -> Trace:
+def run(idiom: str, folder: Path, start: Path | None, make: data.Make = data.loaders) -> Trace:
     """Train; `ModelCheckpoint` after each step."""
     from lightning.pytorch import LightningModule, Trainer
     from lightning.pytorch.callbacks import ModelCheckpoint
@@ -36,7 +36,7 @@ def run(idiom: str, folder: Path, start: Path | None) -> Trace:
 
         def training_step(self, batch: Any, _: int) -> Any:
             """The loss of a batch."""
-            self.trace.batches.append(digest([batch[0]]))
+            self.trace.train(batch[0])
             return nn.functional.cross_entropy(self.net(batch[0]), batch[1])
 
         def on_before_optimizer_step(self, optimizer: Any) -> None:
@@ -67,7 +67,7 @@ def run(idiom: str, folder: Path, start: Path | None) -> Trace:
         enable_checkpointing=start is None,
         **SETTINGS[idiom],
     )
-    module, batches = Module(), data_module(data.loaders(tail="ragged" if alone() else "pad"))
+    module, batches = Module(), data_module(make(tail="ragged" if alone() else "pad"))
     if idiom == "Tuner.lr_find":
         Tuner(trainer).lr_find(module, datamodule=batches, num_training=4, update_attr=False)
         module.trace = Trace()

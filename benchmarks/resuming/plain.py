@@ -8,17 +8,17 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ...trainers.adapters import as_dataloader
 from . import data
-from .traces import EPOCHS, Trace, alone, digest, world
+from .traces import EPOCHS, Trace, alone, world
 
 IDIOMS = ("OneCycleLR", "as_dataloader, workers that live on", "compiled")
 
 
-def run(idiom: str, folder: Path, start: Path | None) -> Trace:
+def run(idiom: str, folder: Path, start: Path | None, make: data.Make = data.loaders) -> Trace:
     """Train; a checkpoint after each batch."""
     if not alone() and not distributed.is_initialized():
         distributed.init_process_group("gloo")
     folder.mkdir(parents=True, exist_ok=True)
-    loader = data.loaders(tail="ragged" if alone() else "pad").train
+    loader = make(tail="ragged" if alone() else "pad").train
     batches = as_dataloader(loader, num_workers=1, persistent_workers=True) if "workers" in idiom else loader
     model = data.model(compiled=idiom == "compiled")
     network = model if alone() else DistributedDataParallel(model)
@@ -33,7 +33,7 @@ def run(idiom: str, folder: Path, start: Path | None) -> Trace:
         epoch = state["loader"]["epoch"]
     for _ in range(epoch, EPOCHS):
         for x, y in batches:
-            trace.batches.append(digest([x]))
+            trace.train(x)
             trace.rates.append(float(scheduler.get_last_lr()[0]))
             loss: torch.Tensor = nn.functional.cross_entropy(network(x), y)
             loss.backward()  # type: ignore[no-untyped-call]

@@ -1,101 +1,101 @@
-"""Each sample once an epoch over the ranks of each trainer, by the share that its adapter takes of so many ranks.
+"""Each sample once an epoch over 1, 2 and 3 ranks of each trainer, as processes of a group.
 
-The adapters are given rank and world size as the trainer gives them; no process is started.
+`python -m onewarp.benchmarks.resuming.shares TRAINER FOLDER` is one rank, which writes what it has trained on.
 """
 
+import importlib
+import json
+import subprocess
+import sys
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from types import SimpleNamespace
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from accelerate.data_loader import prepare_data_loader
-from torch import Tensor
-from torch.utils.data import DataLoader
+import torch
 
-from ...pipeline import DataLoaders
-from ...trainers.adapters import as_dataloader, as_fastai, data_module, prepare, shared, trainer_parts
+from ...pipeline.order.ranks import from_environment
+from ..results import installed
 from . import data
+from .processes import launched
+from .rank import NAMES, PACKAGES
+from .traces import EPOCHS, digest
 
 ROWS, SIZES, WORLDS = (97, 392), (16, 65), (1, 2, 3)
-Share = Callable[[DataLoaders, int, int], Iterable[Any]]
-"""`share(dls, rank, world_size)` gives the training batches of a rank, through a trainer's adapter."""
+CASES = [(count, bs) for count in ROWS for bs in SIZES]
+LIMIT = 900.0
 
 
-def lightning(dls: DataLoaders, rank: int, world_size: int) -> Iterable[Any]:
-    """By `setup`, as Lightning's trainer calls it."""
-    progress = SimpleNamespace(current=SimpleNamespace(processed=0, ready=0))
-    loop = SimpleNamespace(epoch_progress=progress, epoch_loop=SimpleNamespace(batch_progress=progress))
-    module = data_module(dls)
-    module.trainer = SimpleNamespace(
-        strategy=SimpleNamespace(root_device="cpu"),
-        global_rank=rank,
-        world_size=world_size,
-        fit_loop=loop,
-        overfit_batches=0,
-    )
-    module.setup("fit")
-    batches: Iterable[Any] = module.train_dataloader()
-    return batches
+def main() -> None:
+    """One rank: train on each case, by the first idiom of a trainer, and write the samples of each."""
+    trainer, folder = sys.argv[1], Path(sys.argv[2])
+    torch.set_num_threads(1)
+    module = importlib.import_module(f".{trainer}", __package__)
+    found = [
+        module.run(module.IDIOMS[0], folder / f"{count}-{bs}", None, partial(data.loaders, count, bs)).samples
+        for count, bs in CASES
+    ]
+    (folder / f"samples-{from_environment('RANK', 0)}.json").write_text(json.dumps(found))
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
-def huggingface(dls: DataLoaders, rank: int, world_size: int) -> Iterable[Any]:
-    """By the function of accelerate with which the Trainer prepares its `DataLoader`."""
-    parts = trainer_parts(dls)
-    loader = DataLoader(parts["train_dataset"], dls.train.batch_size, collate_fn=parts["data_collator"])
-    batches = prepare_data_loader(loader, num_processes=world_size, process_index=rank, put_on_device=False)
-    return ((batch["pixel_values"],) for batch in batches)
-
-
-def accelerate(dls: DataLoaders, rank: int, world_size: int) -> Iterable[Any]:
-    """By `prepare`."""
-    accelerator = SimpleNamespace(
-        process_index=rank,
-        num_processes=world_size,
-        device="cpu",
-        dataloader_config=SimpleNamespace(split_batches=False),
-        register_for_checkpointing=lambda part: None,
-        _schedulers=[],
-    )
-    return prepare(dls, accelerator).train
-
-
-SHARES: dict[str, Share] = {
-    "Lightning": lightning,
-    "Hugging Face Trainer": huggingface,
-    "accelerate": accelerate,
-    "fastai": lambda dls, rank, world_size: as_fastai(shared(dls, rank, world_size), "cpu")[0],
-    "plain loop": lambda dls, rank, world_size: shared(dls, rank, world_size).train,
-    "as_dataloader": lambda dls, rank, world_size: as_dataloader(shared(dls, rank, world_size).train),
-}
-
-
-def rows(names: Iterable[str]) -> Iterator[dict[str, Any]]:
+def rows(trainers: Iterable[str]) -> Iterator[dict[str, Any]]:
     """A row of the result for each trainer and number of ranks."""
-    for name in names:
-        for world_size in WORLDS:
-            head = {"name": name, "setting": f"{world_size} {'ranks' if world_size > 1 else 'rank'}"}
+    for trainer in trainers:
+        for ranks in WORLDS:
+            head = {"name": NAMES[trainer], "setting": f"{ranks} {'ranks' if ranks > 1 else 'rank'}"}
+            if installed(PACKAGES[trainer]) is None:
+                yield {**head, "status": "not installed", "reason": f"pip install {PACKAGES[trainer]}"}
+                continue
             try:
-                repeats = [repeated(SHARES[name], count, bs, world_size) for count in ROWS for bs in SIZES]
+                found = trained(trainer, ranks)
+                again = [repeats(samples, *case, ranks) for samples, case in zip(found, CASES, strict=True)]
             except Exception as error:
                 yield {**head, "status": "failed", "reason": f"{type(error).__name__}: {error}"}
                 continue
-            yield {**head, "status": "measured", "cases": len(repeats), "repeats": sum(repeats)}
+            yield {**head, "status": "measured", "cases": len(again), "repeats": sum(again)}
 
 
-def repeated(share: Share, count: int, bs: int, world_size: int) -> int:
-    """How many samples come twice in an epoch; raises `AssertionError` where one is missing, or too many come twice.
+def trained(trainer: str, ranks: int) -> list[list[str]]:
+    """The digests of the samples that all ranks have trained on, for each case; raises `AssertionError` where one ends
+    without them."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, children = Path(scratch), []
+        command = [sys.executable, "-W", "ignore", "-m", f"{__package__}.shares", trainer, scratch]
+        for number, environment in enumerate(launched(ranks)):
+            with (folder / f"output-{number}").open("w") as output:
+                children.append(subprocess.Popen(command, env=environment, stdout=output, stderr=output))
+        try:
+            statuses = [child.wait(LIMIT) for child in children]
+        finally:
+            for child in children:
+                child.kill()
+                child.wait()
+        if any(statuses):
+            told = "; ".join(file.read_text()[-1000:] for file in sorted(folder.glob("output-*")))
+            raise AssertionError(f"the ranks ended with {statuses}: {told}")
+        every = [json.loads(file.read_text()) for file in folder.glob("samples-*.json")]
+    return [[sample for samples in case for sample in samples] for case in zip(*every, strict=True)]
 
-    Accelerate, which shares out for the Hugging Face Trainer, fills the last step up with repeats, for all trainers.
-    """
-    dls = data.numbered(count, bs)
-    found: Counter[int] = Counter()
-    for rank in range(world_size):
-        for batch in share(dls, rank, world_size):
-            found.update(data.numbers(batch[0].as_subclass(Tensor)))
-    repeats = found.total() - len(found)
-    filled = -(-count // (bs * world_size)) * bs * world_size - count
-    if set(found) != set(range(count)) or repeats > (filled if share is huggingface and world_size > 1 else 0):
+
+def repeats(found: Iterable[str], count: int, bs: int, ranks: int) -> int:
+    """How many samples came twice in an epoch; raises `AssertionError` where one is missing, is of no epoch, or where
+    more came twice than fill the last step of several ranks up."""
+    loader = data.loaders(count, bs, rank=0, world_size=1).train
+    expected = {digest([image]) for _ in range(EPOCHS) for x, _ in loader for image in x}
+    got = Counter(found)
+    twice = got.total() - len(got)
+    filled = EPOCHS * (-(-count // (bs * ranks)) * bs * ranks - count) if ranks > 1 else 0
+    if set(got) != expected or len(expected) != EPOCHS * count or twice > filled:
         raise AssertionError(
-            f"{count} samples in batches of {bs} must come once, but {len(found)} came, {repeats} of them again"
+            f"{count} samples in batches of {bs} must come once an epoch, but {len(set(got) & expected)} of "
+            f"{len(expected)} came, {twice} of them again, and {len(set(got) - expected)} others"
         )
-    return repeats
+    return twice
+
+
+if __name__ == "__main__":
+    main()

@@ -23,7 +23,8 @@ def digest(tensors: Iterable[Tensor]) -> str:
 
 @dataclass
 class Trace:
-    """The pixels of each batch, the rate of each step, and the weights at the end, as this process has them.
+    """The pixels of each batch, of each sample to train on, the rate of each step, and the weights at the end, as this
+    process has them.
 
     `marks` holds, for the name of each checkpoint that was written, how many batches and steps lay behind it.
     """
@@ -31,7 +32,13 @@ class Trace:
     batches: list[str] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
     weights: str = ""
+    samples: list[str] = field(default_factory=list)
     marks: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def train(self, images: Tensor) -> None:
+        """Note a batch that is trained on."""
+        self.batches.append(digest([images]))
+        self.samples += [digest([image]) for image in images]
 
     def mark(self, name: str) -> None:
         """Say that a checkpoint was written here."""
@@ -44,7 +51,10 @@ class Trace:
 
 
 Run = Callable[[str, Path, Path | None], Trace]
-"""`run(idiom, folder, start)` trains, from the checkpoint `start` on, and writes checkpoints into `folder`."""
+"""`run(idiom, folder, start)` trains, from the checkpoint `start` on, and writes checkpoints into `folder`.
+
+Those of the trainers take a fourth argument, which makes the loaders.
+"""
 
 COLUMNS = ("batches", "steps", "rates", "weights")
 
