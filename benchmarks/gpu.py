@@ -20,21 +20,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import bare
+from ..transforms.augment import aug_transforms, fuse
+from ..transforms.colour import Brightness, Contrast, Normalize
+from ..transforms.geometry import Affine, Flip, RandomResizedCrop
+from ..transforms.gpu_planner import GpuPlan, GpuPlanner
+from ..transforms.types import sizes_of
+from ..transforms.warp import OutSpec, backends, gpu, reference, warp
+from ..transforms.warp.packed import Packed
+from . import alone
+from .peers.gpu import MEAN, PEERS, STD
+from .report import Report
 
-MISSING = bare.reachable()
-
-from ..transforms.augment import aug_transforms, fuse  # noqa: E402
-from ..transforms.colour import Brightness, Contrast, Normalize  # noqa: E402
-from ..transforms.geometry import Affine, Flip, RandomResizedCrop  # noqa: E402
-from ..transforms.gpu_planner import GpuPlan, GpuPlanner  # noqa: E402
-from ..transforms.types import sizes_of  # noqa: E402
-from ..transforms.warp import OutSpec, backends, gpu, reference, warp  # noqa: E402
-from ..transforms.warp.packed import Packed  # noqa: E402
-from . import alone  # noqa: E402
-from .peers.gpu import MEAN, PEERS, STD  # noqa: E402
-from .report import Report  # noqa: E402
-
+ROOT = Path(__file__).resolve().parents[1]
 PADDINGS: tuple[Any, ...] = ("reflection", "border", "zeros", (0.2, 0.4, 0.6))
 ROUNDS, AIM = 21, 2e-3
 """How often each contender is timed, and for how many seconds at least."""
@@ -344,7 +341,7 @@ def tuned(setting: Setting, batch: Tensor) -> list[dict[str, Any]]:
 def machine(dry: bool) -> dict[str, Any]:
     """Where and with what this is run; `sources` changes with every line of the warp and of its measurement."""
     digest = hashlib.sha256()
-    for path in sorted(path for folder in ("transforms", "benchmarks") for path in (bare.ROOT / folder).rglob("*.py")):
+    for path in sorted(path for folder in ("transforms", "benchmarks") for path in (ROOT / folder).rglob("*.py")):
         digest.update(path.read_bytes())
     return {
         "machine": platform.machine(),
@@ -370,7 +367,7 @@ def modelled(target: str) -> int:
 
 def commit() -> str:
     """The commit that is run."""
-    git = ["git", "-C", str(bare.ROOT), "describe", "--always", "--dirty"]
+    git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
     try:
         return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):

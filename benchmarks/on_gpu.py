@@ -18,10 +18,10 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from . import bare
 from .report import Report
 
-TESTS = bare.ROOT / "tests"
+ROOT = Path(__file__).resolve().parents[1]
+TESTS = ROOT / "tests"
 DRY_TESTS = "test_flips_quarter_turns_and_shifts_copy"
 SHORT = ["--steps", "30", "--rounds", "3"]
 """Of the training loop, so that it fits."""
@@ -66,25 +66,26 @@ def installed(package: str) -> bool:
         return False
 
 
-def lack(name: str, missing: str | None) -> str | None:
-    """Why a part cannot be done here; `missing` is what onewarp's transforms lack."""
+def lack(name: str) -> str | None:
+    """Why a part cannot be done here."""
     package = PARTS[name].package
     if package is not None and not installed(package):
         return f"{package} is not installed"
-    if name in ("tests", "waiting") and missing is None:
+    if name in ("tests", "waiting"):  # which load caches and dispatch on types: all else needs torch, triton and numpy
         try:
-            import_module(f"{__package__}.waiting")
+            for module in ("plum", f"{__package__}.waiting"):
+                import_module(module)
         except ImportError as error:
             return str(error)
-    return missing if name in ("tests", "waiting") else None
+    return None
 
 
 def command(name: str, report: Report, photos: Path | None, dry: bool) -> list[str]:
     """What a part runs."""
     python = [sys.executable, "-m"]
     if name == "tests":
-        options = ["-q", "-x", "-p", "no:cacheprovider", "-c", str(bare.ROOT / "pyproject.toml")]
-        options += ["--rootdir", str(bare.ROOT), "--confcutdir", str(TESTS), *(["-k", DRY_TESTS] if dry else [])]
+        options = ["-q", "-x", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml")]
+        options += ["--rootdir", str(ROOT), "--confcutdir", str(TESTS), *(["-k", DRY_TESTS] if dry else [])]
         return [*python, "pytest", *options, str(TESTS / "transforms" / "warp" / "triton")]
     if name == "waiting":
         file = report.path.with_name("waiting-dry.json" if dry else "waiting.json")
@@ -118,7 +119,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
         prog="on_gpu.sh", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--out", type=Path, default=bare.ROOT / "benchmarks" / "results", help="where to write and to go on")
+    add("--out", type=Path, default=ROOT / "benchmarks" / "results", help="where to write and to go on")
     add("--photos", type=Path, help="a folder of photos to augment; those beside the repository if not given")
     add("--wheels", type=Path, help="a folder of wheels to take packages from; they are removed at the end")
     add("--budget", type=float, default=480.0, metavar="SECONDS", help="for the whole call (480)")
@@ -162,7 +163,7 @@ def parts(options: argparse.Namespace, end: float) -> int:
     asked = options.only or [name for name in PARTS if name != "tune" or options.tune]
     code, left = 0, [name for name in PARTS if name in asked or PARTS[name].gate]
     for name in left.copy():
-        if report.state(name) != "done" and (reason := lack(name, gpu.MISSING)) is not None:
+        if report.state(name) != "done" and (reason := lack(name)) is not None:
             report.end(name, f"not done: {reason}")
         elif report.state(name) != "done":
             limit = min(PARTS[name].limit * (10 if options.dry else 1), end - time.monotonic())  # interpreters are slow

@@ -114,3 +114,10 @@ def test_plans_draws_and_warps_run_with_torch_triton_and_numpy_alone():
 def test_triton_draws_and_warps_with_torch_triton_and_numpy_alone():
     """In Triton's interpreter, which needs no GPU."""
     run(ALONE + DRAWN_BY_TRITON, TRITON_INTERPRET="1")
+
+
+def test_what_measures_a_gpu_says_which_parts_need_more():
+    code = "from onewarp.benchmarks import gpu, on_gpu; print(on_gpu.lack('warp'), on_gpu.lack('tests'), sep='\\n')"
+    warp, tests = run(ALONE + code).splitlines()
+    assert warp == "None"
+    assert "not installed" in tests or "refused" in tests
