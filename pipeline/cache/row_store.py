@@ -40,6 +40,7 @@ class RowStore:
     """The rows of a cache by number, in the files of its parts.
 
     Of a row there are the pixels and, by the name of their column, masks: `mask` names these bytes, None the pixels.
+    `columns` are those of the index, by name.
     Raises `DamagedRowError` for a row whose bytes are not those that were written.
     """
 
@@ -47,18 +48,19 @@ class RowStore:
         self, index: Index, files: MappedFiles | ReadFiles, encoding: str, splits: Mapping[str, int] | None
     ) -> None:
         self.index, self.files, self.encoding, self.splits = index, files, encoding, splits or {}
+        self.columns = {name: index[name] for name in index.names}
 
     def __len__(self) -> int:
         return len(self.index)
 
     def keys(self, rows: RowNumbers) -> list[str]:
         """The keys of the rows of these numbers."""
-        keys: list[str] = self.index["key"][rows].tolist()
+        keys: list[str] = self.columns["key"][rows].tolist()
         return keys
 
     def find(self, key: str) -> int:
         """The number of the row of a key; `UsageError` where there is none."""
-        for row in self.index["key_hash"].where(np.uint64(hash_key(key))).tolist():
+        for row in self.columns["key_hash"].where(np.uint64(hash_key(key))).tolist():
             if self.keys(np.array([row])) == [key]:
                 return int(row)
         raise UsageError(f"key must be one of the cache's, but {key!r} is not: keys are paths relative to the source")
@@ -71,17 +73,16 @@ class RowStore:
         if split not in self.splits:
             names = ", ".join(self.splits) or "none, the cache was made with split none"
             raise UsageError(f"split must be one of the cache's ({names}), but got {split!r}")
-        selection, count = Selection(self.index["split"].equal(split)), self.splits[split]
+        selection, count = Selection(self.columns["split"].equal(split)), self.splits[split]
         if len(selection) != count:
             raise CacheError(f"split {split!r} of the cache has {len(selection)} rows, and its footer says {count}")
         return selection
 
     def locations(self, rows: RowNumbers, mask: str | None = None) -> Locations:
         """Where the bytes of rows lie, all of them within their parts."""
-        part, offset, length = (
-            self.index[name][rows] for name in ("part", _column("offset", mask), _column("length", mask))
-        )
-        part = part.astype(np.int64)
+        prefix = "" if mask is None else f"{mask}_"
+        part = self.columns["part"][rows].astype(np.int64)
+        offset, length = self.columns[f"{prefix}offset"][rows], self.columns[f"{prefix}length"][rows]
         outside = (offset < 0) | (offset + length > self.files.sizes[part])
         if outside.any():
             what = "it" if mask is None else f"its {mask}"
@@ -90,7 +91,7 @@ class RowStore:
 
     def sizes(self, rows: RowNumbers, locations: Locations) -> NDArray[np.int32]:
         """The height and width `int32[N, 2]` of the pixels of rows, which their lengths must fit."""
-        sizes = np.stack([self.index["height"][rows], self.index["width"][rows]], -1).astype(np.int32)
+        sizes = np.stack([self.columns["height"][rows], self.columns["width"][rows]], -1).astype(np.int32)
         lengths = sizes.astype(np.int64).prod(1) * 3
         wrong = (locations.length != lengths) if self.encoding == "raw" else (lengths > _MOST_BYTES)
         if wrong.any():
@@ -99,7 +100,7 @@ class RowStore:
 
     def checksums(self, rows: RowNumbers, mask: str | None = None) -> list[int]:
         """The checksums that the bytes of rows must have."""
-        expected: list[int] = self.index[_column("checksum", mask)][rows].tolist()
+        expected: list[int] = self.columns["checksum" if mask is None else f"{mask}_checksum"][rows].tolist()
         return expected
 
     def verify(self, row: int, data: Bytes, expected: int, mask: str | None = None) -> None:
@@ -151,14 +152,10 @@ class RowStore:
     def describe(self, row: int, fault: str) -> str:
         """What is wrong with a row, with its key, its number and its part."""
         rows = np.array([row], np.int64)
-        part = self.files.states.paths[int(self.index["part"][rows][0])].name
+        part = self.files.states.paths[int(self.columns["part"][rows][0])].name
         return f"row {self.keys(rows)[0]!r} (number {row} in {part}) is damaged: {fault}"
 
     def damage(self, row: int, fault: str) -> DamagedRowError:
         """The error for a damaged row."""
         cure = "run presize again, it makes the row anew, or load the cache with damaged='replace'"
         return DamagedRowError(f"{self.describe(row, fault)}: {cure}", row, self.keys(np.array([row], np.int64))[0])
-
-
-def _column(name: str, mask: str | None) -> str:
-    return name if mask is None else f"{mask}_{name}"

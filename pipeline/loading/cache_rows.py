@@ -114,7 +114,7 @@ class CacheRows:
 
     def key_hashes(self, rows: RowNumbers) -> NDArray[np.uint64]:
         """The hashes of the rows' keys."""
-        return self._store.index["key_hash"][rows]
+        return self._store.columns["key_hash"][rows]
 
     def targets(self, rows: RowNumbers) -> dict[str, Targets]:
         """The targets by column; those that lie in the picture in its pixels."""
@@ -135,7 +135,7 @@ class CacheRows:
         locations = store.locations(rows)
         sizes = store.sizes(rows, locations)
         self._files.states.check(distinct(locations.part))
-        matrix = store.index["matrix"][rows].reshape(-1, 3, 3)
+        matrix = store.columns["matrix"][rows].reshape(-1, 3, 3)
         if in_place and store.encoding == "raw" and isinstance(self._files, MappedFiles):
             pixels: Tensor | Packed = self._in_place(rows, locations, sizes, self._files)
         else:

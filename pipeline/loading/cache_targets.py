@@ -32,7 +32,7 @@ def _reader(store: RowStore, name: str, target: Mapping[str, Any], verify: bool)
         return partial(_masks, store=store, name=name, verify=verify)
     if count := store.index.nulls(name):
         raise CacheError(f"{count} rows of the cache have no {name}: presize again with one for all")
-    column = store.index[name]
+    column = store.columns[name]
     match target["kind"]:
         case "category":
             return lambda rows: torch.from_numpy(column[rows].astype(np.int64))
