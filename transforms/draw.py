@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
-from .warp import cpu, native
+from .warp import cpu_draws, native
 
 Key = str | bytes | int
 """What names a sample: a path, any bytes, or a row number."""
@@ -112,7 +112,7 @@ def draws(seed: int, epoch: int, keys: NDArray[np.uint64], operations: Mapping[s
     counters = np.empty((n, total, 4), np.uint32)
     counters[..., :2] = keys.astype("<u8").view(np.uint32).reshape(n, 1, 2)
     counters[..., 2:] = blocks
-    generate = cpu.philox if native.extension else philox  # the same numbers, ten times slower
+    generate = cpu_draws.philox if native.extension else philox  # the same numbers, ten times slower
     words = generate(counters.reshape(-1, 4), stream_key(seed, epoch)).reshape(n, total * 4)
     uniform = (words >> np.uint32(8)).astype(np.float64) * 2.0**-24
     result, start = {}, 0

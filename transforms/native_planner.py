@@ -11,7 +11,7 @@ from .draw import stream_key
 from .op_table import OpTable, compile_table
 from .plan import Array, Plan, Segment, Stage, Step, common_size
 from .transform import Split, Transform
-from .warp import cpu, native
+from .warp import cpu_draws, native
 
 NAMES = {
     Stage.LOGIT: "logit",
@@ -39,7 +39,7 @@ class NativePlanner:
         """What happens to images of `sizes` `[N, 2]`, heights and widths, whose keys have these hashes."""
         table = self.table
         sources: Array = np.ascontiguousarray(sizes, np.float64).reshape(-1, 2)
-        drawn = cpu.draw(
+        drawn = cpu_draws.draw(
             table.integers,
             table.floats,
             sources,

@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from onewarp.errors import WarpError
-from onewarp.transforms import Normalize, Rotate, draw, fuse
-from onewarp.transforms.op_table import OpTable, compile_table
 from onewarp.transforms.warp import OutSpec, backends, native, reference, validity, warp, warp_mask
 from onewarp.transforms.warp.packed import Packed
 
@@ -350,16 +348,6 @@ def test_masks_of_other_integers_go_through_the_reference():
     assert warp_mask(masks, torch.eye(3)[None], OutSpec((3, 4))).tolist() == masks.tolist()
 
 
-def test_philox_agrees_with_the_draws():
-    counters = np.random.default_rng(0).integers(0, 2**32, (1000, 4), np.uint32)
-    for key in ((0, 0), (0xFFFFFFFF, 0x12345678)):
-        assert np.array_equal(cpu.philox(counters, key), draw.philox(counters, key))
-    assert np.array_equal(cpu.philox(counters[::2], (3, 4)), draw.philox(counters[::2], (3, 4)))
-    assert cpu.philox(counters[:0], (1, 2)).shape == (0, 4)
-    with pytest.raises(WarpError, match="counters must be"):
-        cpu.philox(counters[:, :3], (1, 2))
-
-
 def test_is_chosen_in_host_memory(make_case, monkeypatch):
     called = []
     case = make_case(9, 1, (8, 8), OutSpec((8, 8)))
@@ -400,35 +388,6 @@ def test_torchs_default_device_is_of_no_matter():
 
 class TestLengths:
     """What is handed to C++ is as long as it has to be, or is refused before a word is written."""
-
-    def test_philox(self):
-        counters = np.zeros((8, 4), np.uint32)
-        for out in (np.zeros(4, np.uint32), np.zeros((9, 4), np.uint32), np.zeros(127, np.uint8)):
-            with pytest.raises(ValueError, match="as many words out as in"):
-                native.extension.philox(counters, 0, 0, out)
-        with pytest.raises(ValueError, match="four words"):
-            native.extension.philox(np.zeros(6, np.uint32), 0, 0, np.zeros(6, np.uint32))
-
-    @pytest.mark.parametrize("short", ["floats", "sizes", "keys", "matrix", "colour"])
-    def test_a_drawing(self, short):
-        fused = fuse([Rotate(), Normalize((0.5,) * 3, (0.2,) * 3)])
-        table = compile_table(fused.transforms, fused.names, fused.segments, "train")
-        assert isinstance(table, OpTable)
-        arrays = {
-            "integers": table.integers,
-            "floats": table.floats,
-            "sizes": np.full((5, 2), 40.0),
-            "keys": np.arange(5, dtype=np.uint64),
-            "matrix": np.zeros((5, 3, 3)),
-            "colour": np.zeros((1, 5, 3, 4)),
-        }
-        native.extension.draw(**arrays, stream=(0, 0), size=(40, 40))
-        assert arrays["matrix"].any()
-        arrays[short] = arrays[short].reshape(-1)[:-1].copy()
-        arrays["matrix"] *= 0
-        with pytest.raises(ValueError, match=r"must (be|have)"):
-            native.extension.draw(**arrays, stream=(0, 0), size=(40, 40))
-        assert not arrays["matrix"].any()
 
     @pytest.mark.parametrize(
         "name", ["data", "offsets", "sizes", "homography", "logit", "hue", "table", "colour", "erase", "out"]
