@@ -41,6 +41,9 @@ from .transform import ItemTransform as ItemTransform
 from .transform import Params as Params
 from .transform import RandTransform as RandTransform
 from .transform import Transform as Transform
+from .transform import applies as applies
+from .transform import decodes as decodes
+from .transform import encodes as encodes
 from .types import TensorBBox as TensorBBox
 from .types import TensorCategory as TensorCategory
 from .types import TensorImage as TensorImage

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from ..errors import UsageError
-from .transform import Transform
+from .transform import Transform, encodes
 from .types import TensorImage
 
 
@@ -21,11 +21,13 @@ class ToTensor(Transform):
     order = 5
     passes = True
 
-    def encode(self, x: Image.Image) -> TensorImage:
+    @encodes
+    def of_pillow(self, x: Image.Image) -> TensorImage:
         """The pixels in RGB."""
         return image_tensor(np.array(x.convert("RGB")))
 
-    def encode(self, x: np.ndarray) -> TensorImage:  # type: ignore[no-redef]  # noqa: F811
+    @encodes
+    def of_array(self, x: np.ndarray) -> TensorImage:
         """The pixels, with the channels in front; `UsageError` for an array that is no such picture."""
         if x.dtype != np.uint8 or x.ndim != 3 or x.shape[2] != 3 or not x.size:
             raise UsageError(

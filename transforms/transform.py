@@ -1,7 +1,9 @@
 """A transform: typed, reversible, frozen.
 
-`encode` says what happens to a value, `decode` takes it back, `setup` learns from data. Each may be written several
-times in one class, once per type: the annotation of the argument picks the one that runs (dispatch by `plum`).
+`encode` says what happens to a value, `decode` takes it back, `setup` learns from data. `encode` and `decode` may be
+written for several types in one class: the annotation of the argument picks the one that runs (dispatch by `plum`). The
+decorators `encodes`, `decodes` and `applies` let the methods for further types have names of their own, as type
+checkers want them to.
 """
 
 import dataclasses
@@ -10,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import PurePath
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar, cast, dataclass_transform
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,10 +33,41 @@ Params = dict[str, NDArray[Any]]
 """What a random transform decided for each sample of a batch: arrays with `N` rows."""
 
 _OVERLOADED = ("encode", "decode", "apply")
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def encodes(method: Method) -> Method:
+    """Mark a method of a transform as its `encode` for the type that the first argument is annotated with.
+
+    >>> class Double(Transform):
+    ...     @encodes
+    ...     def number(self, x: int) -> int: return 2 * x
+    ...     @encodes
+    ...     def text(self, x: str) -> str: return x + x
+    >>> Double()(4), Double()("ab")
+    (8, 'abab')
+    """
+    method.__dict__["overload_of"] = "encode"
+    return method
+
+
+def decodes(method: Method) -> Method:
+    """Mark a method of a transform as its `decode` for the type that the first argument is annotated with."""
+    method.__dict__["overload_of"] = "decode"
+    return method
+
+
+def applies(method: Method) -> Method:
+    """Mark a method of a random transform as its `apply` for the type that the first argument is annotated with."""
+    method.__dict__["overload_of"] = "apply"
+    return method
 
 
 class _Body(dict[str, Any]):
-    """A class body that sets every `encode`, `decode`, `apply` aside: the methods of those names dispatch to them."""
+    """A class body that gathers overloads: every method called `encode`, `decode` or `apply`, and those marked so.
+
+    The former do not become methods of the class, for those of its bases dispatch to them.
+    """
 
     def __init__(self, dispatched: bool) -> None:
         super().__init__()
@@ -42,10 +75,12 @@ class _Body(dict[str, Any]):
         self.overloads: dict[str, list[FunctionType]] = {name: [] for name in _OVERLOADED}
 
     def __setitem__(self, name: str, value: Any) -> None:
-        if self.dispatched and name in _OVERLOADED and isinstance(value, FunctionType):
-            self.overloads[name].append(value)
-        else:
-            super().__setitem__(name, value)
+        overloaded = name in _OVERLOADED
+        if self.dispatched and isinstance(value, FunctionType) and (overloaded or hasattr(value, "overload_of")):
+            self.overloads[getattr(value, "overload_of", name)].append(value)
+            if overloaded:
+                return
+        super().__setitem__(name, value)
 
 
 @dataclass_transform(frozen_default=True)

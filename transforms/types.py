@@ -8,7 +8,7 @@ centres lie at `.5`.
 import copy
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -32,6 +32,17 @@ class TypedTensor(Tensor):
     def __new__(cls, data: Any, **kwargs: Any) -> Self:
         """Wrap `data` (anything that `torch.as_tensor` takes), without a copy where it is a tensor."""
         return torch.as_tensor(data, **kwargs).as_subclass(cls)
+
+    if TYPE_CHECKING:  # what `__torch_function__` does to the class of these results
+
+        def __add__(self, other: Any) -> Self: ...
+        def __radd__(self, other: Any) -> Self: ...
+        def __sub__(self, other: Any) -> Self: ...
+        def __rsub__(self, other: Any) -> Self: ...
+        def __mul__(self, other: Any) -> Self: ...
+        def __rmul__(self, other: Any) -> Self: ...
+        def __truediv__(self, other: Any) -> Self: ...
+        def __neg__(self) -> Self: ...
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -13,7 +13,7 @@ from ...errors import DecodeError, LabelError, UsageError
 from ...transforms.category import Categorize, MultiCategorize
 from ...transforms.decoding.decode import decode
 from ...transforms.to_tensor import ToTensor
-from ...transforms.transform import Transform
+from ...transforms.transform import Transform, encodes
 from ...transforms.types import TensorBBox, TensorImage, TensorMask, TensorMultiCategory, TensorPoint
 from ..composition.compose import Pipeline
 from ..composition.spec import register
@@ -52,11 +52,13 @@ class Block:
 class OpenImage(Transform):
     """The picture of a path, of bytes or of Pillow's, upright: `TensorImage` `uint8[3, h, w]`."""
 
-    def encode(self, x: str | Path | bytes) -> TensorImage:
+    @encodes
+    def of_file(self, x: str | Path | bytes) -> TensorImage:
         """Decoded, with the file's orientation applied."""
         return decode(x)
 
-    def encode(self, x: Image.Image | TensorImage) -> TensorImage:  # type: ignore[no-redef]  # noqa: F811
+    @encodes
+    def of_picture(self, x: Image.Image | TensorImage) -> TensorImage:
         """The pixels of an image in memory."""
         image: TensorImage = ToTensor()(x)
         return image
@@ -70,7 +72,8 @@ class OpenMask(Transform):
 
     vocab: Sequence[str] | None = None
 
-    def encode(self, x: str | Path | bytes) -> TensorMask:
+    @encodes
+    def of_file(self, x: str | Path | bytes) -> TensorMask:
         """The numbers in a file. `LabelError` where it cannot be read, or holds no labels."""
         try:
             return TensorMask(torch.from_numpy(numbers_in(x if isinstance(x, bytes) else read_file(x))))
@@ -78,11 +81,13 @@ class OpenMask(Transform):
             reason = error.strerror if isinstance(error, OSError) and error.strerror else error
             raise LabelError(f"{reason}" if isinstance(x, bytes) else f"{x}: {reason}") from None
 
-    def encode(self, x: Image.Image) -> TensorMask:  # type: ignore[no-redef]  # noqa: F811
+    @encodes
+    def of_picture(self, x: Image.Image) -> TensorMask:
         """The numbers in an image of Pillow's."""
         return TensorMask(torch.from_numpy(mask_numbers(x)))
 
-    def encode(self, x: np.ndarray | torch.Tensor) -> TensorMask:  # type: ignore[no-redef]  # noqa: F811
+    @encodes
+    def of_array(self, x: np.ndarray | torch.Tensor) -> TensorMask:
         """The numbers of an array, unchanged; true is 1."""
         numbers = torch.as_tensor(np.asarray(x))
         return TensorMask(numbers.to(torch.uint8) if numbers.dtype == torch.bool else numbers)

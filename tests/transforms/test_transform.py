@@ -27,7 +27,17 @@ from onewarp.transforms import (
     fuse,
     trivial_augment,
 )
-from onewarp.transforms.transform import FunctionTransform, ItemTransform, RandTransform, Transform, flatten
+from onewarp.transforms.transform import (
+    FunctionTransform,
+    ItemTransform,
+    Params,
+    RandTransform,
+    Transform,
+    applies,
+    decodes,
+    encodes,
+    flatten,
+)
 from onewarp.transforms.types import TensorCategory, TensorImage, TensorMask, TensorPoint
 
 
@@ -52,6 +62,54 @@ class Named(Transform):
 def test_the_annotation_picks_the_overload():
     assert Halve()(6) == "3.0"
     assert torch.equal(Halve()(TensorImage(torch.ones(3, 2, 2))).plain(), torch.full((3, 2, 2), 0.5))
+
+
+class Marked(RandTransform):
+    """As Halve, by marked methods, one of which it takes back; and a random one for two types."""
+
+    by: int = 2
+
+    @encodes
+    def image(self, x: TensorImage):
+        return x.plain() / self.by
+
+    @encodes
+    def number(self, x: int | float) -> str:
+        return f"{x / self.by}"
+
+    @decodes
+    def restored(self, y: TensorImage):
+        return y * self.by
+
+    @applies
+    def moved(self, x: TensorImage, params: Params):
+        return x + 1
+
+    @applies
+    def named(self, x: str, params: Params) -> str:
+        return x.upper()
+
+
+class MarkedAgain(Marked):
+    @encodes
+    def other(self, x: int) -> str:
+        return "an integer"
+
+
+@pytest.mark.parametrize("value", [TensorImage(torch.ones(3, 2, 2)), 6, 2.5], ids=str)
+def test_marked_methods_are_overloads_under_any_name(value):
+    ours, theirs = Marked().encode(value), Halve().encode(value)
+    assert type(ours) is type(theirs)
+    assert torch.equal(ours.plain(), theirs.plain()) if isinstance(ours, TensorImage) else ours == theirs
+    assert Marked().number(6) == "3.0"  # and methods of their names still
+    assert torch.equal(Marked().decode(TensorImage(torch.ones(2, 2))).plain(), torch.full((2, 2), 2.0))
+    image, name = Marked()((TensorImage(torch.zeros(3, 2, 2)), "cat"), keys=["a"])
+    assert (float(image.max()), name) == (1.0, "CAT")
+
+
+def test_a_marked_method_of_a_subclass_goes_before_those_of_its_base():
+    assert (MarkedAgain().encode(6), MarkedAgain().encode(6.0), Marked().encode(6)) == ("an integer", "3.0", "3.0")
+    assert pickle.loads(pickle.dumps(MarkedAgain())).encode(6) == "an integer"
 
 
 def test_the_type_is_kept_unless_annotated_otherwise():
