@@ -48,7 +48,7 @@ pets = DataBlock(
     batch_tfms=aug_transforms(size=160, min_scale=0.75),
 )
 dls = pets.dataloaders(PETS, bs=16)
-len(dls.rows), dls.c, list(dls.vocab[:4])
+len(dls.rows), dls.c, list(dls.vocab or ())[:4]
 
 # %%
 dls.categorize
@@ -89,7 +89,7 @@ print(explain(dls.transforms))
 dls.show_batch(nrows=2, ncols=4)
 
 # %%
-key = dls.one_batch().keys[0]
+key = dls.train.sample_keys()[0]
 again = torch.stack([dls.train.replay(key, epoch)[0] for epoch in range(4)])
 grid([displayable(x) for x in again], [f"epoch {e}" for e in range(4)], columns=4)
 

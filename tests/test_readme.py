@@ -72,7 +72,7 @@ def test_the_programs_do_what_the_page_says(page):
     folder, done = page
     first, second = (done[number] for number, (language, _) in enumerate(BLOCKS) if language == "python")
     assert len(first["learn"].recorder.rows) == 3  # fine_tune(2): one epoch of the head, two of all
-    assert list(first["learn"].dls.vocab) == second["Cache"].open(folder / "photos.cache").vocab
+    assert list(first["learn"].dls.vocab) == second["ow"].Cache.open(folder / "photos.cache").vocab
     assert (folder / "pets.cache").is_dir()
     assert second["x"].shape == (len(second["y"]), 3, 224, 224)
 

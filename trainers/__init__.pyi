@@ -3,6 +3,7 @@ from .checkpoint import Checkpoint as Checkpoint
 from .checkpoint import SaveBest as SaveBest
 from .events import Callback as Callback
 from .events import StopTraining as StopTraining
+from .events import Training as Training
 from .find import minimum as minimum
 from .find import slide as slide
 from .find import steep as steep

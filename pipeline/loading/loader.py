@@ -347,6 +347,10 @@ class Loader(Generic[*Parts]):
         return BatchRequest(rows, salt_hashes(self.rows.key_hashes(rows), repeats), valid, epoch)
 
 
+AnyLoader = Loader[*tuple[Any, ...]]
+"""A loader of whatever it was told to deliver."""
+
+
 def _restore(kind: type[Loader], rows: Rows, settings: dict[str, Any], following: Position, place: Position) -> Loader:
     """A loader as it was pickled, at the position where it stood."""
     loader = kind(rows, **settings)

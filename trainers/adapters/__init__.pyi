@@ -6,6 +6,7 @@ from .fastai import count_epochs as count_epochs
 from .fastai_resuming import resumable as resumable
 from .foreign import AlbumentationsTransform as AlbumentationsTransform
 from .foreign import FastaiTransform as FastaiTransform
+from .foreign import Foreign as Foreign
 from .foreign import TorchvisionTransform as TorchvisionTransform
 from .huggingface import trainer_parts as trainer_parts
 from .lightning import data_module as data_module

@@ -11,7 +11,7 @@ sampler.seek(position)      # position: samples trained on so far, over all epoc
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -88,6 +88,9 @@ class OrderSampler(Sampler[int]):
             yield from self.order.at(positions, self.seed, epoch).rows.tolist()
 
 
+Sample = TypeVar("Sample")
+
+
 class Augment(SharedEpoch):
     """A recipe for the `__getitem__` of a data set: `augment(image, key)`, with the draws of our loader for that key.
 
@@ -109,6 +112,7 @@ class Augment(SharedEpoch):
         self.fused = recipe if isinstance(recipe, Fused) else fuse(recipe)
         self.seed, self.split = integer("seed", seed), split
 
-    def __call__(self, image: Any, key: str) -> Any:
+    def __call__(self, image: Sample, key: str) -> Sample:
         """The image (a typed tensor, `uint8[3, h, w]`, or a tuple of image and targets) as it is in this epoch."""
-        return self.fused(image, split=self.split, seed=self.seed, epoch=self.epoch, keys=key)
+        augmented: Sample = self.fused(image, split=self.split, seed=self.seed, epoch=self.epoch, keys=key)
+        return augmented

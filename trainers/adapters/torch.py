@@ -14,15 +14,16 @@ Trainers that build their own `DataLoader` get a dataset of positions in the epo
 the batch of them; they must not shuffle, for the order is the loader's.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, overload
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ...errors import UsageError
-from ...pipeline import DataLoaders, Loader
+from ...pipeline import DataLoaders
+from ...pipeline.loading.loader import AnyLoader
 from ...pipeline.order.ranks import Share
 from .epochs import SharedEpoch
 
@@ -42,7 +43,7 @@ class Positions(SharedEpoch, Dataset[Position]):
     An index that has its epoch with it, `(epoch, position)`, stands for itself.
     """
 
-    def __init__(self, loader: Loader) -> None:
+    def __init__(self, loader: AnyLoader) -> None:
         super().__init__(loader.epoch)
         self.loader = loader
 
@@ -81,7 +82,7 @@ class Epochs(Sampler[Position]):
 class Collate:
     """Makes the batch of some positions; `form` gives it the shape that a trainer wants, as a dictionary."""
 
-    def __init__(self, loader: Loader, form: Callable[[Any], Any] = tuple) -> None:
+    def __init__(self, loader: AnyLoader, form: Callable[[Any], Any] = tuple) -> None:
         self.loader, self.form = loader, form
 
     def __call__(self, positions: Sequence[Position]) -> Any:
@@ -127,7 +128,36 @@ class OrderedDataLoader(DataLoader[Any]):
         self.sampler.start, self._state = state["delivered"], None
 
 
-def as_dataloader(loader: Loader, form: Callable[[Any], Any] = tuple, **settings: Any) -> DataLoader[Any]:
+@overload
+def as_dataloader(
+    loader: AnyLoader,
+    form: Callable[[Any], Any] = tuple,
+    *,
+    sampler: None = None,
+    batch_sampler: None = None,
+    **settings: Any,
+) -> OrderedDataLoader: ...
+
+
+@overload
+def as_dataloader(
+    loader: AnyLoader,
+    form: Callable[[Any], Any] = tuple,
+    *,
+    sampler: Iterable[Any] | None = None,
+    batch_sampler: Iterable[Any] | None = None,
+    **settings: Any,
+) -> DataLoader[Any]: ...
+
+
+def as_dataloader(
+    loader: AnyLoader,
+    form: Callable[[Any], Any] = tuple,
+    *,
+    sampler: Iterable[Any] | None = None,
+    batch_sampler: Iterable[Any] | None = None,
+    **settings: Any,
+) -> DataLoader[Any]:
     """A `torch.utils.data.DataLoader` of the same batches in the same order, by any number of workers.
 
     Of several ranks each has its share. Every loop is over the next epoch, as with the loader itself;
@@ -138,17 +168,17 @@ def as_dataloader(loader: Loader, form: Callable[[Any], Any] = tuple, **settings
     if settings.pop("shuffle", False):
         raise UsageError("shuffle must be left out, but got True: the order of the batches is the loader's")
     positions, collate = Positions(loader), Collate(loader, form)
-    if "batch_sampler" in settings:
-        return DataLoader(positions, collate_fn=collate, **settings)
+    if batch_sampler is not None:
+        return DataLoader(positions, batch_sampler=batch_sampler, collate_fn=collate, **settings)
     settings = {"batch_size": loader.batch_size} | settings
-    if "sampler" in settings:
-        return DataLoader(positions, collate_fn=collate, **settings)
+    if sampler is not None:
+        return DataLoader(positions, sampler=sampler, collate_fn=collate, **settings)
     return OrderedDataLoader(
         positions, sampler=Epochs(positions, settings["batch_size"] or 1), collate_fn=collate, **settings
     )
 
 
-def as_numpy(loader: Loader) -> Iterator[Any]:
+def as_numpy(loader: AnyLoader) -> Iterator[Any]:
     """The batches of an epoch as numpy arrays in the memory of our tensors, for JAX, Keras and whoever takes arrays.
 
     Raises `UsageError` for a type that numpy has not (bfloat16); `jax.dlpack.from_dlpack(x)` takes such a tensor as it
