@@ -24,7 +24,7 @@ from ..transforms.augment import Fused, aug_transforms, fuse
 from ..transforms.colour import Normalize
 from ..transforms.fusing import Geometric
 from ..transforms.transform import Transform
-from ..transforms.warp import cpu
+from ..transforms.warp import cpu, native
 from . import alone, photos, results
 from .gate import EXACT, ROUNDED, SOFTENED, Claim, Gate
 from .peers.augmenting import MEAN, MIN_SCALE, PEERS, SIZE, STD, Job
@@ -89,7 +89,7 @@ def ours(fused: Fused, job: Job, missing: dict[str, str]) -> Iterator[tuple[str,
             if isa in cpu.instruction_sets():
                 yield f"{name} ({words})", Contender(forced(isa, call), EXACT[antialias])
             else:
-                missing[f"{name} ({words})"] = f"this processor does not run {words}"
+                missing[f"{name} ({words})"] = native.absence or f"this processor does not run {words}"
     yield DRAWN, Contender(drawn)
     yield DRAWING, Contender(drawing(fused, len(images)))
 

@@ -83,6 +83,8 @@ def test_without_a_compiler_the_wheel_is_pure_and_the_advice_of_doctor_brings_th
     quick.chmod(0o755)
     pip(fresh, *advice, CC=str(quick), CXX=str(quick))
     assert re.search(r"^ok  warp cpu", call(*doctor, cwd=fresh), re.MULTILINE)
+    (metadata,) = (fresh / "env").glob("lib/python*/site-packages/onewarp-*.dist-info/WHEEL")
+    assert re.search(r"^Tag: cp311-abi3-", metadata.read_text(), re.MULTILINE)
 
 
 def test_a_checkout_that_hides_the_installed_package_is_named(fresh, sdist, tmp_path):

@@ -37,8 +37,8 @@ def detail() -> str:
 
 
 def instruction_sets() -> list[str]:
-    """The instruction sets that this machine has a kernel for, best first."""
-    names: list[str] = native.extension.instruction_sets()
+    """The instruction sets that this machine has a kernel for, best first; none without the extension."""
+    names: list[str] = native.extension.instruction_sets() if native.extension else []
     return names
 
 
