@@ -1,9 +1,9 @@
 """Many transforms, one warp: `fuse` and the recipes of the ancestors."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from .transform import (
     Keys,
     Split,
     Transform,
+    Transforms,
     as_transforms,
     check_key,
     check_origin,
@@ -176,7 +177,7 @@ class Fused(Transform):
 
 
 def fuse(
-    transforms: Iterable[Any],
+    transforms: Transforms,
     *,
     dtype: torch.dtype = torch.float32,
     channels_last: bool = False,
@@ -220,7 +221,7 @@ class Explanation:
         return "\n".join(self.lines)
 
 
-def explain(transforms: Iterable[Any] | Fused) -> Explanation:
+def explain(transforms: Transforms | Fused) -> Explanation:
     """How many resamplings a list of transforms takes, which of them fuse, and why the others do not.
 
     >>> print(explain([Rotate(), Zoom(), Brightness()]))
@@ -242,7 +243,7 @@ def explain(transforms: Iterable[Any] | Fused) -> Explanation:
     return Explanation(resamplings, kinds.count("colour"), barriers, (head, *rows))
 
 
-def setup_aug_tfms(transforms: Iterable[Any]) -> list[Transform]:
+def setup_aug_tfms(transforms: Transforms) -> list[Transform]:
     """In the order in which the ancestors compose them: perspective, the other geometry, colours by stage, the rest.
 
     Perspective comes first, so that in the composed map, output to input, it acts on what the affine ones give.
@@ -271,9 +272,9 @@ def aug_transforms(
     max_warp: float = 0.2,
     p_affine: float = 0.75,
     p_lighting: float = 0.75,
-    xtra_tfms: Sequence[Any] = (),
+    xtra_tfms: Transforms = (),
     size: Size | None = None,
-    mode: Any = "bilinear",
+    mode: Literal["bilinear"] = "bilinear",
     pad_mode: Padding = "reflection",
     batch: bool = False,
     min_scale: float = 1.0,

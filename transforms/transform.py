@@ -32,6 +32,9 @@ SPLITS = ("train", "valid")
 Params = dict[str, NDArray[Any]]
 """What a random transform decided for each sample of a batch: arrays with `N` rows."""
 
+Transforms = Iterable[Callable[..., Any]]
+"""Transforms, and functions that stand for one."""
+
 _OVERLOADED = ("encode", "decode", "apply")
 Method = TypeVar("Method", bound=Callable[..., Any])
 

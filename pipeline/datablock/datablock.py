@@ -11,6 +11,7 @@ from ...transforms.decoding.resizing import Sizing
 from ...transforms.geometry import Resize
 from ...transforms.plan import height_width
 from ...transforms.to_tensor import ToTensor
+from ...transforms.transform import Transforms
 from ..cache.reader import Cache
 from ..composition.show import show
 from ..composition.spec import can_write, from_json, register, to_json
@@ -106,13 +107,13 @@ class DataBlock:
     naive way, on the same draws. Raises `UsageError` for anything that cannot be what it stands for.
     """
 
-    blocks: Sequence[Any] = ()
+    blocks: Sequence[Block | Callable[[], Block]] = ()
     get_items: Callable[[Any], Sequence[Any]] | None = None
     splitter: Any = None
     get_x: Getter = None
-    get_y: Any = None
-    item_tfms: Any = ()
-    batch_tfms: Any = ()
+    get_y: Getter | Sequence[Getter] = None
+    item_tfms: Transforms | Callable[..., Any] = ()
+    batch_tfms: Transforms | Callable[..., Any] = ()
     getters: Sequence[Getter] | None = None
     fused: bool = True
 

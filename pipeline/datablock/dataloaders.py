@@ -1,7 +1,7 @@
 """The loaders of a data set's splits, and what a trainer has to know of them."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -12,6 +12,7 @@ from ...transforms.augment import Fused, fuse
 from ...transforms.category import Categorize
 from ...transforms.colour import Normalize
 from ...transforms.decoding.resizing import Sizing
+from ...transforms.transform import Transforms
 from ...transforms.types import TensorBBox, TensorCategory, TensorImage, TensorMask, TensorMultiCategory, TensorPoint
 from ..cache.reader import Cache
 from ..composition.compose import Pipeline
@@ -72,7 +73,7 @@ class DataLoaders:
     def of_cache(
         cls,
         cache: Cache | str | os.PathLike[str],
-        transforms: Fused | Iterable[Any] = (),
+        transforms: Fused | Transforms = (),
         *,
         targets: Sequence[str] | None = None,
         **settings: Any,

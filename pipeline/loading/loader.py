@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from ...errors import UsageError
 from ...transforms.plan import Size
-from ...transforms.transform import Split
+from ...transforms.transform import Split, Transforms
 from ...transforms.warp.threads import share
 from ..cache.reader import Cache
-from ..order.orders import Picks, Stream, as_order, check_rows, name_of
+from ..order.orders import Indices, Picks, Stream, as_order, check_rows, name_of
 from ..order.ranks import Share, Tail, from_environment
 from .batch import Batch, Parts
-from .batching import BatchMaker, BatchRequest, OnDamage, ReadyBatch, salt_hashes
+from .batching import Augmentation, BatchMaker, BatchRequest, OnDamage, ReadyBatch, salt_hashes
 from .cache_rows import Checking, Reading, rows_of
 from .devices import device_for
 from .loader_state import Position, integer, position_of
@@ -75,11 +75,11 @@ class Loader(Generic[*Parts]):
         cache: Cache | Rows | str | os.PathLike[str],
         split: str | None = None,
         batch_size: int = 64,
-        batch_tfms: Any = None,
+        batch_tfms: Transforms | Augmentation | None = None,
         seed: int = 0,
         shuffle: bool = True,
         tail: Tail = "ragged",
-        indices: Any = None,
+        indices: Indices | None = None,
         rank: int | None = None,
         world_size: int | None = None,
         device: torch.device | str | None = None,

@@ -262,7 +262,11 @@ class Stream:
             yield Picks(np.array(rows, np.int64), np.array(repeats, np.int64))
 
 
-def as_order(indices: Any, n: int, *, shuffle: bool) -> Order | Stream:
+Indices = Order | Stream | ArrayLike | Iterable[int] | Callable[[Rows], ArrayLike]
+"""What a loader takes for an order: row numbers in a list, an array or an iterable, or a function of positions."""
+
+
+def as_order(indices: Indices | None, n: int, *, shuffle: bool) -> Order | Stream:
     """The order that `indices` means, over `n` rows: None is all of them; an `Order` is itself; a list or an array,
     a function of positions, or any iterable is delivered as it stands.
 

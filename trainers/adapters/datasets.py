@@ -10,8 +10,8 @@ sampler.seek(position)      # position: samples trained on so far, over all epoc
 ```
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import TypeVar
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -21,7 +21,7 @@ from ...pipeline.loading.loader_state import integer
 from ...pipeline.order.orders import Order, Shuffled
 from ...pipeline.order.ranks import Share, Tail, from_environment
 from ...transforms import Fused, fuse
-from ...transforms.transform import Split
+from ...transforms.transform import Split, Transforms
 from .epochs import SharedEpoch
 
 _AT_ONCE = 1 << 14  # positions whose rows are computed together
@@ -107,7 +107,7 @@ class Augment(SharedEpoch):
     False
     """
 
-    def __init__(self, recipe: Fused | Iterable[Any], seed: int = 0, split: Split = "train") -> None:
+    def __init__(self, recipe: Fused | Transforms, seed: int = 0, split: Split = "train") -> None:
         super().__init__()
         self.fused = recipe if isinstance(recipe, Fused) else fuse(recipe)
         self.seed, self.split = integer("seed", seed), split
