@@ -34,6 +34,7 @@ from onewarp.transforms import (
     Resize,
     Rotate,
     Saturation,
+    ShearX,
     Solarize,
     TensorImage,
     ToTensor,
@@ -66,6 +67,7 @@ ON_IMAGES = [
     Resize(12),
     Rotate(p=1),
     Saturation(0.4, p=1),
+    ShearX(p=1),
     Solarize(),
     ToTensor(),
     Warp(p=1),
@@ -74,6 +76,7 @@ ON_IMAGES = [
     *trivial_augment()[-1:],
 ]
 OTHERS = {Transform, ItemTransform, RandTransform, Fused, MixUp, CutMix, MultiCategorize, all_transforms.Categorize}
+OTHERS |= {all_transforms.Geometric, all_transforms.Pointwise}
 
 
 def name(transform):

@@ -29,6 +29,7 @@ from .geometry import Homography as Homography
 from .geometry import RandomResizedCrop as RandomResizedCrop
 from .geometry import Resize as Resize
 from .geometry import Rotate as Rotate
+from .geometry import ShearX as ShearX
 from .geometry import Warp as Warp
 from .geometry import Zoom as Zoom
 from .mix import CutMix as CutMix

@@ -9,6 +9,8 @@ from .plan import Array, Stage
 from .transform import Params
 from .warp.opcodes import LUMA, Flag, Opcode
 
+__all__ = ["BRIGHTNESS", "CHANNELS", "ERASE", "FACTOR", "GAMMA", "HUE", "POSTERIZE", "SOLARIZE"]
+
 AFFINE_MAPS = (Stage.LOGIT, Stage.RGB)
 LEVELS = np.linspace(0, 1, 256)
 """The grey levels, in 0..1."""

@@ -13,6 +13,8 @@ from .plan import Array, cover, crop_matrix, pair
 from .transform import Params
 from .warp.opcodes import Flag, Opcode
 
+__all__ = ["AFFINE", "CROP", "DIHEDRAL", "HOMOGRAPHY", "PERSPECTIVE", "RANDOM_CROP", "ZOOM"]
+
 
 def identities(n: int) -> Array:
     """`n` identity matrices."""

@@ -188,6 +188,27 @@ class Affine(Geometric):
         )
 
 
+class ShearX(Geometric):
+    """Shear along x by up to `max_deg` degrees either way, with probability `p`: what stands upright leans by them."""
+
+    max_deg: float = 15.0
+    p: float = 0.5
+    draw: Given = None
+    size: Size | None = None
+    mode: Literal["bilinear"] = "bilinear"
+    pad_mode: Padding = "reflection"
+    batch: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self, "max_deg", -90, 90, "()")
+        check_given(self, "draw", -90, 90, "()")
+
+    def row(self) -> Row[GeometricOperation]:
+        """Degrees."""
+        return AFFINE.row(p=self.p, shear_x=between(-self.max_deg, self.max_deg, self.draw))
+
+
 class Resize(Geometric):
     """To `size` by `crop` (the largest box of that aspect), `squish`, or `pad` (the whole image and what is around).
 

@@ -17,6 +17,8 @@ from .plan import Array, Stage
 from .transform import Params
 from .warp.opcodes import NUMBERS, Opcode
 
+__all__ = ["ColourOperation", "GeometricOperation", "Number", "Row", "between", "between_logs", "fixed"]
+
 Given = float | Sequence[float] | Callable[[Draw], Any] | None
 """A decision taken out of chance's hands: a number, one a sample, or a function of the draw."""
 

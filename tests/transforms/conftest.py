@@ -24,6 +24,7 @@ from onewarp.transforms.geometry import (
     RandomResizedCrop,
     Resize,
     Rotate,
+    ShearX,
     Warp,
     Zoom,
 )
@@ -34,6 +35,7 @@ RECIPES = {
     "resized first": [Resize(200), *aug_transforms(size=160, max_warp=0.3, flip_vert=True), NORMALIZE],
     "rectangles": [Resize((90, 160)), Flip(), Rotate(30, p=1.0), Zoom(1.2, 2.0, p=1.0), Warp(0.3, p=1.0)],
     "affine": [Affine(20, (0.1, 0.2), (0.7, 1.4), (15.0, 10.0), p=0.8), Resize(96, method="pad")],
+    "sheared": [ShearX(40, p=0.8), Resize(64), ShearX(draw=-20.0, p=1.0, size=(40, 60))],
     "dihedral": [Resize(64, method="squish"), Dihedral(p=0.9)],
     "turned frames": [Dihedral(p=0.9), RandomResizedCrop((96, 64), ratio=(0.5, 2.0))],
     "turned twice": [

@@ -17,6 +17,7 @@ from onewarp.transforms.geometry import (
     RandomResizedCrop,
     Resize,
     Rotate,
+    ShearX,
     Warp,
     Zoom,
 )
@@ -180,3 +181,13 @@ def test_a_box_that_is_none_becomes_empty_and_is_never_turned_round(corners):
         assert box == [0] * 4 or (left <= right and top <= bottom)
         assert box[0] <= box[2]
         assert box[1] <= box[3]
+
+
+def test_a_sheared_image_leans_by_the_degrees_whatever_the_aspect():
+    """Of a frame of 90 x 160 the bottom's middle comes from half a height times the tangent aside, the centre stays."""
+    frame = np.array([[90.0, 160.0]])
+    found = matrix(ShearX(draw=30, p=1), frame)
+    assert found[0, 1] == pytest.approx(-np.tan(np.deg2rad(30)) * 90 / 160)
+    assert np.delete(found.ravel(), 1) == pytest.approx([1, 0, 0, 1, 0, 0, 0, 1])
+    turned = Affine(shear=(30.0, 0.0)).normalised({"shear_x": np.array([30.0])}, frame)[0]
+    assert np.array_equal(found, turned)
