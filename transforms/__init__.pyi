@@ -13,6 +13,7 @@ from .colour import Gamma as Gamma
 from .colour import Grayscale as Grayscale
 from .colour import Hue as Hue
 from .colour import Invert as Invert
+from .colour import LinearBrightness as LinearBrightness
 from .colour import Normalize as Normalize
 from .colour import Posterize as Posterize
 from .colour import RandomErasing as RandomErasing

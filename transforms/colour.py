@@ -21,6 +21,7 @@ from .colour_operations import (
     HUE,
     LEVELS,
     POSTERIZE,
+    SCALE,
     SOLARIZE,
 )
 from .fusing import Pointwise
@@ -161,6 +162,26 @@ class Gamma(Pointwise):
         """The power."""
         most = math.log(self.max_gamma)
         return GAMMA.row(p=self.p, gamma=between_logs(-most, most, self.draw))
+
+
+class LinearBrightness(Pointwise):
+    """Multiply by a factor of a range, with probability `p`, and cut at white: black stays black."""
+
+    stage = Stage.TABLE
+    factor: tuple[float, float] = (0.8, 1.2)
+    p: float = 0.75
+    draw: Given = None
+    batch: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_pair(self, "factor", 0)
+        check_given(self, "draw", 0)
+
+    def row(self) -> Row[ColourOperation]:
+        """The factor."""
+        low, high = self.factor
+        return SCALE.row(p=self.p, factor=between(low, high, self.draw))
 
 
 class Invert(Pointwise):

@@ -9,7 +9,7 @@ from .plan import Array, Stage
 from .transform import Params
 from .warp.opcodes import LUMA, Flag, Opcode
 
-__all__ = ["BRIGHTNESS", "CHANNELS", "ERASE", "FACTOR", "GAMMA", "HUE", "POSTERIZE", "SOLARIZE"]
+__all__ = ["BRIGHTNESS", "CHANNELS", "ERASE", "FACTOR", "GAMMA", "HUE", "POSTERIZE", "SCALE", "SOLARIZE"]
 
 AFFINE_MAPS = (Stage.LOGIT, Stage.RGB)
 LEVELS = np.linspace(0, 1, 256)
@@ -63,6 +63,11 @@ def _gamma(row: Row[Any], params: Params) -> Array:
     return np.asarray(LEVELS ** params["gamma"][:, None])
 
 
+def _scale(row: Row[Any], params: Params) -> Array:
+    """The levels times a factor, cut at white."""
+    return np.minimum(LEVELS * params["factor"][:, None], 1)
+
+
 def _solarize(row: Row[Any], params: Params) -> Array:
     """One minus each level from the threshold on."""
     return np.where(params["threshold"][:, None] <= np.arange(256), 1 - LEVELS, LEVELS)
@@ -97,6 +102,8 @@ HUE = ColourOperation(Opcode.HUE, (Operand("turns", 1, 0.0),), (Stage.HUE,), _hu
 """Turns of the hue."""
 GAMMA = ColourOperation(Opcode.GAMMA, (Operand("gamma", 1, 1.0),), (Stage.TABLE,), _gamma)
 """A power of each channel."""
+SCALE = ColourOperation(Opcode.SCALE, (Operand("factor", 1, 1.0),), (Stage.TABLE,), _scale)
+"""A factor of each channel, from 0 on, cut at white."""
 SOLARIZE = ColourOperation(Opcode.SOLARIZE, (Operand("threshold", 1, 256.0),), (Stage.TABLE,), _solarize)
 """The negative of what is at least a threshold, in grey levels."""
 POSTERIZE = ColourOperation(Opcode.POSTERIZE, (Operand("bits", 1, 8.0),), (Stage.TABLE,), _posterize)

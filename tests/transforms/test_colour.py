@@ -14,6 +14,7 @@ from onewarp.transforms.colour import (
     Grayscale,
     Hue,
     Invert,
+    LinearBrightness,
     Normalize,
     Posterize,
     RandomErasing,
@@ -51,6 +52,8 @@ def test_hue_turns_in_hsv():
     ("transform", "expected"),
     [
         (Gamma(draw=2, p=1), [0.04, 0.25, 0.64]),
+        (LinearBrightness(draw=1.5, p=1), [0.3, 0.747, 1.0]),
+        (LinearBrightness(draw=0, p=1), [0.0, 0.0, 0.0]),
         (Invert(p=1), [0.8, 0.5, 0.2]),
         (Solarize(0.6, p=1), [0.2, 0.5, 0.2]),
         (Posterize(1, p=1), [0.0, 0.0, 128 / 255]),

@@ -197,6 +197,7 @@ struct Affine {
 // Tables over grey levels, in grey levels: what an operation makes of a whole one, and of a table before it.
 inline double toned(Opcode opcode, double level, double number) {
     if (opcode == Opcode::gamma) return 255 * std::pow(level / 255, number);
+    if (opcode == Opcode::scale) return std::fmin(level * number, 255);
     if (opcode == Opcode::solarize) return level >= number ? 255 - level : level;
     const double dropped = std::exp2(std::fmin(std::fmax(8 - number, 0), 8));
     return std::floor(level / dropped) * dropped;

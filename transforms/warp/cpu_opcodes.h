@@ -18,10 +18,11 @@ enum class Opcode : int32_t {
     channels = 9,
     hue = 10,
     gamma = 11,
-    solarize = 12,
-    posterize = 13,
-    erase = 14,
-    end = 15,
+    scale = 12,
+    solarize = 13,
+    posterize = 14,
+    erase = 15,
+    end = 16,
 };
 
 enum Flag : int32_t {

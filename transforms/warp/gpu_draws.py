@@ -18,7 +18,7 @@ from .gpu_tiles import doubled, homography_at, store_tiles
 # What opcodes.py says, as Triton takes it: in the same order.
 (
     DIHEDRAL, AFFINE, ZOOM, PERSPECTIVE, CROP, RANDOM_CROP, HOMOGRAPHY, BRIGHTNESS, FACTOR, CHANNELS, HUE, GAMMA,
-    SOLARIZE, POSTERIZE, ERASE, END,
+    SCALE, SOLARIZE, POSTERIZE, ERASE, END,
 ) = (tl.constexpr(code.value) for code in opcodes.Opcode)  # fmt: skip
 BATCH, PICKED, AT_ENDS, POWER, TURNS, PAD, SQUISH, LOGIT, MIX = (tl.constexpr(flag.value) for flag in opcodes.Flag)
 OPERATION, FLAGS, WORD, INDEX, OF, SEGMENT, FRAME, GROUP = (tl.constexpr(column.value) for column in opcodes.Column)
@@ -312,6 +312,8 @@ def toned(operation, level, number):
         share = tl.maximum(level, 1.0) * (1 / 255)
         power = 255 * tl.exp2(number * tl.log2(share))
         result = tl.where(level > 0, power, tl.where(number > 0, 0.0, 255.0))
+    elif operation == SCALE:
+        result = tl.minimum(level * number, 255.0)
     elif operation == SOLARIZE:
         result = tl.where(level >= number, 255 - level, level)
     else:

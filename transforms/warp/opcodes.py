@@ -22,10 +22,11 @@ class Opcode(IntEnum):
     CHANNELS = 9
     HUE = 10
     GAMMA = 11
-    SOLARIZE = 12
-    POSTERIZE = 13
-    ERASE = 14
-    END = 15
+    SCALE = 12
+    SOLARIZE = 13
+    POSTERIZE = 14
+    ERASE = 15
+    END = 16
 
 
 class Flag(IntFlag):
