@@ -79,7 +79,7 @@ def train(
 ) -> TrainingRun:
     """Train, export the model to `out/model.safetensors` and write `out/report.html`.
 
-    `transforms` may be a text (`recipes.read_transforms`), which the report shows, as it does `command`. The same
+    `transforms` may be a text (`transform_texts.read_transforms`). The report shows it, and `command`. The same
     settings give the same weights: torch's generators are seeded, and left as they were. Killed, it goes on from
     `out/checkpoint.safetensors` when it is called again with the same settings.
 

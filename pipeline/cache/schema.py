@@ -145,10 +145,13 @@ def part_schema(pixels: pa.Field, small: list[pa.Field], targets: Sequence[Mappi
 def target_fields(targets: Sequence[Mapping[str, Any]], splits: bool) -> list[pa.Field]:
     """The columns of labels and splits, then those of masks, points and boxes; unknown kinds of targets have none."""
     types = {"category": pa.int64(), "multicategory": pa.list_(pa.int64())}
-    columns = [pa.field(one["name"], types[one["kind"]]) for one in targets if one["kind"] in types]
+    columns = [pa.field(target["name"], types[target["kind"]]) for target in targets if target["kind"] in types]
     columns += [pa.field("split", pa.string())] if splits else []
     spatial = [
-        field for one in targets if one["kind"] in SPATIAL_KINDS for field in spatial_fields(one["name"], one["kind"])
+        field
+        for target in targets
+        if target["kind"] in SPATIAL_KINDS
+        for field in spatial_fields(target["name"], target["kind"])
     ]
     return [*columns, *spatial, *([_non_null("targets_sha256", pa.string())] if spatial else [])]
 

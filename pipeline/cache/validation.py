@@ -56,7 +56,7 @@ def _refuse_lists(footer: "_Mapping") -> None:
     index.name("name", _INDEX_NAME)
     index.number("bytes", 1)
     checksums, blocks = index.entries("checksums"), -(-index.values["bytes"] // BLOCK)
-    if len(checksums) != blocks or not all(_is_number(one, 0, 2**32 - 1) for one in checksums):
+    if len(checksums) != blocks or not all(_is_number(checksum, 0, 2**32 - 1) for checksum in checksums):
         raise index.wrong("checksums", f"a number for each {BLOCK} bytes")
     rejections.name("name", _REJECTED_NAME)
     rejections.number("bytes", 1)
@@ -136,13 +136,15 @@ class _Mapping:
 
     def choice(self, name: str, choices: tuple[Any, ...]) -> None:
         """Refuse the entry `name` unless it is one of `choices`."""
-        if not any(self.get(name) is one or (isinstance(one, str) and self.values[name] == one) for one in choices):
+        if not any(
+            self.get(name) is choice or (isinstance(choice, str) and self.values[name] == choice) for choice in choices
+        ):
             raise self.wrong(name, f"one of {', '.join(map(str, choices))}")
 
     def vocabulary(self, name: str) -> list[Any] | None:
         """The entry `name`, which must be a list of class names, or null."""
         value = self.get(name)
-        if value is not None and not (isinstance(value, list) and all(type(one) in (str, int) for one in value)):
+        if value is not None and not (isinstance(value, list) and all(type(entry) in (str, int) for entry in value)):
             raise self.wrong(name, "a list of names or whole numbers")
         return value
 

@@ -231,7 +231,7 @@ def _verify(path: str) -> tuple[Cache, list[str]]:
 
 
 def import_modules(names: Sequence[str]) -> None:
-    """Import modules of the user's own, of which those in the working folder come last."""
+    """Import the user's modules; those in the working folder are found last."""
     here = os.getcwd()
     if names and here not in sys.path:
         sys.path.append(here)

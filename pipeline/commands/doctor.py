@@ -105,7 +105,7 @@ def _rebuild_advice() -> str:
 
 
 def _origin() -> str:
-    """What pip was told to install, as an argument to tell it again."""
+    """The argument with which pip has installed onewarp, to be given to pip again."""
     try:
         installed: Distribution = distribution("onewarp")
     except PackageNotFoundError:

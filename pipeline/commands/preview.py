@@ -42,7 +42,7 @@ def preview(
 
     The draws are shown as they are, a pixel of the picture for each of theirs. Masks, points and boxes are drawn over
     both. With `unfused` each draw is followed by the same draw with one resampling for each operation. `transforms` may
-    be a text (`recipes.read_transforms`), which is written below. Returns the path.
+    be a text (`transform_texts.read_transforms`), which is written below. Returns the path.
 
     Raises `UsageError` for numbers that leave no picture, and for a name whose ending is no format of pictures.
     """

@@ -46,15 +46,17 @@ class VocBoxes:
         path = Beside(self.folder, ".xml")(item)
         try:
             objects = ElementTree.parse(path).getroot().iter("object")
-            return [_box(one) for one in objects if self.names is None or one.findtext("name") in self.names]
+            return [
+                _box(element) for element in objects if self.names is None or element.findtext("name") in self.names
+            ]
         except OSError as error:
             raise LabelError(f"annotation {path.name} cannot be read: {error.strerror}") from None
         except (ElementTree.ParseError, ValueError) as error:
             raise LabelError(f"annotation {path.name} must hold objects with a bndbox, but {error}") from None
 
 
-def _box(one: ElementTree.Element) -> Box:
-    left, top, right, bottom = (float(one.findtext(f"bndbox/{name}", "nothing")) for name in _CORNERS)
+def _box(element: ElementTree.Element) -> Box:
+    left, top, right, bottom = (float(element.findtext(f"bndbox/{name}", "nothing")) for name in _CORNERS)
     return left - 1, top - 1, right, bottom
 
 

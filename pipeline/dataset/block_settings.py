@@ -10,7 +10,7 @@ from .samples import Getter, check_kinds
 
 def check_block(block: Any) -> None:
     """Raise `UsageError` for a setting of a DataBlock that cannot be used."""
-    kinds = [as_block(one).kind for one in as_list("blocks", block.blocks)]
+    kinds = [as_block(block_or_maker).kind for block_or_maker in as_list("blocks", block.blocks)]
     if kinds:
         check_kinds(kinds)
     check_function("get_items", block.get_items)

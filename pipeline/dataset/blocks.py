@@ -189,7 +189,7 @@ def with_vocab(block: Block, vocab: Sequence[Any] | None) -> Block:
 
 
 def as_block(block: Block | Callable[[], Block]) -> Block:
-    """A block, of which `ImageBlock` without parentheses is one too; `UsageError` for anything else."""
+    """The block itself, or what `ImageBlock` without parentheses makes; `UsageError` for anything else."""
     result = block if isinstance(block, Block) or not callable(block) else block()
     if not isinstance(result, Block):
         raise UsageError(f"blocks must be made of ImageBlock, CategoryBlock, MaskBlock, …, but got {result!r}")

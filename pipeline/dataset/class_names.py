@@ -24,7 +24,7 @@ class ClassNames:
     def name_of(self, value: Any, row: int) -> Any:
         """The name of a number, or those of a list of them; None for none. `SourceError` names a row out of range."""
         if isinstance(value, list):
-            return [self.name_of(one, row) for one in value]
+            return [self.name_of(number, row) for number in value]
         if value is None or value == _NONE:
             return None
         if not 0 <= value < len(self.names):

@@ -41,7 +41,7 @@ class Labels:
     def count_classes(self, left_out: Collection[int] = ()) -> Counter[str | int]:
         """How many items have each class, without the items of the numbers `left_out`."""
         values = [value for place, value in enumerate(self.values) if value is not None and place not in left_out]
-        counts = Counter(one for value in values for one in (value if isinstance(value, list) else [value]))
+        counts = Counter(number for value in values for number in (value if isinstance(value, list) else [value]))
         return Counter({self.vocab[number]: count for number, count in counts.items()})
 
     def narrow(self, left_out: Collection[int]) -> Self:
@@ -58,7 +58,7 @@ class Labels:
 
 def _renumber(value: int | list[int] | None, numbers: Mapping[int, int]) -> int | list[int] | None:
     if isinstance(value, list):
-        return [numbers[one] for one in value if one in numbers]
+        return [numbers[number] for number in value if number in numbers]
     return None if value is None else numbers.get(value)
 
 
@@ -85,7 +85,7 @@ def number_labels(keys: Sequence[str], values: Sequence[Any], several: bool) -> 
     vocab = list(build_vocab(name for names in lists for name in names or ()))
     numbers = {name: number for number, name in enumerate(vocab)}
     lists_of_numbers = [None if names is None else sorted({numbers[name] for name in names}) for names in lists]
-    values = lists_of_numbers if several else [None if one is None else one[0] for one in lists_of_numbers]
+    values = lists_of_numbers if several else [None if item is None else item[0] for item in lists_of_numbers]
     return Labels(values, vocab, several, missing, learnt=True)
 
 
@@ -100,7 +100,7 @@ def _names(key: str, value: Any, several: bool) -> list[str | int] | None:
     if is_missing(value):
         return None
     try:
-        names = [label_of(one) for one in (value if several else [value])]
+        names = [label_of(label) for label in (value if several else [value])]
     except (LabelError, TypeError) as error:
         raise LabelError(f"{key}: {error}") from None
     present = [name for name in names if name is not None]

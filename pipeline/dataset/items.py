@@ -59,7 +59,7 @@ class Listing:
 def get_image_files(
     path: str | os.PathLike[str], recurse: bool = True, folders: str | Iterable[str] | None = None
 ) -> list[Path]:
-    """The image files under `path`, told by their extension in any case, sorted by their path relative to it.
+    """The image files under `path`, recognised by their extension in any case, sorted by their path relative to it.
 
     `folders` confines the walk to the folder of this name, or of these names, directly under `path`. Which files are
     left out, and why, `list_images` tells. Raises `SourceError` where `path` or one of `folders` is no folder.
@@ -166,7 +166,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def _leads_to(entry: os.DirEntry[str]) -> tuple[int, str]:
-    """The kind of what an entry is or leads to, as in `stat`, and why that cannot be told."""
+    """The kind of file that an entry is or leads to, as in `stat`; 0 and the reason where that is unknown."""
     try:
         if entry.is_file():
             return stat.S_IFREG, ""

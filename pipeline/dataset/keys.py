@@ -10,7 +10,7 @@ from .items import relative_key
 
 
 def keys_of(items: Sequence[Any], root: Path | None = None) -> list[str]:
-    """What names each item: a path from the source, or a number; copies of an item are told apart by a number.
+    """The key of each item: its path from the source, or its number; copies of an item get a number behind it.
 
     >>> keys_of([Path("a/1.jpg"), Path("a/1.jpg"), {"row": 3}], Path("a"))
     ['1.jpg', '1.jpg#1', '2']

@@ -29,7 +29,7 @@ def numbers_in(data: bytes) -> NDArray[np.uint8 | np.int32]:
 
 
 def mask_numbers(image: Image.Image) -> NDArray[np.uint8 | np.int32]:
-    """The numbers `[h, w]` of an image, of which none is merged with another; `LabelError` where it holds no labels.
+    """The numbers `[h, w]` of an image, none merged with another; `LabelError` where the image holds no labels.
 
     >>> mask_numbers(Image.new("1", (2, 1), 1)).tolist()
     [[1, 1]]

@@ -30,7 +30,7 @@ class RowPicture:
 
 @dataclass(frozen=True)
 class Samples(Sequence[Any]):
-    """A sequence of typed samples `(image, targets...)`, each made when it is asked for."""
+    """A sequence of typed samples `(image, targets...)`, each made when it is read."""
 
     items: Sequence[Any]
     blocks: tuple[Block, ...]

@@ -29,7 +29,7 @@ from .rows import Pixels, RowNumbers, Rows, Targets, allocate, views
 resource: ModuleType | None
 try:
     import resource
-except ImportError:  # not a POSIX system: whether a disk was read is not known there, and nothing is asked for ahead
+except ImportError:  # not a POSIX system: there is no count of blocks read, so that no rows are read ahead
     resource = None
 
 Reading = Literal["auto", "map", "pread"]

@@ -58,7 +58,7 @@ class Catalogue:
 
     def contents(self, i: int) -> dict[str, Any]:
         """What the mask, points and boxes of an item are made of, and an error for each label that is missing."""
-        missing = {name: MissingLabelError("is missing") for name, one in self.labels.items() if i in one.missing}
+        missing = {name: MissingLabelError("is missing") for name, column in self.labels.items() if i in column.missing}
         return {**missing, **self.raw_targets(i)}
 
     def narrow_vocab(self, refused: Collection[str]) -> Self:
@@ -107,7 +107,7 @@ def notes(listing: Any, labels: Mapping[str, Labels], splits: Sequence[str | Non
             lines.append(f"{name}: {hint}")
         if splits is not None and TRAIN in splits:
             counts = column.count_classes({place for place, split in enumerate(splits) if split != TRAIN})
-            if untrained := [str(one) for one in column.vocab if not counts[one] and one != MISSING]:
+            if untrained := [str(label) for label in column.vocab if not counts[label] and label != MISSING]:
                 lines.append(f"{name}: no training item has the label {_first_of(untrained)}")
     return lines
 

@@ -25,7 +25,7 @@ except ImportError:  # not a POSIX system: the count alone tells
 
 LOCK = ".lock"
 _BEAT, _POLL, _REPEAT = 5.0, 0.25, 60.0  # seconds between counts, between looks, and between lines while waiting
-_SILENCE = 60.0  # seconds without a count after which a holder that cannot be asked is dead: some servers cache for 30
+_SILENCE = 60.0  # seconds without a count after which a holder elsewhere counts as dead: some file servers cache for 30
 
 
 @dataclass(frozen=True)

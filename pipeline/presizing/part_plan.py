@@ -84,10 +84,10 @@ class PartPlan:
         self.reusable = []
         for number, (begin, end) in enumerate(borders([item.key for item in self.catalogue.items])):
             entries = tuple(self._entry(i) for i in range(begin, end))
-            part = self.existing.find_part([one.key for one in entries], self.recipe.limits())
+            part = self.existing.find_part([entry.key for entry in entries], self.recipe.limits())
             if part is not None and not self._matches(part.footer, part.rows, entries):
                 part = None
-            up_to_date = not self.catalogue.spatial_blocks and all(_is_up_to_date(one) for one in entries)
+            up_to_date = not self.catalogue.spatial_blocks and all(_is_up_to_date(entry) for entry in entries)
             if part is not None and up_to_date:
                 self.reusable.append(result_of_part(number, part))
                 continue
@@ -124,7 +124,7 @@ class PartPlan:
         stored = {field.name: field.type for field in rows.schema if not field.name.endswith("offset")}
         if columns != stored or {**footer, "rejected": None} != {**self.footer, "rejected": None}:
             return False
-        targets = {one.key: one.targets for one in entries}
+        targets = {entry.key: entry.targets for entry in entries}
         names = [*self.catalogue.labels, *(["split"] if self.catalogue.splits is not None else [])]
         return all(
             targets[row["key"]][name] == row[name] for row in rows.select(["key", *names]).to_pylist() for name in names

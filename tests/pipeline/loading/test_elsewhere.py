@@ -11,7 +11,7 @@ for name in ("posix_fadvise", "preadv", "sched_getaffinity"):
     delattr(os, name)
 
 from onewarp.pipeline import Loader, presize
-from onewarp.pipeline.presizing.lock import writing
+from onewarp.pipeline.presizing.lock import write_lock
 
 print(presize(sys.argv[1], sys.argv[2], 8).rows)
 loader = Loader(sys.argv[2], batch_size=5, reading="pread", keys=True)

@@ -42,8 +42,8 @@ def test_a_second_writer_waits_says_for_whom_and_goes_on_where_the_first_was_kil
     holder = f"""
 import sys, time
 from pathlib import Path
-from onewarp.pipeline.presizing.lock import writing
-with writing(Path({str(tmp_path / "C")!r}), print):
+from onewarp.pipeline.presizing.lock import write_lock
+with write_lock(Path({str(tmp_path / "C")!r}), print):
     print("held", flush=True)
     time.sleep(600)
 """

@@ -213,7 +213,7 @@ def test_a_scheduler_that_dies_is_one_line_and_the_next_run_goes_on(many, tmp_pa
 def test_no_worker_gets_ctrl_c():
     program = """
 import signal
-from onewarp.pipeline.presizing.workers import crew
+from onewarp.pipeline.presizing.workers import worker_pool
 
 def blocked(number):
     words = dict(line.split(maxsplit=1) for line in open("/proc/self/status") if len(line.split()) == 2)
@@ -221,7 +221,7 @@ def blocked(number):
 
 if __name__ == "__main__":
     jobs = iter(range(6))
-    with crew("processes", 2) as workers:
+    with worker_pool("processes", 2) as workers:
         print([result for _, result in workers.map(blocked, lambda: next(jobs, None))])
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
