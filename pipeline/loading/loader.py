@@ -61,7 +61,7 @@ class Loader(Generic[*Parts]):
     Raises UsageError for settings that fit no batch: a split without rows, `tail="drop"` with fewer rows than one
     step takes, indices outside of the split.
 
-    >>> from .loading.rows import MemoryRows
+    >>> from .rows import MemoryRows
     >>> rows = MemoryRows([np.full((2, 2, 3), i, np.uint8) for i in range(5)], labels=[0, 1, 0, 1, 1])
     >>> loader = Loader(rows, batch_size=2, shuffle=False)
     >>> [(tuple(x.shape), y.tolist()) for x, y in loader]
