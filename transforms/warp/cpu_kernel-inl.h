@@ -30,10 +30,10 @@ constexpr float kSampleScale = kGreyLevel / kWeightScale;
 // At 1.5 grey levels a logit rises by 1 / (x (1 - x)) = 168 from 0 to 1, and closer to the end by more.
 constexpr float kLogitGuard = 0.006f;
 
-// How many output rows ahead source rows are prefetched, by measurement; and how many cache lines of them for each
+// How many output rows ahead source rows are prefetched; and how many cache lines of them for each
 // vector of pixels: as many as it reads where a picture is reduced 2.5 times in each direction.
 constexpr int kRowsAhead = 12, kLinesPerVector = L / 4 + 1;
-// How many vectors of a row are worked on side by side, by measurement: 64 pixels.
+// How many vectors of a row are worked on side by side: those of 64 pixels.
 constexpr int kVectorsTogether = 64 / L;
 
 ONEWARP_INLINE F setd(double x) { return set(static_cast<float>(x)); }

@@ -37,7 +37,7 @@
 
 namespace onewarp {
 
-// Bytes of a batch, above which whoever reads it would not find it in the caches, by measurement.
+// Bytes of a batch, above which whoever reads it would not find it in the caches: measured, see docs/design.md.
 constexpr int64_t kCacheBytes = 16 << 20;
 
 // LEAST_DETERMINANT of checks.py.
