@@ -19,7 +19,7 @@ from .geometric_operations import CROP
 from .operations import GeometricOperation, Row, fixed
 from .plan import Segment, Stage, height_width
 from .transform import Split, Transform
-from .warp.opcodes import FLOATS, INTEGERS, NUMBERS, Column, Field, Flag, Group, Opcode
+from .warp.opcodes import FLOATS, INTEGERS, Column, Field, Flag, Group, Opcode
 from .warp.outspec import Padding
 
 
@@ -141,7 +141,8 @@ class _Table:
 
     def _write(self, row: Row[Any], word: int = 0, flags: int = 0) -> None:
         floats = np.zeros(FLOATS)
-        floats[Field.LOW : Field.LOW + NUMBERS], floats[Field.SPAN : Field.SPAN + NUMBERS] = 0, 1
+        deciding = {0, *(operand.chance for operand in row.operation.operands)}
+        floats[[Field.SPAN + chance for chance in deciding]] = 1
         floats[Field.CHANCE : Field.CHANCE + 2] = math.ceil(row.p * 2**24) / 2**24  # as coarse as what is drawn
         floats[Field.OTHER : Field.OTHER + len(row.constants)] = row.constants
         flags |= row.flags

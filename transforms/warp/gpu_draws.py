@@ -230,7 +230,8 @@ def geometric(operation, flags, n, happens, second, other, high, wide):
     t = chosen(operation == HOMOGRAPHY, other, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
     t = chosen(operation == PERSPECTIVE, perspective(n, happens, second), t)
     t = chosen(operation == DIHEDRAL, dihedral(n, happens), t)
-    t = chosen(operation == AFFINE, affine(n, happens, wide / high), t)
+    turns = operation == AFFINE  # other operations' numbers are no angles, and tangents take their time
+    t = chosen(turns, affine(n, happens & turns, wide / high), t)
     boxes = (operation == ZOOM) | (operation == CROP) | (operation == RANDOM_CROP)
     return chosen(boxes, box(operation, flags, n, happens, other, high, wide), t)
 
