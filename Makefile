@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
+TOGETHER := --numprocesses auto --maxprocesses 4 --dist loadfile
 SOURCES := pyproject.toml constraints.txt $(wildcard transforms/warp/cpu*.cpp transforms/warp/cpu*.h)
 
 .PHONY: help demo test check lint types tests clean
@@ -29,7 +30,7 @@ types: $(VENV)/.dev  ## mypy, strict
 
 tests: $(VENV)/.dev  ## the tests alone
 	@echo "==> tests"
-	$(BIN)/python -m pytest -q -rs
+	$(BIN)/python -m pytest -q -rs $(TOGETHER)
 
 $(VENV)/.uv:
 	@echo "==> making an environment in $(VENV)"
@@ -80,7 +81,7 @@ LOWEST := .venv-lowest
 .PHONY: lowest
 lowest: $(LOWEST)/.made  ## all tests with the lowest versions that pyproject.toml names, in an environment of its own
 	@echo "==> the tests with the lowest versions"
-	$(LOWEST)/bin/python -m pytest -q -rs
+	$(LOWEST)/bin/python -m pytest -q -rs $(TOGETHER)
 
 $(LOWEST)/.made: $(VENV)/.uv pyproject.toml
 	@echo "==> making an environment in $(LOWEST) of the lowest versions"

@@ -4,18 +4,18 @@ import importlib
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from ..pipeline.presizing.progress import reporter
-from . import augment, photos, plot, quality, results
+from . import augment, photos, plot, quality, results, versions
 from .photos import photo_files
 
 PHOTOS = click.option(
@@ -26,6 +26,13 @@ PHOTOS = click.option(
     help="A folder of photos.",
 )
 OUT = click.option("--out", type=click.Path(path_type=Path), help="Write JSON and a picture into this folder.")
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+AGAINST = click.option(
+    "--against",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    help="Compare with another version of onewarp alone: a checkout with an environment.",
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="JSON on stdout in place of a table.")
 
 
@@ -34,14 +41,22 @@ def bench() -> None:
     """Measurements beside peers; see benchmarks/README.md for the method."""
 
 
+def rounds(usual: int) -> Callable[[Command], Command]:
+    """The option of a command that takes `usual` rounds."""
+    return click.option(
+        "--rounds", type=click.IntRange(min=1), help=f"[default: {usual}; {versions.ROUNDS} with --against]"
+    )
+
+
 @bench.command(name="augment")
 @PHOTOS
 @OUT
 @JSON
+@AGAINST
+@rounds(4)
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--threads", type=int, multiple=True, help="Numbers of threads; 1 and all cores if not given.")
 @click.option("--processes", default=2, show_default=True, help="Where memory lies differs from one to another.")
-@click.option("--rounds", default=4, show_default=True, help="In each process.")
 @click.option("--seconds", default=0.4, show_default=True, help="A turn of a contender lasts at least so long.")
 @click.option("--batch", default=augment.BATCH, show_default=True)
 def bench_augment(
@@ -49,17 +64,21 @@ def bench_augment(
     photos: Path,
     out: Path | None,
     as_json: bool,
+    against: Path | None,
     threads: tuple[int, ...],
     processes: int,
-    rounds: int,
+    rounds: int | None,
     seconds: float,
     batch: int,
 ) -> None:
     """Images a second from photos in memory to augmented batches; exit 1 where the gate stops one."""
+    if against is not None:
+        beside("augment", against, photos, rounds, seconds, out, as_json)
+        return
     if device == "cuda":
         raise SystemExit(suite_of_gpu(out))
     photo_files(photos)  # refused here, before processes are started
-    found = augment.measure(photos, threads or all_threads(), rounds, seconds, batch, processes)
+    found = augment.measure(photos, threads or all_threads(), rounds or 4, seconds, batch, processes)
     tell(found, out, as_json, speeds(found), "images/s, one core", logarithmic=True)
     if any(row["status"] == "wrong" for row in found["rows"]):
         raise SystemExit(1)
@@ -147,14 +166,26 @@ def tell(
 @click.option("--phone", type=click.Path(path_type=Path), default=photos.PHONE, help="A folder with a phone's photos.")
 @OUT
 @JSON
+@AGAINST
+@rounds(7)
 @click.option("--size", default=460, show_default=True)
-@click.option("--rounds", default=7, show_default=True)
 @click.option("--limit", default=48, show_default=True, help="Photos at most.")
 @click.option("--simd", help="The Python of an environment with pillow-simd.")
 def bench_presize(
-    photos: Path, phone: Path, out: Path | None, as_json: bool, size: int, rounds: int, limit: int, simd: str | None
+    photos: Path,
+    phone: Path,
+    out: Path | None,
+    as_json: bool,
+    against: Path | None,
+    rounds: int | None,
+    size: int,
+    limit: int,
+    simd: str | None,
 ) -> None:
     """Decoding and resizing, one core."""
+    if against is not None:
+        beside("presize", against, photos, rounds, versions.SECONDS, out, as_json)
+        return
     with kept(out, "presize") as path:
         arguments = [
             "--web",
@@ -164,7 +195,7 @@ def bench_presize(
             "--size",
             str(size),
             "--rounds",
-            str(rounds),
+            str(rounds or 7),
             "--limit",
             str(limit),
         ]
@@ -175,23 +206,28 @@ def bench_presize(
 @PHOTOS
 @OUT
 @JSON
+@AGAINST
+@rounds(3)
 @click.option("--work", type=click.Path(path_type=Path), help="Keep the written formats here, and find them again.")
 @click.option("--rows", default=1536, show_default=True)
-@click.option("--rounds", default=3, show_default=True)
 @click.option("--workers", multiple=True, type=int, default=(1,), show_default=True)
 def bench_load(
     photos: Path,
     out: Path | None,
     as_json: bool,
+    against: Path | None,
+    rounds: int | None,
     work: Path | None,
     rows: int,
-    rounds: int,
     workers: tuple[int, ...],
 ) -> None:
     """Reading rows, and from rows to augmented batches."""
+    if against is not None:
+        beside("load", against, photos, rounds, versions.SECONDS, out, as_json)
+        return
     photo_files(photos)
     with kept(out, "load") as path, tempfile.TemporaryDirectory() as folder:
-        arguments = ["run", str(photos), str(work or folder), "--rows", str(rows), "--rounds", str(rounds)]
+        arguments = ["run", str(photos), str(work or folder), "--rows", str(rows), "--rounds", str(rounds or 3)]
         for several in workers:
             arguments += ["--workers", str(several)]
         delegated("load", [*arguments, "--out", str(path)], as_json, path)
@@ -218,6 +254,16 @@ def bench_train(out: Path | None, as_json: bool) -> None:
         Console().print(table)
     if not found.holds:
         raise SystemExit(1)
+
+
+def beside(
+    suite: str, against: Path, photos: Path, rounds: int | None, seconds: float, out: Path | None, as_json: bool
+) -> None:
+    """Measure this version beside another one."""
+    rounds = rounds or versions.ROUNDS
+    with reporter(rounds * len(versions.WORK[suite]), f"{suite}, two versions", quiet=as_json) as progress:
+        found = versions.measure(suite, against, photos, rounds, seconds, progress)
+    tell(found, out, as_json, versions.table(found), "times as fast")
 
 
 @contextmanager

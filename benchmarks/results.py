@@ -43,6 +43,7 @@ ROWS: dict[str, dict[str, type]] = {
     "presize": {"name": str, "setting": str, "status": str, "images_per_second": dict, "psnr": dict},
     "workers": {"name": str, "status": str, "files_per_second": list},
     "recovery": {},
+    "versions": {"name": str, "ratio": list, "noise": list},
     "resuming": {"name": str, "setting": str},
     "faults": {"name": str, "setting": str, "cases": int, "outcomes": dict},
 }

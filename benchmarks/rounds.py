@@ -63,4 +63,4 @@ def in_rounds(
 
 def quartiles(values: list[float]) -> list[float]:
     """Lower quartile, median, upper quartile."""
-    return [round(float(q), 2) for q in np.quantile(values, [0.25, 0.5, 0.75])]
+    return [round(float(q), 3) for q in np.quantile(values, [0.25, 0.5, 0.75])]
