@@ -25,10 +25,11 @@ from ..transforms.colour import Normalize
 from ..transforms.fusing import Geometric
 from ..transforms.transform import Transform
 from ..transforms.warp import cpu, native
-from . import alone, photos, results
+from . import alone
 from .gate import EXACT, ROUNDED, SOFTENED, Claim, Gate
+from .measuring import photos, results
+from .measuring.rounds import Turn, in_rounds, quartiles
 from .peers.augmenting import MEAN, MIN_SCALE, PEERS, SIZE, STD, Job
-from .rounds import Turn, in_rounds, quartiles
 
 SIDE, BATCH, SEED = 460, 64, 7
 FUSED, PLAIN = "onewarp: fused, antialiased", "onewarp: fused, plain"

@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from ..pipeline.presizing.progress import reporter
-from . import augment, photos, plot, quality, results, versions
-from .photos import photo_files
+from . import augment, quality, versions
+from .measuring import photos, plot, results
+from .measuring.photos import photo_files
 
 PHOTOS = click.option(
     "--photos",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..transforms.plan import Plan, Stage
 from ..transforms.warp import OutSpec, reference
-from . import maps
+from .measuring import maps
 
 
 @dataclass(frozen=True)

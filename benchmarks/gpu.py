@@ -28,8 +28,8 @@ from ..transforms.types import sizes_of
 from ..transforms.warp import OutSpec, backends, gpu, reference, warp
 from ..transforms.warp.packed import Packed
 from . import alone
+from .measuring.report import Report
 from .peers.gpu import MEAN, PEERS, STD
-from .report import Report
 
 ROOT = Path(__file__).resolve().parents[1]
 PADDINGS: tuple[Any, ...] = ("reflection", "border", "zeros", (0.2, 0.4, 0.6))
@@ -225,7 +225,7 @@ def pictures(setting: Setting, folder: Path | None) -> tuple[Tensor, str]:
     Photos are those of `folder`, or those beside the repository. Raises `UsageError` where `folder` has none.
     """
     try:
-        from .photos import PETS, squares
+        from .measuring.photos import PETS, squares
 
         if folder is not None or PETS.is_dir():
             photos = torch.from_numpy(squares(folder or PETS, setting.large, setting.source))

@@ -20,7 +20,8 @@ from ..pipeline import DataLoaders
 from ..trainers import Learner
 from ..trainers.adapters import as_fastai
 from ..trainers.optimiser import default_groups
-from . import pets, results
+from . import pets
+from .measuring import results
 
 COLUMNS = ("train_loss", "valid_loss", "error_rate")
 Table = list[dict[str, float]]

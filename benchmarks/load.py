@@ -32,7 +32,7 @@ from ..transforms.augment import aug_transforms, fuse
 from ..transforms.colour import Normalize
 from ..transforms.decoding.decode import decode_pixels
 from ..transforms.decoding.resizing import Sizing, resize
-from . import pagecache, results
+from .measuring import pagecache, results
 from .peers import endtoend, loading
 from .peers.loading import BATCH, Epochs, Photos, Reader
 

@@ -18,7 +18,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from .report import Report
+from .measuring.report import Report
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "tests"

@@ -30,7 +30,7 @@ from ..pipeline.presizing.part_task import prepare_worker
 from ..transforms.decoding.colourspace import needs_conversion
 from ..transforms.decoding.decode import Decoding, decode_pixels
 from ..transforms.decoding.resizing import Sizing, resize
-from . import photos, results
+from .measuring import photos, results
 from .peers import pillow_alone, presizing
 from .peers.pillow_alone import Presize
 

@@ -18,8 +18,9 @@ from ..pipeline.presizing.progress import NoProgress, Reporter
 from ..transforms.draw import draw, hash_keys
 from ..transforms.geometry import Flip, Rotate, Warp, Zoom
 from ..transforms.warp import OutSpec, warp
-from . import alone, maps, photos, results
+from . import alone
 from .augment import ALONE, FUSED, PLAIN, TORCH
+from .measuring import maps, photos, results
 from .peers.chains import PEERS, Chain, Render, Rendered, interleaved, planar
 from .truth import Array, Spline, psnr
 

@@ -21,7 +21,7 @@ import click
 import torch
 
 from ..errors import UsageError
-from . import photos
+from .measuring import photos
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER, CACHE = "pets/images", "pets.cache"

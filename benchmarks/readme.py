@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from . import augment, learners, load, pets, quality, results
+from . import augment, learners, load, pets, quality
 from .faults import outcomes
+from .measuring import results
 from .resuming import table as resumptions
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -20,7 +20,7 @@ import distributed  # noqa: F401  (before the first fork, so that every child ha
 
 from ..pipeline.commands.transform_texts import read_block
 from ..pipeline.presizing.presizer import presize
-from . import results
+from .measuring import results
 
 
 @dataclass(frozen=True)

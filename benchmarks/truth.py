@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MissingDependencyError
-from . import maps
+from .measuring import maps
 
 Array = NDArray[np.float64]
 

@@ -20,10 +20,10 @@ import click
 
 from ..errors import UsageError
 from ..pipeline.presizing.progress import Reporter
-from . import results
+from .measuring import results
+from .measuring.photos import photo_files
+from .measuring.rounds import quartiles
 from .peers import one_version
-from .photos import photo_files
-from .rounds import quartiles
 
 WORK = {
     "augment": ("the warp", "a batch's draws"),
@@ -59,7 +59,8 @@ class Version:
     def _answer(self) -> Any:
         line = self._child.stdout.readline() if self._child.stdout else ""
         if not line:
-            raise click.ClickException(f"the process for {self._name!r} ended with {self._child.wait()}")
+            self.close()
+            raise click.ClickException(f"the process for {self._name!r} ended with {self._child.returncode}")
         return json.loads(line)
 
     def round(self) -> float:

@@ -33,8 +33,8 @@ from ..pipeline.presizing.part_plan import PartPlan
 from ..pipeline.presizing.part_task import PartTask, make_part
 from ..pipeline.presizing.workers import worker_pool
 from ..transforms.decoding.resizing import Sizing
-from . import results
-from .rounds import quartiles
+from .measuring import results
+from .measuring.rounds import quartiles
 
 Way = Callable[[Sequence[PartTask]], object]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from .. import results
+from ..measuring import results
 from . import calls, outcomes
 from .caches import StoredCache
 from .cases import cases, sample

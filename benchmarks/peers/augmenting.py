@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from ...transforms.plan import Plan, Stage
-from .. import maps
+from ..measuring import maps
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIZE, MIN_SCALE, CHANCE, LIGHT, TURN, ZOOM, WARP = 224, 0.75, 0.75, 0.2, 10, 1.1, 0.2

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .. import maps
+from ..measuring import maps
 
 Array = NDArray[np.float64]
 Rendered = tuple[Array, list[Array]]

@@ -29,7 +29,7 @@ import pytest
 import torch
 from _pytest.runner import runtestprotocol
 
-from ..results import commit
+from ..measuring.results import commit
 from .coverage import source
 from .launch import Interpreter
 from .mutations import Mutant, mutants

@@ -19,7 +19,7 @@ from typing import Any
 
 import click
 
-from .. import results
+from ..measuring import results
 from . import kill, rank, shares, table
 from .processes import launched
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ..results import installed
+from ..measuring.results import installed
 from . import traces
 
 PACKAGES = {

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from ...pipeline.order.ranks import from_environment
-from ..results import installed
+from ..measuring.results import installed
 from . import data
 from .processes import launched
 from .rank import NAMES, PACKAGES

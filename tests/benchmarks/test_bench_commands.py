@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from onewarp.benchmarks import augment, quality, rounds
+from onewarp.benchmarks import augment, quality
 from onewarp.benchmarks.bench_commands import bench
+from onewarp.benchmarks.measuring import rounds
 from onewarp.cli import main
 from onewarp.pipeline.presizing.progress import NoProgress
 

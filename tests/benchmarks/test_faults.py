@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from onewarp.benchmarks import readme, results
+from onewarp.benchmarks import readme
 from onewarp.benchmarks.faults import outcomes
+from onewarp.benchmarks.measuring import results
 
 ELSEWHERE = platform.system() != "Linux" or platform.machine() != "x86_64"
 

@@ -4,7 +4,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from onewarp.benchmarks import learners, results
+from onewarp.benchmarks import learners
+from onewarp.benchmarks.measuring import results
 from onewarp.benchmarks.pets import Recipe
 from onewarp.pipeline import CategoryBlock, DataBlock, FuncSplitter, ImageBlock
 from onewarp.trainers import Learner, error_rate

@@ -6,7 +6,8 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from onewarp.benchmarks import presize, readme, results
+from onewarp.benchmarks import presize, readme
+from onewarp.benchmarks.measuring import results
 from onewarp.errors import UsageError
 
 

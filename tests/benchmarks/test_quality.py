@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from onewarp.benchmarks import maps, quality
+from onewarp.benchmarks import quality
 from onewarp.benchmarks.augment import ALONE, FUSED, PLAIN
+from onewarp.benchmarks.measuring import maps
 from onewarp.benchmarks.truth import Spline, psnr
 
 pytest.importorskip("scipy", reason="the truth is scipy's spline")

@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from onewarp.benchmarks import results, versions
+from onewarp.benchmarks import versions
+from onewarp.benchmarks.measuring import results
 from onewarp.cli import main
 from onewarp.errors import UsageError
 

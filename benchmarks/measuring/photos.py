@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UsageError
-from ..pipeline.dataset.items import get_image_files
-from ..transforms.decoding.decode import decode_pixels
-from ..transforms.decoding.resizing import Sizing, resize
+from ...errors import UsageError
+from ...pipeline.dataset.items import get_image_files
+from ...transforms.decoding.decode import decode_pixels
+from ...transforms.decoding.resizing import Sizing, resize
 
-PETS = Path(__file__).resolve().parents[2] / "shared" / "data" / "pets" / "images"
+PETS = Path(__file__).resolve().parents[3] / "shared" / "data" / "pets" / "images"
 """Where photos are looked for if no folder is named: `shared/` beside the repository."""
 
 PHONE = PETS.parents[1] / "phone"

@@ -3,7 +3,8 @@ import json
 
 import pytest
 
-from onewarp.benchmarks import augment, load, readme, results
+from onewarp.benchmarks import augment, load, readme
+from onewarp.benchmarks.measuring import results
 from onewarp.errors import UsageError
 
 

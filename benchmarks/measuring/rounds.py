@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..pipeline.presizing.progress import Reporter
+from ...pipeline.presizing.progress import Reporter
 
 SLOW = 0.6
 """Contenders whose call takes longer than so many seconds are in every other round."""

@@ -10,10 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ..errors import UsageError
-from ..transforms.warp import backends
+from ...errors import UsageError
+from ...transforms.warp import backends
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 PACKAGES = (
     "torch",
     "numpy",

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from onewarp.benchmarks import pagecache
+from onewarp.benchmarks.measuring import pagecache
 
 
 @pytest.mark.parametrize("state", pagecache.STATES)

@@ -1,0 +1,1 @@
+"""How a figure is made and kept: photos, maps, rounds, the page cache; results, their checks and pictures."""
