@@ -1,9 +1,24 @@
-"""What pyproject.toml cannot say: a wheel's tag follows what was built."""
+"""What pyproject.toml cannot say: a wheel's tag follows what was built, and the extension knows its sources."""
 
 from pathlib import Path
+from runpy import run_path
 
 from setuptools import setup
 from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.build_ext import build_ext
+
+WARP = Path(__file__).parent / "transforms" / "warp"
+
+
+class Extension(build_ext):  # type: ignore[misc]
+    """The extension in C++, which says of which sources it was built."""
+
+    def run(self) -> None:
+        """Build it."""
+        checksum = run_path(str(WARP / "sources.py"))["checksum"](WARP)
+        for extension in self.extensions:
+            extension.define_macros.append(("ONEWARP_SOURCES", str(checksum)))
+        super().run()
 
 
 class Wheel(bdist_wheel):  # type: ignore[misc]
@@ -23,4 +38,4 @@ class Wheel(bdist_wheel):  # type: ignore[misc]
 
 
 if __name__ == "__main__":
-    setup(cmdclass={"bdist_wheel": Wheel})
+    setup(cmdclass={"bdist_wheel": Wheel, "build_ext": Extension})

@@ -244,11 +244,13 @@ PyMethodDef methods[] = {
     {"instruction_sets", instruction_sets, METH_NOARGS, "The instruction sets that this machine has, best first."},
     {nullptr, nullptr, 0, nullptr}};
 
-// Raised, here and in native.py, whenever what is passed to a function changes.
-constexpr int kRevision = 2;
-int add_revision(PyObject* module) { return PyModule_AddIntConstant(module, "REVISION", kRevision); }
+// The checksum of the sources, by which native.py tells an extension that was built of others; setup.py defines it.
+#ifndef ONEWARP_SOURCES
+#define ONEWARP_SOURCES 0
+#endif
+int add_sources(PyObject* module) { return PyModule_AddIntConstant(module, "SOURCES", ONEWARP_SOURCES); }
 
-PyModuleDef_Slot slots[] = {{Py_mod_exec, reinterpret_cast<void*>(add_revision)}, {0, nullptr}};
+PyModuleDef_Slot slots[] = {{Py_mod_exec, reinterpret_cast<void*>(add_sources)}, {0, nullptr}};
 
 PyModuleDef module = {PyModuleDef_HEAD_INIT, "_cpu", "The warp in C++.", 0, methods, slots, nullptr, nullptr, nullptr};
 

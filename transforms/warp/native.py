@@ -4,20 +4,20 @@
 True
 """
 
+from pathlib import Path
 from typing import Any
+
+from .sources import checksum
 
 extension: Any = None
 """The module `_cpu`; None where it was not built."""
 absence = ""
 """Why there is no extension; empty where there is one."""
 
-REVISION = 2
-"""What is passed to the extension: the number of `kRevision` in cpu.cpp, which one that is built anew has too."""
-
 try:
     from . import _cpu  # type: ignore[attr-defined]
 
-    if getattr(_cpu, "REVISION", 1) == REVISION:
+    if checksum(Path(__file__).parent) in (None, getattr(_cpu, "SOURCES", 0)):
         extension = _cpu
     else:
         absence = "the C++ extension was built from other sources: install onewarp again"
