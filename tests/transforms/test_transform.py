@@ -1,6 +1,7 @@
 """Dispatch, tuples, types, splits, display: the semantics of a transform."""
 
 import pickle
+import re
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -323,7 +324,7 @@ def test_a_lone_sample_without_a_key_is_refused_where_it_is_drawn_for(transform)
         Normalize((0.5,) * 3, (0.2,) * 3),
         fuse([Flip(draw=1), Rotate(p=0)]),
     ],
-    ids=str,
+    ids=lambda transform: re.sub(" at 0x.*?>", ">", str(transform)),  # the same in every process
 )
 def test_what_leaves_nothing_to_chance_needs_no_key(transform):
     assert torch.equal(transform(PHOTO), transform(PHOTO, keys="b.jpg"))
