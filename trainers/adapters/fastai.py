@@ -271,8 +271,10 @@ def _classes() -> Classes:
 
         def before_fit(self) -> None:
             """Refuse the finder among several processes: it puts the weights back in the first alone, and waits."""
+            if not any(isinstance(callback, LRFinder) for callback in self.learn.cbs):
+                return  # predictions of an exported learner have no loader to train on
             ranks = self.learn.dls.train.loader.world_size
-            if ranks > 1 and any(isinstance(callback, LRFinder) for callback in self.learn.cbs):
+            if ranks > 1:
                 raise UsageError(
                     f"fastai's lr_find must run in one process, but there are {ranks}, of which it puts the weights "
                     "back in the first alone: find the rate in one, and give it to fit"
