@@ -123,8 +123,8 @@ OUTPUTS = [  # commands that print, and work
 FORKS = """
 import importlib, io, json, os, sys
 from onewarp.cli import COMMANDS, main
-for package in {package for package, _ in COMMANDS.values()}:
-    importlib.import_module(f"onewarp.{package}.commands")
+for module in {module for module, _ in COMMANDS.values()}:
+    importlib.import_module(f"onewarp.{module}")
 for line in sys.stdin:
     words, output = json.loads(line)
     process = os.fork()

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ...cli import main
+from ...errors import CacheError
 from ...pipeline import (
     BBoxBlock,
     Beside,
@@ -96,8 +97,15 @@ class StoredCache:
         return self._keys
 
     def _open(self) -> str:
-        cache = Cache.open(self.folder)
-        about = (len(cache), cache.vocab, cache.targets, cache.splits, cache.encoding, cache.rejected())
+        while True:
+            cache = Cache.open(self.folder)
+            try:
+                rejected = cache.rejected()
+                break
+            except CacheError:
+                if not cache.is_replaced():  # else it is opened again, as the error says
+                    raise
+        about = (len(cache), cache.vocab, cache.targets, cache.splits, cache.encoding, rejected)
         rows = [tuple(cache.row(i)) for i in range(len(cache))]
         return digest([about, rows])
 

@@ -41,9 +41,19 @@ class FileStates:
         now = time.monotonic()
         for i in files:
             if now - self._check_times[i] >= _RECHECK:
-                if not (self.is_mapped and self.is_elsewhere(i)):
-                    self.refuse_another(i, _state(self.paths[i]))
+                self._check(i)
                 self._check_times[i] = now
+
+    def _check(self, i: int) -> None:
+        """Look at a file once: between two looks another cache may take its place."""
+        try:
+            state = _state(self.paths[i])
+        except CacheError:
+            if self.is_mapped:
+                return
+            raise
+        if not self.is_mapped or state[2:] == self.identity(i):
+            self.refuse_another(i, state)
 
     def identity(self, i: int) -> tuple[int, int]:
         """The device and the inode of a file."""

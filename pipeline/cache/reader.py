@@ -68,7 +68,7 @@ class Cache:
     def open(cls, path: str | os.PathLike[str]) -> "Cache":
         """Open the cache in a folder. Raises `CacheError` where there is none, or not one that this version reads.
 
-        What is opened stays as it is, whatever is written to the folder later.
+        The rows that are opened stay as they are, whatever is written to the folder later.
         """
         folder = Path(path)
         if is_format2(folder):
@@ -169,7 +169,18 @@ class Cache:
         return [self.vocab[number] for number in label] if isinstance(label, list) else self.vocab[label]
 
     def rejected(self) -> list[dict[str, Any]]:
-        """The files that became no row: `key`, `reason`, `bytes`, `sha256`."""
+        """The files that became no row: `key`, `reason`, `bytes`, `sha256`.
+
+        The list is read when it is asked for: raises `CacheError` where it is damaged, or where another cache has taken
+        the place of this one.
+        """
+        try:
+            return self._rejections()
+        except CacheError:
+            self._refuse_replaced()
+            raise
+
+    def _rejections(self) -> list[dict[str, Any]]:
         entry = self.footer.get("rejections", {"name": format2.REJECTIONS})
         path = self.path / entry["name"]
         data = read_regular(path) if self.footer["format"] == 2 else rejections_bytes(self.path, entry)
@@ -186,9 +197,12 @@ class Cache:
         Raises `CacheError` where another cache has taken the place of this one meanwhile: its files may be gone.
         """
         for line in self._damages():
-            if self.is_replaced():
-                raise CacheError(f"{self.path} is another cache by now than the one that was opened: open it again")
+            self._refuse_replaced()
             yield line
+
+    def _refuse_replaced(self) -> None:
+        if self.is_replaced():
+            raise CacheError(f"{self.path} is another cache by now than the one that was opened: open it again")
 
     def is_replaced(self) -> bool:
         """Whether another cache has taken the place of this one since it was opened."""
