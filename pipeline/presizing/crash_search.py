@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import cloudpickle  # type: ignore[import-untyped]
 
 from ...errors import CacheError, DecodeError, ResourceError
+from ...transforms.child_process import FROM_OUTSIDE, environment
 from ...transforms.decoding.decode import decode_pixels
 from ...transforms.decoding.resizing import resize
 from ..cache.recipe import Recipe
@@ -32,7 +33,6 @@ from ..dataset.sources import Source
 
 _START_SECONDS = 600.0  # for importing torch on a busy machine
 _TRIALS, _PAUSE = 4, 1.0  # tries of a process that is killed from outside; seconds before the second
-_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _DONE = b"."
 _UNREAD = b"-" * 64
 _HANGS = "takes longer to decode than max_seconds allows"
@@ -108,11 +108,10 @@ def _try(source: Source, recipe: Recipe, locations: Sequence[Any]) -> _Trial:
 
 def _try_once(source: Source, recipe: Recipe, locations: Sequence[Any]) -> _Trial | None:
     """One trial; None where the process was killed from outside."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     command = [sys.executable, "-c", f"from {__name__} import _decode_all; _decode_all()"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     digests: list[str | None] = []
-    with subprocess.Popen(command, env=environment, **pipes) as child:  # type: ignore[call-overload]
+    with subprocess.Popen(command, env=environment(), **pipes) as child:  # type: ignore[call-overload]
         child.stdin.write(cloudpickle.dumps((source, recipe, locations)))
         child.stdin.close()
         answers = _PatientPipe(child)
@@ -130,7 +129,7 @@ def _try_once(source: Source, recipe: Recipe, locations: Sequence[Any]) -> _Tria
                 if answer is None:
                     child.kill()
                 code = child.wait()
-                if answer is not None and -code in _FROM_OUTSIDE:
+                if answer is not None and -code in FROM_OUTSIDE:
                     return None
                 return _Trial(digests, _describe_end(answer, code))
     return _Trial(digests)

@@ -21,16 +21,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import UsageError
+from ...transforms.child_process import environment
 
 
 class Process:
     """A Python that calls `transform.one` on images, each under global generators that are set to its seed."""
 
     def __init__(self) -> None:
-        path = os.pathsep.join(path for path in sys.path if path)
         self._child = subprocess.Popen(
             [sys.executable, "-c", f"from {__name__} import serve; serve()"],
-            env={**os.environ, "PYTHONPATH": path},
+            env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from ...errors import DecodeError, ResourceError
+from ..child_process import FROM_OUTSIDE, environment
 from .decoder import Buffer, Decoded, Decoding, decode_here, opened, reasons
 
 resource: ModuleType | None
@@ -28,18 +29,7 @@ except ImportError:  # not a POSIX system: the process can be ended, but its mem
     resource = None
 
 _PATIENCE = 600.0  # seconds for a machine on which much else runs, beside ten times the processor's
-_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _OK, _REFUSED, _NO_MEMORY = b"ok..", b"no..", b"mem."
-
-# Starts the process: the package without its `__init__` files, which import torch, for which it would take seconds.
-_START = """
-import sys, types
-for name, path in {packages!r}:
-    module = sys.modules[name] = types.ModuleType(name)
-    module.__path__ = [path]
-from {module} import serve
-serve()
-"""
 
 
 def decode_apart(data: Buffer, target: int | None, decoding: Decoding) -> Decoded:
@@ -49,12 +39,9 @@ def decode_apart(data: Buffer, target: int | None, decoding: Decoding) -> Decode
     `decoding` allows, and `ResourceError` where the process was ended from outside.
     """
     settings = json.dumps([target, asdict(decoding)]).encode()
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    names = __name__.split(".")[:-1]
-    packages = [(".".join(names[: i + 1]), str(Path(__file__).parents[len(names) - 1 - i])) for i in range(len(names))]
-    command = [sys.executable, "-c", _START.format(packages=packages, module=__name__)]
+    command = [sys.executable, "-c", f"from {__name__} import serve; serve()"]  # without torch, so it starts quickly
     with subprocess.Popen(
-        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        command, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as child:
         try:
             answer, _ = child.communicate(
@@ -69,7 +56,7 @@ def decode_apart(data: Buffer, target: int | None, decoding: Decoding) -> Decode
 def _answered(answer: bytes, code: int, decoding: Decoding) -> Decoded:
     if code == -signal.SIGPROF:
         raise DecodeError(f"takes longer to decode than max_seconds, {decoding.max_seconds:g}")
-    if -code in _FROM_OUTSIDE or (code > 0 and not answer):
+    if -code in FROM_OUTSIDE or (code > 0 and not answer):
         raise ResourceError(
             f"the process that decodes a file was ended from outside ({_ending(code)}), as systems do that run out "
             "of memory: free some, or use fewer workers; the same command goes on from here"

@@ -1,4 +1,6 @@
 import io
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -77,3 +79,8 @@ def test_a_picture_that_may_take_long_is_decoded_apart_and_is_the_same(monkeypat
     assert started == [1]
     assert np.array_equal(picture.raw, here.raw)
     assert (picture.size, picture.orientation, picture.scale) == (here.size, here.orientation, here.scale)
+
+
+def test_the_process_that_decodes_apart_starts_without_torch():
+    code = f"import sys, {apart.__name__}; print([name for name in ('torch', 'plum', 'kornia') if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
