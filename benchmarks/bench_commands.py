@@ -31,6 +31,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 AGAINST = click.option(
     "--against",
+    is_eager=True,  # since the number of rounds goes by it
     type=click.Path(file_okay=False, exists=True, path_type=Path),
     help="Compare with another version of onewarp alone: a checkout with an environment.",
 )
@@ -43,10 +44,13 @@ def bench() -> None:
 
 
 def rounds(usual: int) -> Callable[[Command], Command]:
-    """The option of a command that takes `usual` rounds."""
-    return click.option(
-        "--rounds", type=click.IntRange(min=1), help=f"[default: {usual}; {versions.ROUNDS} with --against]"
-    )
+    """The option of a command that takes `usual` rounds, and those of a comparison with --against."""
+
+    def chosen(context: click.Context, _: click.Parameter, number: int | None) -> int:
+        return number or (usual if context.params["against"] is None else versions.ROUNDS)
+
+    words = f"[default: {usual}; {versions.ROUNDS} with --against]"
+    return click.option("--rounds", type=click.IntRange(min=1), callback=chosen, help=words)
 
 
 @bench.command(name="augment")
@@ -68,7 +72,7 @@ def bench_augment(
     against: Path | None,
     threads: tuple[int, ...],
     processes: int,
-    rounds: int | None,
+    rounds: int,
     seconds: float,
     batch: int,
 ) -> None:
@@ -79,7 +83,7 @@ def bench_augment(
     if device == "cuda":
         raise SystemExit(suite_of_gpu(out))
     photo_files(photos)  # refused here, before processes are started
-    found = augment.measure(photos, threads or all_threads(), rounds or 4, seconds, batch, processes)
+    found = augment.measure(photos, threads or all_threads(), rounds, seconds, batch, processes)
     tell(found, out, as_json, speeds(found), "images/s, one core", logarithmic=True)
     if any(row["status"] == "wrong" for row in found["rows"]):
         raise SystemExit(1)
@@ -178,7 +182,7 @@ def bench_presize(
     out: Path | None,
     as_json: bool,
     against: Path | None,
-    rounds: int | None,
+    rounds: int,
     size: int,
     limit: int,
     simd: str | None,
@@ -196,7 +200,7 @@ def bench_presize(
             "--size",
             str(size),
             "--rounds",
-            str(rounds or 7),
+            str(rounds),
             "--limit",
             str(limit),
         ]
@@ -217,7 +221,7 @@ def bench_load(
     out: Path | None,
     as_json: bool,
     against: Path | None,
-    rounds: int | None,
+    rounds: int,
     work: Path | None,
     rows: int,
     workers: tuple[int, ...],
@@ -228,7 +232,7 @@ def bench_load(
         return
     photo_files(photos)
     with kept(out, "load") as path, tempfile.TemporaryDirectory() as folder:
-        arguments = ["run", str(photos), str(work or folder), "--rows", str(rows), "--rounds", str(rounds or 3)]
+        arguments = ["run", str(photos), str(work or folder), "--rows", str(rows), "--rounds", str(rounds)]
         for several in workers:
             arguments += ["--workers", str(several)]
         delegated("load", [*arguments, "--out", str(path)], as_json, path)
@@ -258,10 +262,9 @@ def bench_train(out: Path | None, as_json: bool) -> None:
 
 
 def beside(
-    suite: str, against: Path, photos: Path, rounds: int | None, seconds: float, out: Path | None, as_json: bool
+    suite: str, against: Path, photos: Path, rounds: int, seconds: float, out: Path | None, as_json: bool
 ) -> None:
     """Measure this version beside another one."""
-    rounds = rounds or versions.ROUNDS
     with reporter(rounds * len(versions.WORK[suite]), f"{suite}, two versions", quiet=as_json) as progress:
         found = versions.measure(suite, against, photos, rounds, seconds, progress)
     tell(found, out, as_json, versions.table(found), "times as fast")

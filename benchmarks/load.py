@@ -33,6 +33,7 @@ from ..transforms.colour import Normalize
 from ..transforms.decoding.decode import decode_pixels
 from ..transforms.decoding.resizing import Sizing, resize
 from .measuring import pagecache, results
+from .measuring.rounds import quartiles
 from .peers import endtoend, loading
 from .peers.loading import BATCH, Epochs, Photos, Reader
 
@@ -345,14 +346,9 @@ def summary(many: list[Measured]) -> dict[str, Any]:
     found: dict[str, Any] = {"reader": first.reader, "state": first.state, "workers": first.workers}
     for measure, rates, beside in (("clock", "rates", "copies"), ("cpu", "cpu_rates", "cpu_copies")):
         pairs = [pair for one in many for pair in zip(getattr(one, rates), getattr(one, beside), strict=True)]
-        found[f"rows_per_second_{measure}"] = quartiles([own for own, _ in pairs])
-        found[f"over_copy_{measure}"] = quartiles([own / copied for own, copied in pairs])
+        found[f"rows_per_second_{measure}"] = quartiles([own for own, _ in pairs], 4)
+        found[f"over_copy_{measure}"] = quartiles([own / copied for own, copied in pairs], 4)
     return found
-
-
-def quartiles(values: list[float]) -> list[float]:
-    """Lower quartile, median, upper quartile."""
-    return [round(float(q), 4) for q in np.quantile(values, [0.25, 0.5, 0.75])]
 
 
 def line(one: Measured) -> str:

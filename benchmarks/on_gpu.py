@@ -26,7 +26,7 @@ DRY_TESTS = "test_flips_quarter_turns_and_shifts_copy"
 SHORT = ["--steps", "30", "--rounds", "3"]
 """Of the training loop, so that it fits."""
 LEAST = 10.0
-"""No part is started with fewer seconds left."""
+"""The seconds that must be left of the budget for a part to be started."""
 
 
 @dataclass(frozen=True)

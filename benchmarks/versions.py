@@ -109,7 +109,7 @@ def compare(python: Path, folder: Path, name: str, rounds: int, seconds: float, 
     for version in running.values():
         version.close()
     ratios = {
-        which: quartiles([one / this for one, this in zip(found[which], found["this"], strict=True)])
+        which: quartiles([one / this for one, this in zip(found[which], found["this"], strict=True)], 3)
         for which in ("other", "again")
     }
     return {"name": name, "status": "measured", "ratio": ratios["other"], "noise": ratios["again"]}
@@ -120,17 +120,12 @@ def measure(
 ) -> dict[str, Any]:
     """The result: a row for each piece of work of a suite."""
     python = python_of(checkout)
-    version = subprocess.run(
-        ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--exclude=*"],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
+    version = results.commit(checkout)
     with tempfile.TemporaryDirectory() as scratch:
         for path in photo_files(photos)[:PHOTOS]:
             (Path(scratch) / path.name).write_bytes(path.read_bytes())
         rows = [compare(python, Path(scratch), name, rounds, seconds, progress) for name in WORK[suite]]
-    settings = {"against": version or "unknown", "of": suite, "rounds": rounds, "seconds": seconds, "photos": PHOTOS}
+    settings = {"against": version, "of": suite, "rounds": rounds, "seconds": seconds, "photos": PHOTOS}
     asked = [results.asked(f"{row['name']}, times {version}", LEAST[suite], row["ratio"][1]) for row in rows]
     return {**results.about("versions", "cpu", settings), "rows": rows, "asked": asked}
 

@@ -61,6 +61,6 @@ def in_rounds(
     return turns
 
 
-def quartiles(values: list[float]) -> list[float]:
-    """Lower quartile, median, upper quartile."""
-    return [round(float(q), 3) for q in np.quantile(values, [0.25, 0.5, 0.75])]
+def quartiles(values: list[float], digits: int = 2) -> list[float]:
+    """Lower quartile, median, upper quartile, to so many digits behind the point."""
+    return [round(float(q), digits) for q in np.quantile(values, [0.25, 0.5, 0.75])]

@@ -27,7 +27,9 @@ MOST_LANES = 16384
 
 @dataclass
 class Interpreter:
-    """While it is entered, launches and the GPU's warp take tensors in host memory; PTX for `target`, as "sm_90", runs.
+    """While it is entered, Triton's launches and the GPU's warp take tensors in host memory, and run interpreted PTX.
+
+    The PTX is compiled for `target`, such as "sm_90".
 
     `moved` moves the results of approximate instructions by as many times their largest documented error. What the
     function `changed` makes of a kernel is run in its place, and only those programs that `programs` leaves of a
