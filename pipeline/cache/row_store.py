@@ -125,19 +125,23 @@ class RowStore:
     def read(self, row: int, mask: str | None = None) -> bytes:
         """The bytes of a row, compared with their checksum."""
         rows = np.array([row], np.int64)
-        locations = self.locations(rows, mask)
+        return self._read(rows, self.locations(rows, mask), mask)
+
+    def _read(self, rows: RowNumbers, locations: Locations, mask: str | None = None) -> bytes:
+        """The bytes of one row, which was located."""
         self.files.states.check(distinct(locations.part))
         data: bytes = self.files.get(*locations.row(0)).tobytes()
         self.confirm()
-        self.verify(row, data, self.checksums(rows, mask)[0], mask)
+        self.verify(int(rows[0]), data, self.checksums(rows, mask)[0], mask)
         return data
 
     def read_pixels(self, row: int) -> NDArray[np.uint8]:
         """The pixels `uint8[h, w, 3]` of a row, compared with their checksum and decoded."""
         rows = np.array([row], np.int64)
-        (size,) = self.sizes(rows, self.locations(rows)).tolist()
+        locations = self.locations(rows)
+        (size,) = self.sizes(rows, locations).tolist()
         pixels = np.empty((*size, 3), np.uint8)
-        self.decode(row, self.read(row), pixels)
+        self.decode(row, self._read(rows, locations), pixels)
         return pixels
 
     def read_mask(self, row: int, mask: str) -> NDArray[Any]:

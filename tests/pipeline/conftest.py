@@ -1,5 +1,8 @@
 """Small pictures in folders, and a memory of hashes that is the test's own."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,3 +36,22 @@ def pictures(tmp_path: Path, draw: Callable[..., None]) -> Path:
     for i in range(12):
         draw(tmp_path / "pictures" / ("cat", "dog")[i % 2] / f"{i}.png", i, (24 + 4 * (i % 3), 32))
     return tmp_path / "pictures"
+
+
+@pytest.fixture
+def mounted() -> Callable[[str, str], str]:
+    """mounted(command, program): what a Python program prints behind a mount on /mnt, in a name space of its own."""
+
+    def run(command: str, program: str) -> str:
+        done = subprocess.run(
+            ["unshare", "--mount", "sh", "-c", f'{command} && "{sys.executable}" -c "$PROGRAM"'],
+            env={**os.environ, "PROGRAM": program},
+            capture_output=True,
+            text=True,
+        )
+        if "unshare" in done.stderr or "mount" in done.stderr:
+            pytest.skip(f"no disk can be mounted here: {done.stderr.strip()}")
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run

@@ -3,8 +3,6 @@
 import os
 import pickle
 import shutil
-import subprocess
-import sys
 import threading
 
 import numpy as np
@@ -135,7 +133,7 @@ def test_a_pickled_loader_is_of_the_same_cache_or_refused(pictures, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a folder that nobody can write to")
-def test_a_finished_cache_on_a_disk_that_cannot_be_written_to(pictures, tmp_path):
+def test_a_finished_cache_on_a_disk_that_cannot_be_written_to(pictures, tmp_path, mounted):
     program = f"""
 from onewarp.pipeline import Cache, Loader, presize
 assert presize({str(pictures)!r}, "/mnt", 16, label="parent").kept == 12
@@ -144,16 +142,7 @@ assert sum(len(x) for x, _ in Loader("/mnt", batch_size=4)) == 12
 print("read")
 """
     presize(pictures, tmp_path / "C", 16, label="parent")
-    mounted = f'mount --bind "{tmp_path}/C" /mnt && mount -o remount,bind,ro /mnt && "{sys.executable}" -c "$PROGRAM"'
-    run = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", mounted],
-        env={**os.environ, "PROGRAM": program},
-        capture_output=True,
-        text=True,
-    )
-    if "unshare" in run.stderr or "mount" in run.stderr:
-        pytest.skip(f"no disk can be mounted here: {run.stderr.strip()}")
-    assert run.stdout == "read\n", run.stderr
+    assert mounted(f'mount --bind "{tmp_path}/C" /mnt && mount -o remount,bind,ro /mnt', program) == "read\n"
 
 
 def test_a_part_whose_files_were_all_refused(tmp_path, draw):
