@@ -22,7 +22,7 @@ from onewarp.pipeline.composition.spec import registry
 ROOT = Path(ow.__file__).parent
 FLOORS = ("transforms", "pipeline", "trainers", "benchmarks")
 PACKAGES = ["onewarp", "onewarp.pipeline", "onewarp.trainers", "onewarp.trainers.adapters", "onewarp.transforms"]
-"""Those with public names, which they load one by one."""
+"""The packages that have public names, and load each when it is asked for."""
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "docs").glob("*.py"))]
 
 

@@ -90,7 +90,7 @@ def _group(row: Row[Any], flags: int) -> Group:
 
 @dataclass
 class _Table:
-    """A table as it is written."""
+    """An operation table while its rows are written."""
 
     integers: list[NDArray[np.int64]] = field(default_factory=list)
     floats: list[NDArray[np.float64]] = field(default_factory=list)

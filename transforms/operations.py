@@ -190,6 +190,6 @@ class ColourOperation(Operation):
     """An operation that changes colours."""
 
     stages: tuple[Stage, ...]
-    """Of which stages of the colour map it can be."""
+    """The stages of the colour map that an operation can belong to."""
     effect: Callable[[Row[Any], Params], Array]
     """The array of the stage for its operands, with a row a sample."""
