@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ class NativePlanner:
     table: OpTable
     segments: tuple[Segment, ...]
 
-    @property
+    @cached_property
     def stages(self) -> tuple[str, ...]:
         """The parts of the colour map that some segment has, as C++ names them."""
         stages = frozenset().union(*(launch.stages for launch in self.table.launches))

@@ -1,7 +1,8 @@
 """One version of onewarp as a contender: a program for the Python of any version, so that it uses public names only.
 
 It takes a folder of photos and the name of a piece of work. Each line on stdin asks for one round of it, and is
-answered with the seconds of processor time that this process took. `benchmarks/versions.py` compares two versions.
+answered with the seconds of processor time that this process took for the work once. `benchmarks/versions.py` compares
+two versions.
 """
 
 import json
@@ -38,17 +39,12 @@ def photos(folder: Path) -> torch.Tensor:
     return torch.from_numpy(np.stack([rows[i % len(rows)] for i in range(BATCH)]))
 
 
-def again(work: Work, seconds: float) -> Work:
-    """As often as it takes to fill so many seconds, measured once."""
+def repetitions(work: Work, seconds: float) -> int:
+    """How often the work fits into so many seconds, once it is warm."""
+    work()
     begin = time.perf_counter()
     work()
-    times = max(1, round(seconds / (time.perf_counter() - begin)))
-
-    def repeated() -> None:
-        for _ in range(times):
-            work()
-
-    return repeated
+    return max(1, round(seconds / (time.perf_counter() - begin)))
 
 
 def warp(folder: Path, scratch: Path) -> Work:
@@ -104,12 +100,14 @@ def main(folder: str, name: str, seconds: str) -> None:
     """Answer round by round."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
-        work = again(WORK[name](Path(folder), Path(scratch)), float(seconds))
+        work = WORK[name](Path(folder), Path(scratch))
+        times = repetitions(work, float(seconds))
         print(json.dumps({"ready": name}), flush=True)
         for _ in sys.stdin:
             begin = time.process_time()
-            work()
-            print(json.dumps({"seconds": time.process_time() - begin}), flush=True)
+            for _ in range(times):
+                work()
+            print(json.dumps({"seconds": (time.process_time() - begin) / times}), flush=True)
 
 
 if __name__ == "__main__":
