@@ -2,8 +2,10 @@
 
 CHECKOUT is a folder with another version and its environment, as `make .venv/.onewarp` makes it there. Each piece of
 work is done by three processes of their own, on one core: this version, the other, and this version once more. They
-take turns in an order that differs from round to round. A ratio is the other's processor time over this version's in
-the same round: above 1, this version is faster. That of this version over itself is the noise, and stands beside it.
+take turns in an order that differs from round to round, and are started anew, in another order, every few rounds: where
+a process happens to lie in memory moves its times by hundredths for as long as it lives. A ratio is the other's
+processor time over this version's in the same round: above 1, this version is faster. That of this version over itself
+is the noise, and stands beside it.
 """
 
 import json
@@ -34,6 +36,8 @@ WORK = {
 
 ROUNDS, SECONDS, PHOTOS = 12, 0.4, 96
 """Rounds of a comparison, seconds of a turn at least, and photos that are presized and loaded."""
+
+ROUNDS_OF_A_PROCESS = 3
 
 LEAST = {"augment": 0.97, "presize": 0.95, "load": 0.95}
 """What a change of the house may cost."""
@@ -95,19 +99,20 @@ def python_of(checkout: Path) -> Path:
 
 def compare(python: Path, folder: Path, name: str, rounds: int, seconds: float, progress: Reporter) -> dict[str, Any]:
     """One piece of work by both versions: its row of the result."""
-    running = {
-        which: Version(interpreter, folder, name, seconds)
-        for which, interpreter in (("this", Path(sys.executable)), ("other", python), ("again", Path(sys.executable)))
-    }
-    order, draws = list(running), random.Random(name)
-    found: dict[str, list[float]] = {which: [] for which in running}
-    for _ in range(rounds):
+    interpreters = {"this": Path(sys.executable), "other": python, "again": Path(sys.executable)}
+    order, draws = list(interpreters), random.Random(name)
+    found: dict[str, list[float]] = {which: [] for which in interpreters}
+    for number in range(rounds):
+        if number % ROUNDS_OF_A_PROCESS == 0:
+            draws.shuffle(order)
+            running = {which: Version(interpreters[which], folder, name, seconds) for which in order}
         draws.shuffle(order)
         for which in order:
             found[which].append(running[which].round())
         progress.advance(1)
-    for version in running.values():
-        version.close()
+        if (number + 1) % ROUNDS_OF_A_PROCESS == 0 or number + 1 == rounds:
+            for version in running.values():
+                version.close()
     ratios = {
         which: quartiles([one / this for one, this in zip(found[which], found["this"], strict=True)], 3)
         for which in ("other", "again")
