@@ -149,7 +149,7 @@ def read_frame(file: BinaryIO, path: Path) -> Part:
         rejected = rejections_in(footer)
         prefixes = list(pictures.values())
         digest = frame_digest(file, rows, prefixes) if footer["format"] > 2 else format2.part_digest(rows, footer)
-    except (OSError, pa.ArrowException, *_READ_ERRORS) as error:
+    except (OSError, CacheError, pa.ArrowException, *_READ_ERRORS) as error:
         reason = (str(error) or repr(error)).splitlines()[0]
         raise CacheError(f"{path} is no whole part of a cache: {reason}") from error
     return Part(path, rows, rejected, footer, digest)
