@@ -55,3 +55,9 @@ def mounted() -> Callable[[str, str], str]:
         return done.stdout
 
     return run
+
+
+@pytest.fixture
+def files_in() -> Callable[[Path], dict[str, bytes]]:
+    """files_in(folder): the bytes of each file in a folder by its name."""
+    return lambda folder: {path.name: path.read_bytes() for path in sorted(folder.iterdir())}

@@ -8,10 +8,8 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
-from onewarp.cli import main
 from onewarp.errors import CacheError
 from onewarp.pipeline import (
     Beside,
@@ -133,32 +131,6 @@ def test_a_changed_byte_of_a_part_that_is_not_committed_is_found_by_the_next_run
         presize(sources / "pictures", folder, 8, **PLAIN)
         assert files(folder) == before, what
         restore(folder, before)
-
-
-def test_verify_names_row_column_and_block(sources, tmp_path):
-    folder = tmp_path / "C"
-    presize(sources / "pictures", folder, 8, **PLAIN)
-    before, cache = files(folder), Cache.open(folder)
-    hashes = cache.index.column("sha256").to_pylist()
-    row = hashes.index(sorted(hashes)[10])  # neither the least nor the greatest, which headers repeat
-    columns, part, index = cache.columns(row), cache.parts[0], next(folder.glob("_index-*"))
-
-    def told(path: Path, place: int) -> str:
-        data = bytearray(before[path.name])
-        data[place] ^= 1
-        path.write_bytes(data)
-        run = CliRunner().invoke(main, ["verify", str(folder)])
-        restore(folder, before)
-        assert run.exit_code == 1
-        return run.output
-
-    assert f"row {columns['key']!r} (number {row} in {part.name}) is damaged: its checksum is" in told(
-        part, columns["offset"] + 1
-    )
-    sha256 = before[part.name].index(columns["sha256"].encode())
-    assert "its columns sha256 are not those that were written" in told(part, sha256)
-    assert "its headers or its footer" in told(part, before[part.name].index(b"parquet-cpp"))
-    assert "the checksum of block 0 is not" in told(index, before[index.name].index(columns["key"].encode()))
 
 
 @pytest.mark.parametrize("what", ["part-*", "_index-*"])

@@ -105,18 +105,6 @@ def test_a_verification_is_of_the_cache_that_is_there(pictures, tmp_path, monkey
         list(cache.verify())
 
 
-def test_a_list_of_rejected_files_is_of_the_cache_that_was_opened_or_refused(pictures, tmp_path):
-    (pictures / "broken.png").write_bytes(b"no picture")
-    presize(pictures, tmp_path / "C", 8, split="hash:0", max_rejected=1)
-    cache = Cache.open(tmp_path / "C")
-    assert [row["key"] for row in cache.rejected()] == ["broken.png"]
-    (pictures / "broken.png").unlink()
-    presize(pictures, tmp_path / "C", 8, split="hash:0")
-    with pytest.raises(CacheError, match="is another cache by now than the one that was opened: open it again"):
-        cache.rejected()
-    assert Cache.open(tmp_path / "C").rejected() == []
-
-
 def test_a_pickled_loader_is_of_the_same_cache_or_refused(pictures, tmp_path):
     folder = tmp_path / "C"
     presize(pictures, folder, 8, split="hash:0.3")

@@ -12,9 +12,7 @@ import simplejpeg
 from PIL import Image
 
 from onewarp.errors import CacheError, DamagedRowError, UsageError
-from onewarp.pipeline.cache.files import ReadFiles
 from onewarp.pipeline.cache.index import Index
-from onewarp.pipeline.cache.mapping import MappedFiles
 from onewarp.pipeline.cache.reader import files_of
 from onewarp.pipeline.loading.cache_rows import CacheRows
 from onewarp.pipeline.loading.loader import Loader
@@ -283,14 +281,6 @@ def test_a_missing_part_is_an_error(tmp_path):
     cache.parts[1].unlink()
     with pytest.raises(CacheError, match=r"part-1\.bin is missing"):
         CacheRows(cache)
-
-
-def test_too_many_parts_are_read_and_not_mapped(tmp_path, monkeypatch):
-    parts = store(tmp_path, pictures()).parts
-    assert isinstance(files_of(parts, "auto"), MappedFiles)
-    monkeypatch.setattr("onewarp.pipeline.cache.reader.map_limit", lambda: 6)
-    assert isinstance(files_of(parts, "auto"), ReadFiles)
-    assert isinstance(files_of(parts, "map"), MappedFiles)
 
 
 def test_settings_are_those_of_a_cache(tmp_path):
