@@ -1,25 +1,18 @@
 """Presizing that is killed, crowded out, or finds no room: nothing is lost, and it goes on."""
 
-import errno
 import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from onewarp.errors import CacheError
 from onewarp.pipeline import Beside, DataBlock, ImageBlock, MaskBlock, get_image_files
-from onewarp.pipeline.cache.atomic_files import atomic_file, disk_errors, files_like, write_whole
 from onewarp.pipeline.cache.reader import Cache
 from onewarp.pipeline.presizing.lock import write_lock
 from onewarp.pipeline.presizing.presizer import presize
-
-
-def _files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
 def test_killed_at_any_instant_and_resumed_it_is_as_if_nothing_had_been(draw, tmp_path):
@@ -38,7 +31,7 @@ def test_killed_at_any_instant_and_resumed_it_is_as_if_nothing_had_been(draw, tm
     assert said["between"] >= 3
 
 
-def test_a_run_that_fails_in_the_middle_leaves_whole_parts_that_the_next_takes_up(draw, tmp_path, monkeypatch):
+def test_a_run_that_fails_in_the_middle_leaves_parts_that_the_next_takes_up(draw, tmp_path, monkeypatch, files_in):
     for i in range(400):
         draw(tmp_path / "many" / f"{i:03d}.png", i, (8, 12))
     presize(tmp_path / "many", tmp_path / "expected", 8)
@@ -62,7 +55,7 @@ def test_a_run_that_fails_in_the_middle_leaves_whole_parts_that_the_next_takes_u
     monkeypatch.undo()
     done = presize(tmp_path / "many", tmp_path / "C", 8)
     assert done.kept > 0
-    assert _files(tmp_path / "C") == _files(tmp_path / "expected")
+    assert files_in(tmp_path / "C") == files_in(tmp_path / "expected")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
@@ -87,30 +80,6 @@ def test_a_folder_that_may_not_be_written_to(pictures, tmp_path):
         presize(pictures, tmp_path / "C", 16)
 
 
-def test_a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one(tmp_path):
-    write_whole(tmp_path / "part-1", b"whole")
-    assert files_like(tmp_path, "part-*") == [tmp_path / "part-1"]
-    assert files_like(tmp_path / "none", "part-*") == []
-    with pytest.raises(OSError, match="too long"):  # as for any error of the system
-        files_like(tmp_path / ("n" * 300), "part-*")
-
-
-def test_a_file_system_that_refuses_is_one_line(tmp_path):
-    for number, said in (
-        (13, "must be a folder that may be written to"),
-        (30, "Read-only"),
-        (28, "no space is left"),
-        (5, "its disk fails"),
-    ):
-        with pytest.raises(CacheError, match=said), disk_errors(tmp_path):
-            raise OSError(number, os.strerror(number))
-    for number in (errno.EINTR, errno.EMFILE, errno.ENODEV):
-        with pytest.raises(CacheError, match=f"{tmp_path}.* cannot be read or written"), disk_errors(tmp_path):
-            raise OSError(number, os.strerror(number))
-    with pytest.raises(BrokenPipeError), disk_errors(tmp_path):  # of whoever reads what is printed
-        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
-
-
 def test_readers_need_no_lock_and_keep_what_they_have_opened(pictures, tmp_path, draw):
     presize(pictures, tmp_path / "C", 16)
     cache = Cache.open(tmp_path / "C")
@@ -122,10 +91,3 @@ def test_readers_need_no_lock_and_keep_what_they_have_opened(pictures, tmp_path,
     assert not cache.parts[0].exists()
     assert len(os.pread(handle, 100, 0)) == 100
     os.close(handle)
-
-
-def test_a_file_is_there_whole_or_not_at_all(tmp_path):
-    write_whole(tmp_path / "a", b"old")
-    with pytest.raises(ZeroDivisionError), atomic_file(tmp_path) as (file, _):
-        file.write(b"new" * (1 // 0))
-    assert _files(tmp_path) == {"a": b"old"}

@@ -1,81 +1,22 @@
 """Work on processes and on a real cluster of two, with workers that die."""
 
-import hashlib
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import dask
 import pytest
 from distributed import Client, LocalCluster
 
-from onewarp.errors import CacheError, ResourceError, UsageError
+from onewarp.errors import CacheError, UsageError
 from onewarp.pipeline.cache.reader import Cache
-from onewarp.pipeline.cache.recipe import Recipe
-from onewarp.pipeline.presizing import crash_search
 from onewarp.pipeline.presizing.presizer import presize
-from onewarp.transforms.decoding.decode import Decoding
-
-POISON = '''
-import os, signal, time
-from onewarp.pipeline.dataset.sources import FolderSource
-
-class Poisoned(FolderSource):
-    """A folder in which some files do to the process that reads them what a broken decoder might."""
-    broken = False
-
-    def read(self, place):
-        name = os.path.basename(place)
-        if "segfault" in name:
-            os.kill(os.getpid(), signal.SIGSEGV)
-        if "scribble" in name:
-            type(self).broken = True
-        elif self.broken and "3" in name:
-            os.kill(os.getpid(), signal.SIGSEGV)
-        if "hang" in name:
-            alone = b"crash_search" in open("/proc/self/cmdline", "rb").read()
-            time.sleep(3600) if alone else os.kill(os.getpid(), signal.SIGKILL)
-        mark = place + ".killed"
-        times = os.path.getsize(mark) if os.path.exists(mark) else 0
-        alone = b"crash_search" in open("/proc/self/cmdline", "rb").read()
-        if "killed" in name or ("once" in name and not times) or ("twice" in name and times < 2 and not alone):
-            with open(mark, "ab") as file:
-                file.write(b".")
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().read(place)
-'''
 
 
-@pytest.fixture
-def many(tmp_path, draw):
-    """400 small pictures, which are four parts."""
-    for i in range(400):
-        draw(tmp_path / "many" / f"{i:03d}.png", i, (8, 12))
-    return tmp_path / "many"
-
-
-@pytest.fixture
-def poisoned(tmp_path, monkeypatch):
-    """The class of a source that workers can import as well."""
-    (tmp_path / "modules").mkdir()
-    (tmp_path / "modules" / "poisoned_source.py").write_text(POISON)
-    monkeypatch.syspath_prepend(str(tmp_path / "modules"))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "modules"), *sys.path]))
-    import poisoned_source
-
-    yield poisoned_source.Poisoned
-    del sys.modules["poisoned_source"]
-
-
-def _files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-
-
-def test_a_file_that_kills_its_worker_is_found_and_the_job_goes_on(many, poisoned, draw, tmp_path):
+def test_a_file_that_kills_its_worker_is_found_and_the_job_goes_on(many, poisoned, draw, tmp_path, files_in):
     draw(many / "000-segfault.png")
     done = presize(poisoned(str(many)), tmp_path / "C", 8, encoding="raw", scheduler="processes", workers=2)
     assert [(entry.key, entry.reason) for entry in done.rejected] == [
@@ -85,22 +26,10 @@ def test_a_file_that_kills_its_worker_is_found_and_the_job_goes_on(many, poisone
     again = presize(many, tmp_path / "C", 8)
     assert (again.decoded, again.rejected) == (0, [])
     presize(many, tmp_path / "threads", 8)
-    assert _files(tmp_path / "C") == _files(tmp_path / "threads")
+    assert files_in(tmp_path / "C") == files_in(tmp_path / "threads")
 
 
-def test_what_kills_and_what_hangs_is_told_apart(poisoned, draw, tmp_path):
-    for name in ("0.png", "1-segfault.png", "2-hang.png", "3.png"):
-        draw(tmp_path / "src" / name)
-    source = poisoned(str(tmp_path / "src"))
-    files = [(item.key, item.place) for item in source.items()]
-    found = crash_search.find_crash_causes(source, Recipe(decoding=Decoding(max_seconds=1)), files)
-    assert {key: killer.reason for key, killer in found.items()} == {
-        "1-segfault.png": "kills the process that decodes it (signal 11)",
-        "2-hang.png": "takes longer to decode than max_seconds allows",
-    }
-
-
-def test_a_worker_killed_in_the_middle_of_a_cluster_changes_nothing(many, tmp_path):
+def test_a_worker_killed_in_the_middle_of_a_cluster_changes_nothing(many, tmp_path, files_in):
     presize(many, tmp_path / "expected", 8)
     with (
         dask.config.set({"distributed.deploy.lost-worker-timeout": "5 minutes"}),
@@ -119,7 +48,7 @@ def test_a_worker_killed_in_the_middle_of_a_cluster_changes_nothing(many, tmp_pa
         done = presize(many, tmp_path / "C", 8, scheduler=cluster.scheduler_address)
         killer.join()
     assert done.rejected == []
-    assert _files(tmp_path / "C") == _files(tmp_path / "expected")
+    assert files_in(tmp_path / "C") == files_in(tmp_path / "expected")
 
 
 def test_a_part_that_killed_its_process_is_looked_into_by_the_next_run(many, poisoned, draw, tmp_path):
@@ -137,33 +66,7 @@ print(presize(Poisoned({str(many)!r}), {str(tmp_path / "C")!r}, 8, encoding="raw
     assert len(Cache.open(tmp_path / "C")) == 400
 
 
-def test_a_file_that_breaks_the_process_for_a_later_one_is_the_one_that_is_found(poisoned, draw, tmp_path):
-    for name in ("0.png", "1-scribble.png", "2.png", "3.png", "4.png", "5-segfault.png"):
-        draw(tmp_path / "src" / name)
-    source = poisoned(str(tmp_path / "src"))
-    found = crash_search.find_crash_causes(source, Recipe(), [(item.key, item.place) for item in source.items()])
-    expected = {
-        name: hashlib.sha256((tmp_path / "src" / name).read_bytes()).hexdigest() for name in ("1-scribble.png",)
-    }
-    assert {key: killer.sha256 for key, killer in found.items()} == {**expected, "5-segfault.png": None}
-
-
-def test_files_whose_processes_are_killed_from_outside_are_not_refused(poisoned, draw, tmp_path, monkeypatch):
-    """A neighbour eats memory: the system kills the process that looks into a file, once, and then always."""
-    for name in ("0.png", "1-once.png", "2.png"):
-        draw(tmp_path / "src" / name)
-    source = poisoned(str(tmp_path / "src"))
-    files = [(item.key, item.place) for item in source.items()]
-    monkeypatch.setattr(crash_search, "_PAUSE", 0.0)
-    assert crash_search.find_crash_causes(source, Recipe(), files) == {}
-    assert (tmp_path / "src" / "1-once.png.killed").exists()
-    draw(tmp_path / "src" / "3-killed.png")
-    files = [(item.key, item.place) for item in source.items()]
-    with pytest.raises(ResourceError, match="no file was refused for it"):
-        crash_search.find_crash_causes(source, Recipe(), files)
-
-
-def test_killed_twice_in_one_part_gives_the_same_rows(many, poisoned, draw, tmp_path):
+def test_killed_twice_in_one_part_gives_the_same_rows(many, poisoned, draw, tmp_path, files_in):
     """Whatever killed the process before, each file is judged by itself, on one thread as on many."""
     draw(many / "200-twice.png", size=(1200, 1600))
     program = f"""
@@ -175,7 +78,7 @@ print(presize(Poisoned({str(many)!r}), {str(tmp_path / "C")!r}, 8, encoding="raw
     assert [run.returncode for run in runs] == [-signal.SIGKILL, -signal.SIGKILL, 0], runs[-1].stderr
     assert runs[2].stdout.strip() == "[]"
     presize(many, tmp_path / "expected", 8, encoding="raw", workers=1)
-    assert _files(tmp_path / "C") == _files(tmp_path / "expected")
+    assert files_in(tmp_path / "C") == files_in(tmp_path / "expected")
 
 
 def test_an_address_where_nobody_answers(many, tmp_path):
