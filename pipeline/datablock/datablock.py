@@ -28,7 +28,7 @@ from ..presizing.catalogue import Catalogue, notes, set_aside
 from ..presizing.presizer import presize
 from ..presizing.progress import print_notes
 from .dataloaders import DataLoaders
-from .finding import ItemSet, items_of_function, items_of_source
+from .item_set import ItemSet, items_of_function, items_of_source
 from .sample_catalogue import catalogue_of_samples
 from .sample_rows import sample_rows
 from .summary import summarise

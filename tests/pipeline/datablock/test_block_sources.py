@@ -1,4 +1,4 @@
-"""What a DataBlock is made with and made from: settings, looked at when it is made; folders, tables, lists."""
+"""Tables as what a DataBlock is made from: files and frames, with a cache and without, by a command too."""
 
 import csv
 import os
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from onewarp.cli import main
-from onewarp.errors import SourceError, UsageError
+from onewarp.errors import UsageError
 from onewarp.pipeline import (
     Cache,
     CategoryBlock,
@@ -44,31 +44,6 @@ TABLE = DataBlock(
     get_y=ColReader("y"),
     item_tfms=Resize(16),
 )
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"batch_tfms": 3}, "batch_tfms must be a list, but got 3"),
-        ({"item_tfms": "Resize(9)"}, r"item_tfms must be a list, but got 'Resize\(9\)'"),
-        ({"splitter": "oops"}, "splitter must be a function, but got 'oops'"),
-        ({"splitter": RandomSplitter}, r"splitter must be made, as RandomSplitter\(\), but got the class"),
-        ({"get_y": 17}, "get_y must be a function, but got 17"),
-        ({"get_y": [parent_label, 17]}, "get_y must be a function, but got 17"),
-        ({"get_y": [parent_label, parent_label]}, "get_y must have a function for each target, 1, but has 2"),
-        ({"blocks": (ImageBlock, CategoryBlock, CategoryBlock)}, "get_y must have a function for each target, 2, but"),
-        ({"get_y": None, "getters": [None]}, "getters must have a function for each block, 2, but has 1"),
-        ({"getters": [None, parent_label]}, "getters give what each block takes, but get_x or get_y is given too"),
-        ({"get_x": "image"}, "get_x must be a function, but got 'image'"),
-        ({"get_items": "folder"}, "get_items must be a function, but got 'folder'"),
-        ({"blocks": (CategoryBlock, ImageBlock)}, "blocks must be one ImageBlock, then blocks of targets"),
-        ({"blocks": (ImageBlock, "CategoryBlock")}, "blocks must be made of ImageBlock, CategoryBlock"),
-        ({"blocks": 3}, "blocks must be a list, but got 3"),
-    ],
-)
-def test_what_cannot_be_used_is_refused_when_the_block_is_made(settings, message):
-    with pytest.raises(UsageError, match=message):
-        replace(TABLE, **settings)
 
 
 @pytest.fixture
@@ -141,30 +116,6 @@ def test_the_summary_of_a_table_in_memory_is_short(pictures, table, monkeypatch,
     told = capsys.readouterr().out
     assert "Setting up the data of DataFrame\nFound 4 items" in told
     assert "A batch of 2 images of size 3x16x16" in told
-
-
-def test_a_folder_and_a_list_need_no_get_items(pictures):
-    block = replace(TABLE, get_y=parent_label, splitter=RandomSplitter(seed=42))
-    listed = batches(replace(block, get_items=get_image_files).dataloaders(pictures, bs=4))
-    assert sorted(batches(block.dataloaders(pictures, bs=4))) == sorted(listed)
-    assert len(batches(block.dataloaders(get_image_files(pictures), bs=4))) == 12
-    assert len(batches(block.dataloaders(str(pictures), bs=4))) == 12
-
-
-@pytest.mark.parametrize(
-    ("source", "message"),
-    [
-        ("nowhere.csv", "does not exist"),
-        (7, "source must be a folder, a table or a list of items, but got 7"),
-        (pd.DataFrame({"a": ["1"]}), "the table must have a column of paths or bytes, but none of a has a usual name"),
-        (pd.DataFrame({"image": []}), "the table must hold rows"),
-        (pd.DataFrame([["1.png", "2.png"]], columns=["image", "image"]), "columns must have names of their own"),
-        ([], "no items were found"),
-    ],
-)
-def test_what_is_no_source_is_refused(source, message):
-    with pytest.raises((SourceError, UsageError), match=message):
-        TABLE.dataloaders(source)
 
 
 LABELS = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="/"), min_size=1, max_size=5)
