@@ -22,7 +22,7 @@ import torch
 from ..pipeline.presizing.progress import Reporter, reporter
 from ..transforms.augment import Fused, aug_transforms, fuse
 from ..transforms.colour import Normalize
-from ..transforms.fusing import Geometric
+from ..transforms.fusible import Geometric
 from ..transforms.transform import Transform
 from ..transforms.warp import cpu, native
 from . import alone

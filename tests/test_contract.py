@@ -110,7 +110,11 @@ class TestContract:
         assert repr(transform).startswith(name(transform))
 
     def test_it_is_sent_and_written(self, transform):
-        assert pickle.loads(pickle.dumps(transform)) == transform
+        sent = pickle.dumps(transform)
+        assert pickle.loads(sent) == transform
+        on(transform, batch(), keys=list("abc"))
+        assert len(pickle.dumps(transform)) == len(sent)  # nothing that was worked out while it was used
+        assert vars(pickle.loads(sent)).keys() == {field.name for field in dataclasses.fields(transform)}
         pipeline = Pipeline([transform])
         assert Pipeline.from_json(pipeline.to_json()) == pipeline
 

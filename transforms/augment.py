@@ -13,24 +13,16 @@ from torch import Tensor
 from ..errors import UsageError
 from .colour import Brightness, Contrast
 from .execute import Images, call, output_size, run_images, run_masks
-from .fusing import Geometric, Pointwise, check_colours, make_plan, one_by_one, segments
+from .fusible import Geometric, Pointwise
+from .fusion import check_colours, find_segments, find_single_segments, make_plan
 from .geometry import Dihedral, Flip, RandomResizedCrop, Rotate, Warp, Zoom
 from .mix import Mix
 from .native_planner import NativePlanner, compile_for_cpu
 from .plan import Plan, Segment, Size
+from .random_transform import Keys, check_key, is_batch, sample_keys
 from .targets import keep_visible, move_boxes, move_points
-from .transform import (
-    Keys,
-    Split,
-    Transform,
-    Transforms,
-    as_transforms,
-    check_key,
-    check_origin,
-    is_batch,
-    name_operations,
-    sample_keys,
-)
+from .transform import Split, Transform
+from .transform_lists import Transforms, as_transforms, check_origin, name_operations
 from .types import TensorImage
 from .warp.outspec import DTYPES, Padding
 
@@ -65,7 +57,7 @@ class Fused(Transform):
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
         """The runs into which the transforms fall."""
-        return one_by_one(self.transforms) if self.one_by_one else segments(self.transforms)
+        return (find_single_segments if self.one_by_one else find_segments)(self.transforms)
 
     @cached_property
     def names(self) -> list[str]:
@@ -100,7 +92,14 @@ class Fused(Transform):
         if native is not None:
             return native.plan(sizes, hashes, seed, epoch)
         return make_plan(
-            self.transforms, sizes, hashes, runs=self.segments, names=self.names, seed=seed, epoch=epoch, split=split
+            self.transforms,
+            sizes,
+            hashes,
+            segments=self.segments,
+            names=self.names,
+            seed=seed,
+            epoch=epoch,
+            split=split,
         )
 
     def images(self, images: Images, plan: Plan) -> Tensor:

@@ -10,7 +10,8 @@ from torch import Tensor
 from ..errors import UsageError
 from .draw import Draw
 from .generator import GeneratorMode
-from .transform import Params, RandTransform, Split, flatten
+from .random_transform import Params, RandTransform
+from .transform import Split, flatten
 from .types import TensorImage, check_pixels, typed
 
 

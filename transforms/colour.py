@@ -24,7 +24,7 @@ from .colour_operations import (
     SCALE,
     SOLARIZE,
 )
-from .fusing import Pointwise
+from .fusible import Pointwise
 from .operations import ColourOperation, Given, Number, Row, between, between_logs, convert_decision, fixed
 from .plan import Array, Stage
 from .settings import check_given, check_number, check_numbers, check_pair, check_range

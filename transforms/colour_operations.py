@@ -6,7 +6,7 @@ import numpy as np
 
 from .operations import ColourOperation, Operand, Row
 from .plan import Array, Stage
-from .transform import Params
+from .random_transform import Params
 from .warp.opcodes import LUMA, Flag, Opcode
 
 __all__ = ["BRIGHTNESS", "CHANNELS", "ERASE", "FACTOR", "GAMMA", "HUE", "POSTERIZE", "SCALE", "SOLARIZE"]

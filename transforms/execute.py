@@ -11,8 +11,9 @@ from torch import Tensor
 
 from ..errors import UsageError
 from .plan import Array, Plan, Stage, Step
+from .random_transform import Keys, Params, RandTransform
 from .targets import keep_visible, move_boxes, move_points
-from .transform import Keys, Params, RandTransform, Transform
+from .transform import Transform
 from .types import TensorBBox, TensorImage, TensorMask, TensorPoint, as_given, check_pixels, sizes_of, typed
 from .warp import OutSpec, warp, warp_mask
 from .warp.outspec import Padding

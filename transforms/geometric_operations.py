@@ -10,7 +10,7 @@ import numpy as np
 
 from .operations import GeometricOperation, Operand, Row
 from .plan import Array, cover, crop_matrix, pair
-from .transform import Params
+from .random_transform import Params
 from .warp.opcodes import Flag, Opcode
 
 __all__ = ["AFFINE", "CROP", "DIHEDRAL", "HOMOGRAPHY", "PERSPECTIVE", "RANDOM_CROP", "ZOOM"]

@@ -10,12 +10,13 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from ..errors import UsageError
-from .fusing import Geometric
+from .fusible import Geometric
 from .geometric_operations import AFFINE, CROP, DIHEDRAL, HOMOGRAPHY, PERSPECTIVE, RANDOM_CROP, ZOOM
 from .operations import GeometricOperation, Given, Number, Row, between, between_logs, convert_decision, fixed
 from .plan import Array, Size, height_width
+from .random_transform import Keys
 from .settings import check_choice, check_given, check_number, check_numbers, check_pair
-from .transform import Keys, Split
+from .transform import Split
 from .types import TensorImage
 from .warp.opcodes import Flag
 from .warp.outspec import Padding

@@ -18,7 +18,8 @@ from .augment import Fused
 from .draw import stream_key
 from .op_table import NotCompilable, OpTable, compile_table
 from .plan import Array, Plan, Stage
-from .transform import Keys, Split, sample_keys
+from .random_transform import Keys, sample_keys
+from .transform import Split
 from .warp import OutSpec, gpu, operator
 from .warp.packed import Packed
 

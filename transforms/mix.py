@@ -17,7 +17,8 @@ from torch.nn import functional
 from ..errors import UsageError
 from .draw import Draw, draw
 from .plan import Array
-from .transform import Keys, Transform, sample_keys
+from .random_transform import Keys, sample_keys
+from .transform import Transform
 
 
 class Mix(Transform):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .draw import operation_word
-from .fusing import Geometric, Pointwise, check_stage, is_declared
+from .fusible import Geometric, Pointwise, check_stage, is_declared
 from .geometric_operations import CROP
 from .operations import GeometricOperation, Row, fixed
 from .plan import Segment, Stage, height_width

@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import UsageError
 from .draw import Draw
 from .plan import Array, Stage
-from .transform import Params
+from .random_transform import Params
 from .warp.opcodes import NUMBERS, Opcode
 
 __all__ = ["ColourOperation", "GeometricOperation", "Number", "Row", "between", "between_logs", "fixed"]

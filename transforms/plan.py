@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
-from .transform import Params, Transform
+from .random_transform import Params
+from .transform import Transform
 from .warp.outspec import Padding
 
 Array = NDArray[np.float64]
@@ -60,9 +61,41 @@ class Step:
     barrier: tuple[Transform, Params] | None = None
 
 
+class Composition:
+    """A step while its operations are added: one matrix, one colour map, and the frame that they leave.
+
+    `frame` is `[N, 2]`, heights and widths: those of the source at first.
+    """
+
+    def __init__(self, frame: Array) -> None:
+        self.source = self.frame = frame
+        self.matrix: Array | None = None
+        self.padding: Padding | None = None
+        self.colour: dict[Stage, Array] = {}
+        self.barrier: tuple[Transform, Params] | None = None
+
+    def move(self, matrix: Array | None, frame: Array, padding: Padding | None) -> None:
+        """Add a homography, output to input in normalised coordinates, and the frame that it leaves."""
+        self.matrix, self.frame, self.padding = times(self.matrix, matrix), frame, padding or self.padding
+
+    def recolour(self, stage: Stage, effect: Array) -> None:
+        """Add an effect of a stage, with a row a sample."""
+        self.colour[stage] = after(stage, self.colour[stage], effect) if stage in self.colour else effect
+
+    def step(self, segment: Segment) -> Step:
+        """The step of a segment; where all frames are of one size, they are whole pixels from here on."""
+        size = common_size(self.frame)
+        if segment.kind != "warp":
+            return Step(segment, None, size, self.colour, "reflection", self.barrier)
+        if size is not None:
+            self.frame = frames_of(size, self.frame)
+        matrix = times(times(to_pixels(self.source), self.matrix), from_pixels(self.frame))
+        return Step(segment, matrix, size, self.colour, self.padding or "reflection")
+
+
 @dataclass(frozen=True)
 class Plan:
-    """All steps for a batch of `n` images, and the matrix of the whole."""
+    """All steps for a batch of `N` images, and the matrix of the whole."""
 
     steps: tuple[Step, ...]
     sizes: Array

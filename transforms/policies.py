@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from ..errors import UsageError
 from .colour import Brightness, Contrast, Posterize, Saturation, Solarize
 from .draw import Draw
-from .fusing import Geometric, Pointwise, is_declared
+from .fusible import Geometric, Pointwise, is_declared
 from .geometry import Affine, Rotate
 from .operations import Pick, Row
 from .plan import Array, Stage
-from .transform import Params, Transform
+from .random_transform import Params
+from .transform import Transform
 from .warp.opcodes import Flag
 from .warp.outspec import Padding
 

@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 
 from ..errors import UsageError
-from .transform import Transform, encodes
+from .overloads import encodes
+from .transform import Transform
 from .types import TensorImage
 
 

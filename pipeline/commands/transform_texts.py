@@ -9,8 +9,9 @@ from typing import Any
 
 from ...errors import SpecError, UsageError
 from ...transforms.augment import Fused, aug_transforms, fuse
+from ...transforms.overloads import TransformType
 from ...transforms.policies import rand_augment, trivial_augment
-from ...transforms.transform import Transform, TransformType
+from ...transforms.transform import Transform
 from ..composition.compose import Pipeline
 from ..composition.spec import find, from_json
 from ..datablock.datablock import DataBlock

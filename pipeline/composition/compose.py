@@ -6,7 +6,9 @@ from typing import Any, Self
 
 from ...errors import SpecError
 from ...transforms.augment import Fused
-from ...transforms.transform import Keys, RandTransform, Split, Transform, as_transforms, check_split, name_operations
+from ...transforms.random_transform import Keys, RandTransform
+from ...transforms.transform import Split, Transform, check_split
+from ...transforms.transform_lists import as_transforms, name_operations
 from .show import can_show, show
 from .spec import fingerprint, from_json, register, to_json
 

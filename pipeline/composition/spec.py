@@ -17,7 +17,7 @@ import torch
 
 from ... import pipeline, transforms
 from ...errors import SpecError
-from ...transforms.transform import TransformType, spec_name
+from ...transforms.overloads import TransformType, spec_name
 
 T = TypeVar("T", bound=Callable[..., Any])
 _REGISTRY: dict[str, Any] = {}

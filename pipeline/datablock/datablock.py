@@ -11,7 +11,7 @@ from ...transforms.decoding.resizing import Sizing
 from ...transforms.geometry import Resize
 from ...transforms.plan import height_width
 from ...transforms.to_tensor import ToTensor
-from ...transforms.transform import Transforms
+from ...transforms.transform_lists import Transforms
 from ..cache.reader import Cache
 from ..composition.show import show
 from ..composition.spec import can_write, from_json, register, to_json

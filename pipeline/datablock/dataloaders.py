@@ -12,7 +12,7 @@ from ...transforms.augment import Fused, fuse
 from ...transforms.category import Categorize
 from ...transforms.colour import Normalize
 from ...transforms.decoding.resizing import Sizing
-from ...transforms.transform import Transforms
+from ...transforms.transform_lists import Transforms
 from ...transforms.types import TensorBBox, TensorCategory, TensorImage, TensorMask, TensorMultiCategory, TensorPoint
 from ..cache.reader import Cache
 from ..composition.compose import Pipeline

@@ -12,8 +12,9 @@ from PIL import Image
 from ...errors import DecodeError, LabelError, UsageError
 from ...transforms.category import Categorize, MultiCategorize
 from ...transforms.decoding.decode import decode
+from ...transforms.overloads import encodes
 from ...transforms.to_tensor import ToTensor
-from ...transforms.transform import Transform, encodes
+from ...transforms.transform import Transform
 from ...transforms.types import TensorBBox, TensorImage, TensorMask, TensorMultiCategory, TensorPoint
 from ..composition.compose import Pipeline
 from ..composition.spec import register

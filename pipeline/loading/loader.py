@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from ...errors import UsageError
 from ...transforms.plan import Size
-from ...transforms.transform import Split, Transforms
+from ...transforms.transform import Split
+from ...transforms.transform_lists import Transforms
 from ...transforms.warp.threads import share
 from ..cache.reader import Cache
 from ..order.orders import Indices, Picks, Stream, as_order, check_rows, name_of

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from onewarp.transforms import fuse
-from onewarp.transforms.fusing import make_plan
+from onewarp.transforms.fusion import make_plan
 from onewarp.transforms.geometry import Flip, Resize, Rotate
-from onewarp.transforms.transform import sample_keys
+from onewarp.transforms.random_transform import sample_keys
 from onewarp.transforms.warp import native
 
 SIZES = np.array([(300, 400), (400, 300), (333, 500), (100, 120), (64, 65), (64, 64)] * 8)
@@ -22,7 +22,7 @@ if native.extension is None:
 
 def by_themselves(fused, sizes, keys, seed, epoch, split):
     hashes = sample_keys(keys, len(sizes))
-    how = {"runs": fused.segments, "names": fused.names, "seed": seed, "epoch": epoch, "split": split}
+    how = {"segments": fused.segments, "names": fused.names, "seed": seed, "epoch": epoch, "split": split}
     return make_plan(fused.transforms, sizes, hashes, **how)
 
 

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from onewarp.errors import UsageError
 from onewarp.transforms import Resize, Rotate, colour_operations, fuse, geometric_operations
 from onewarp.transforms.colour_operations import FACTOR, HUE
-from onewarp.transforms.fusing import Geometric, Pointwise, make_plan
+from onewarp.transforms.fusible import Geometric, Pointwise
+from onewarp.transforms.fusion import make_plan
 from onewarp.transforms.geometric_operations import AFFINE, CROP
 from onewarp.transforms.operations import ColourOperation, GeometricOperation, Number, Row, between, fixed
 from onewarp.transforms.plan import Stage
 from onewarp.transforms.policies import pick_one
-from onewarp.transforms.transform import sample_keys
+from onewarp.transforms.random_transform import sample_keys
 from onewarp.transforms.warp import native
 from onewarp.transforms.warp.opcodes import Flag
 
@@ -101,7 +102,7 @@ def test_cpp_does_what_numpy_does(made, seed):
     if planner is None:
         assert sum(segment.kind == "warp" for segment in fused.segments) > 1
         return
-    how = {"runs": fused.segments, "names": fused.names, "seed": seed, "split": "train"}
+    how = {"segments": fused.segments, "names": fused.names, "seed": seed, "split": "train"}
     expected = make_plan(fused.transforms, SIZES, hashes, **how)
     for here, there in zip(planner.plan(SIZES, hashes, seed, 0).steps, expected.steps, strict=True):
         assert (here.size, here.padding, set(here.colour)) == (there.size, there.padding, set(there.colour))

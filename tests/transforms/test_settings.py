@@ -46,7 +46,7 @@ from onewarp.transforms import (
     trivial_augment,
 )
 from onewarp.transforms.colour import Pointwise
-from onewarp.transforms.fusing import Geometric
+from onewarp.transforms.fusible import Geometric
 from onewarp.transforms.plan import Stage
 
 NAN, INF = math.nan, math.inf

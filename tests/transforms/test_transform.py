@@ -28,17 +28,10 @@ from onewarp.transforms import (
     fuse,
     trivial_augment,
 )
-from onewarp.transforms.transform import (
-    FunctionTransform,
-    ItemTransform,
-    Params,
-    RandTransform,
-    Transform,
-    applies,
-    decodes,
-    encodes,
-    flatten,
-)
+from onewarp.transforms.overloads import applies, decodes, encodes
+from onewarp.transforms.random_transform import Params, RandTransform
+from onewarp.transforms.transform import ItemTransform, Transform, flatten
+from onewarp.transforms.transform_lists import FunctionTransform
 from onewarp.transforms.types import TensorCategory, TensorImage, TensorMask, TensorPoint
 
 

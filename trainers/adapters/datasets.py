@@ -21,7 +21,8 @@ from ...pipeline.loading.loader_state import integer
 from ...pipeline.order.orders import Order, Shuffled
 from ...pipeline.order.ranks import Share, Tail, from_environment
 from ...transforms import Fused, fuse
-from ...transforms.transform import Split, Transforms
+from ...transforms.transform import Split
+from ...transforms.transform_lists import Transforms
 from .epochs import SharedEpoch
 
 _AT_ONCE = 1 << 14  # positions whose rows are computed together
