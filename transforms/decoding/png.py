@@ -236,19 +236,16 @@ def _write_pixels(
     blocks = -(-expected // _PIECE)
     into.write(struct.pack(">I4s", 2 + expected + 5 * blocks + 4, b"IDAT"))
     into.write(b"\x78\x01")
-    checksum, there = 1, 0
-    for piece in _pieces(pixels, expected, accept_cut, tick):
+    checksum, there, pieces = 1, 0, _pieces(pixels, expected, accept_cut, tick)
+    for start in range(0, expected, _PIECE):
+        piece = next(pieces, b"")
         there += len(piece)
-        into.write(_stored(piece, there == expected))
-        checksum = zlib.adler32(piece, checksum)
-    missing = expected - there
-    while there < expected:
-        piece = bytes(min(_PIECE, expected - there))
-        there += len(piece)
-        into.write(_stored(piece, there == expected))
-        checksum = zlib.adler32(piece, checksum)
+        block = piece.ljust(min(_PIECE, expected - start), b"\0")
+        into.write(_stored(block, start + len(block) == expected))
+        checksum = zlib.adler32(block, checksum)
+    next(pieces, None)  # which looks at the end of the stream
     into.write(struct.pack(">I", checksum) + bytes(4))  # of whose own checksum Pillow takes no note
-    return missing / expected
+    return (expected - there) / expected
 
 
 def _stored(piece: bytes, last: bool) -> bytes:
