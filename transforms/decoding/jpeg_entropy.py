@@ -45,7 +45,7 @@ def check(data: Bytes, tick: Callable[[], None]) -> None:
         elif mark == 0xC4:
             tables |= _tables(body)
         elif mark == 0xDD:
-            (interval,) = struct.unpack(">H", body)
+            interval = int.from_bytes(body, "big")
         elif mark == 0xDA:
             if frame is None:
                 raise DecodeError("is a damaged JPEG: it has a scan before its header")
@@ -70,6 +70,8 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
         if place + 4 > len(data):
             raise DecodeError("is a damaged JPEG: it is cut off")
         (size,) = struct.unpack_from(">H", data, place + 2)
+        if size < 2 or place + 2 + size > len(data):
+            raise DecodeError("is a damaged JPEG: it is cut off")
         body = data[place + 4 : place + 2 + size]
         place += 2 + size
         yield mark, body, place
@@ -102,7 +104,7 @@ def _codes(data: bytes, place: int) -> Iterator[bytes]:
 
 
 def _frame(body: bytes) -> tuple[int, int, dict[int, _Component]]:
-    depth, height, width, count = struct.unpack_from(">BHHB", body)
+    depth, height, width, count = struct.unpack(">BHHB", body[:6].ljust(6, b"\0"))
     if depth != 8 or not height or not width or len(body) != 6 + 3 * count:
         raise DecodeError("is a damaged JPEG: its header is broken")
     found = {body[i]: _Component(body[i + 1] >> 4, body[i + 1] & 15) for i in range(6, len(body), 3)}
