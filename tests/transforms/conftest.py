@@ -1,6 +1,7 @@
-"""Recipes of everything that is drawn by a table, which `recipe` goes through."""
+"""Recipes of everything that is drawn by a table, which `recipe` goes through; and pictures without fine detail."""
 
 import pytest
+import torch
 
 from onewarp.transforms import aug_transforms, rand_augment, trivial_augment
 from onewarp.transforms.colour import (
@@ -29,6 +30,7 @@ from onewarp.transforms.geometry import (
     Warp,
     Zoom,
 )
+from onewarp.transforms.types import TensorImage
 
 NORMALIZE = Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 RECIPES = {
@@ -92,3 +94,23 @@ def recipes():
 @pytest.fixture(params=RECIPES)
 def recipe(request):
     return RECIPES[request.param]
+
+
+def smooth_picture(h=96, w=96, seed=0):
+    """A picture without detail finer than some pixels, so that a resampling more or less does not matter."""
+    noise = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
+    large = torch.nn.functional.interpolate(noise, (h, w), mode="bicubic").clamp(0, 1)[0]
+    return TensorImage(0.1 + 0.8 * large)  # away from black and white, whose logits are cut off
+
+
+@pytest.fixture(scope="session")
+def smooth():
+    return smooth_picture
+
+
+@pytest.fixture(scope="session")
+def batch():
+    """Five such pictures, `uint8[5, 96, 96, 3]`."""
+    return torch.stack(
+        [(smooth_picture(seed=i) * 255).round().to(torch.uint8).permute(1, 2, 0).plain() for i in range(5)]
+    )

@@ -61,6 +61,13 @@ def test_a_sample_is_drawn_alone_as_in_a_batch(recipe):
         assert all(np.array_equal(here.colour[stage][7], there.colour[stage][0]) for stage in here.colour)
 
 
+def test_without_a_compiler_the_transforms_decide_themselves(monkeypatch, recipe):
+    monkeypatch.setattr(native, "extension", None)
+    fused = fuse(recipe)
+    assert fused._native_planner("train") is None
+    agree(fused.plan(SIZES, KEYS, 0, 0, "train"), by_themselves(fused, SIZES, KEYS, 0, 0, "train"))
+
+
 class Half(Rotate):
     """A transform of a user's, which no table knows although it descends from one that is known."""
 
@@ -71,12 +78,5 @@ class Half(Rotate):
 @pytest.mark.parametrize("own", [Half(40, p=1.0), Rotate(p=1.0, draw=lambda draw: 90 * draw.uniform(1))])
 def test_what_a_table_cannot_say_decides_for_itself(own):
     fused = fuse([own, Resize(64)])
-    assert fused._native_planner("train") is None
-    agree(fused.plan(SIZES, KEYS, 0, 0, "train"), by_themselves(fused, SIZES, KEYS, 0, 0, "train"))
-
-
-def test_without_a_compiler_the_transforms_decide_themselves(monkeypatch, recipe):
-    monkeypatch.setattr(native, "extension", None)
-    fused = fuse(recipe)
     assert fused._native_planner("train") is None
     agree(fused.plan(SIZES, KEYS, 0, 0, "train"), by_themselves(fused, SIZES, KEYS, 0, 0, "train"))

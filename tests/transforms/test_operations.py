@@ -8,12 +8,11 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from onewarp.errors import UsageError
-from onewarp.transforms import Resize, Rotate, colour_operations, fuse, geometric_operations
-from onewarp.transforms.colour_operations import FACTOR, HUE
+from onewarp.transforms import Resize, colour_operations, fuse, geometric_operations
 from onewarp.transforms.fusible import Geometric, Pointwise
 from onewarp.transforms.fusion import make_plan
 from onewarp.transforms.geometric_operations import AFFINE, CROP
-from onewarp.transforms.operations import ColourOperation, GeometricOperation, Number, Row, between, fixed
+from onewarp.transforms.operations import ColourOperation, GeometricOperation, Number, Row, fixed
 from onewarp.transforms.plan import Stage
 from onewarp.transforms.policies import pick_one
 from onewarp.transforms.random_transform import sample_keys
@@ -110,53 +109,8 @@ def test_cpp_does_what_numpy_does(made, seed):
         assert all(close(here.colour[stage], there.colour[stage]) for stage in here.colour)
 
 
-class Skewed(Geometric):
-    """As a user declares one."""
-
-    most: float = 30.0
-    p: float = 1.0
-
-    def row(self):
-        return AFFINE.row(p=self.p, shear_y=between(-self.most, self.most))
-
-
-class Milder(Skewed):
-    """Another default, and nothing more."""
-
-    most: float = 5.0
-
-
-class Halved(Skewed):
-    """A method of its own."""
-
-    def normalised(self, params, frame):
-        return super().normalised({"shear_y": params["shear_y"] / 2}, frame)
-
-
-@pytest.mark.parametrize(("t", "declared"), [(Skewed(), True), (Milder(), True), (Halved(), False)])
-def test_a_users_row_is_drawn_at_once_unless_a_method_says_otherwise(t, declared):
-    fused = fuse([Resize(64), t])
-    assert (fused._native_planner("train") is not None) == (declared and native.extension is not None)
-    slopes = fused.plan(SIZES, KEYS, 0, 0, "train").matrix[:, 1, 0]
-    assert np.ptp(slopes) > 0
-
-
 def test_a_row_takes_the_numbers_of_its_operation():
     with pytest.raises(UsageError, match=r"AFFINE takes degrees, .* and must have nothing, but got turns"):
         AFFINE.row(turns=fixed(1))
     with pytest.raises(UsageError, match="CROP takes x, y, and must have x, y, but got x"):
         CROP.row(x=fixed(0.5))
-
-
-def test_a_row_is_of_the_stage_that_its_transform_says():
-    t = Coloured(HUE.row(turns=fixed(0.5)), Stage.TABLE)
-    with pytest.raises(UsageError, match="Coloured: stage must be HUE, where HUE acts, but got TABLE"):
-        fuse([Resize(8), t]).plan(SIZES, KEYS)
-    assert fuse([Resize(8), Coloured(FACTOR.row(factor=fixed(0.5)), Stage.LOGIT)]).plan(SIZES, KEYS).size == (8, 8)
-
-
-def test_what_is_picked_has_no_size():
-    with pytest.raises(UsageError, match="what is picked must keep the images' size, but Rotate"):
-        pick_one([Rotate(size=8)], "stream")
-    with pytest.raises(UsageError, match="what is picked must keep the images' size, but Moved"):
-        pick_one([Moved(CROP.row(constants=(8, 8), x=fixed(0.5), y=fixed(0.5)))], "stream")

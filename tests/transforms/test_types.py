@@ -3,15 +3,13 @@
 import copy
 import pickle
 
-import numpy as np
 import pytest
 import torch
 from torchvision import tv_tensors
 
-from onewarp.errors import DispatchError, UsageError
-from onewarp.transforms import Flip, Resize, ToTensor, Transform, fuse
+from onewarp.errors import DispatchError
+from onewarp.transforms import Flip, Resize, Transform, fuse
 from onewarp.transforms.types import (
-    Packed,
     TensorBBox,
     TensorCategory,
     TensorImage,
@@ -41,16 +39,6 @@ def test_wrapping_shares_memory():
 def test_plain_and_item():
     assert type(TensorCategory(3).plain()) is torch.Tensor
     assert TensorCategory(3).item() == 3
-
-
-def test_packed_gives_each_image_back():
-    images = [
-        np.random.default_rng(i).integers(0, 255, (h, w, 3), np.uint8) for i, (h, w) in enumerate([(2, 3), (5, 1)])
-    ]
-    packed = Packed.of(images)
-    assert len(packed) == 2
-    assert all(np.array_equal(packed[i], image) for i, image in enumerate(images))
-    assert len(Packed.of([])) == 0
 
 
 @pytest.mark.parametrize(
@@ -137,13 +125,3 @@ def test_tv_tensors_that_nothing_is_done_to_stay_what_they_are():
     done = OnImages()((image, box, "cat"))
     assert done[1] is box
     assert type(done[0]) is tv_tensors.Image
-
-
-@pytest.mark.parametrize(
-    "array",
-    [np.zeros((4, 4, 3)), np.zeros((4, 4), np.uint8), np.zeros((3, 4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8)],
-    ids=lambda a: f"{a.dtype}{a.shape}",
-)
-def test_an_array_that_is_no_picture_is_refused(array):
-    with pytest.raises(UsageError, match=r"must be uint8\[h, w, 3\], but got"):
-        ToTensor()(array)

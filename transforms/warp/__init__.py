@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ...errors import WarpError
 from . import cpu, native, operator, reference
-from .backends import Backend, BackendName, backends
-from .backends import warp as run
 from .checks import check_fill, check_homography, check_images, check_masks, check_outspec
+from .dispatch import Backend, BackendName, backends
+from .dispatch import warp as run
 from .outspec import OutSpec
 from .packed import Packed
 

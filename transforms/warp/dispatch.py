@@ -69,14 +69,14 @@ def warp(
     count, device = check_images(images)
     check_parameter("homography", homography, [(count, 3, 3)], device)
     check_colour(count, device, logit, colour, hue, table, erase)
-    module = reference if backend == "reference" else _chosen(images, device, out, backend)
+    module = reference if backend == "reference" else _choose(images, device, out, backend)
     if module is not cpu:  # which checks it by itself, in a hundredth of the time
         check_invertible(homography)
     result: Tensor = module.warp(images, homography, logit, colour, out, hue=hue, table=table, erase=erase)
     return result
 
 
-def _chosen(images: Tensor | Packed, device: torch.device, out: OutSpec, backend: BackendName | None) -> Any:
+def _choose(images: Tensor | Packed, device: torch.device, out: OutSpec, backend: BackendName | None) -> Any:
     """The back end's module that serves these images."""
     exact = torch.float64 in (out.dtype, images.dtype if isinstance(images, Tensor) else None)
     if backend is None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...errors import WarpError
-from . import backends
+from . import dispatch
 from .outspec import OutSpec
 from .packed import Packed
 
@@ -73,7 +73,7 @@ def _operation(
         stages = {"hue": hue, "table": table, "erase": erase}
         return gpu.warp(images, homography, logit, colour, out, **stages, tiles=tiles, diagonal=diagonal)
     way: Any = backend or None
-    return backends.warp(images, homography, logit, colour, out, hue, table, erase, way)
+    return dispatch.warp(images, homography, logit, colour, out, hue, table, erase, way)
 
 
 @_operation.register_fake

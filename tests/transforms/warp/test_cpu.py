@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from onewarp.errors import WarpError
-from onewarp.transforms.warp import OutSpec, backends, native, reference, validity, warp, warp_mask
+from onewarp.transforms.warp import OutSpec, backends, native, reference, validity, warp_mask
 from onewarp.transforms.warp.packed import Packed
 
 if not backends()["cpu"].available:
@@ -348,19 +348,6 @@ def test_masks_of_other_integers_go_through_the_reference():
     assert warp_mask(masks, torch.eye(3)[None], OutSpec((3, 4))).tolist() == masks.tolist()
 
 
-def test_is_chosen_in_host_memory(make_case, monkeypatch):
-    called = []
-    case = make_case(9, 1, (8, 8), OutSpec((8, 8)))
-    real = cpu.warp
-    monkeypatch.setattr(cpu, "warp", lambda *a, **k: called.append(1) or real(*a, **k))
-    case.run(warp)
-    replace(case, images=case.images.half() / 255).run(warp)
-    case.run(warp, backend="reference")
-    replace(case, images=case.images.double() / 255).run(warp)  # which the reference alone reads
-    replace(case, out=OutSpec((8, 8), torch.float64)).run(warp)  # and makes
-    assert called == [1, 1]
-
-
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_all_of_a_batch_that_is_not_square_shows_its_source(count):
     images, same = torch.zeros(count, 30, 40, 3), torch.eye(3)[None].repeat(count, 1, 1)
@@ -464,10 +451,3 @@ def test_masks_of_unsigned_integers_are_warped_label_for_label(dtype, mode):
         assert done.dtype == dtype
         assert torch.equal(done.to(torch.int64), expected)
     assert warp_mask(labels.to(dtype)[:0], turn[:0], out).shape == (0, 7, 8)
-
-
-def test_a_fill_that_the_masks_cannot_hold_is_refused():
-    masks, same = torch.zeros(1, 4, 4, dtype=torch.uint8), torch.eye(3)[None]
-    for fill in (-1, 256):
-        with pytest.raises(WarpError, match=r"fill must be a label in 0\.\.255"):
-            warp_mask(masks, same, OutSpec((4, 4)), fill=fill)

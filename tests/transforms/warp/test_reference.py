@@ -7,9 +7,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from onewarp.errors import WarpError
 from onewarp.transforms.warp import OutSpec, validity, warp, warp_mask
-from onewarp.transforms.warp.footprint import moves_whole_pixels, subpixels, taps
 from onewarp.transforms.warp.packed import Packed
 
 SAME = torch.eye(3, 4)[None]
@@ -98,23 +96,6 @@ def test_a_pixel_without_a_source_is_fill():
             assert (y[0, 0, 0, :2] > fill).all()
 
 
-@pytest.mark.parametrize("extent", [0.0, 0.5, 1.0, 1.7, 2.0, 3.0])
-def test_taps_sum_to_one_and_keep_a_ramp(extent):
-    fraction = torch.linspace(0, 1, 11, dtype=torch.float64)
-    weights = torch.stack(taps(fraction, torch.full_like(fraction, extent)))
-    torch.testing.assert_close(weights.sum(0), torch.ones(11, dtype=torch.float64))
-    torch.testing.assert_close((weights * torch.tensor([[-1.0], [0], [1], [2]])).sum(0), fraction)
-
-
-def test_taps_worked_by_hand():
-    one = torch.tensor(1.0, dtype=torch.float64)
-    # At a pixel's centre the outer weights are .067 s^2 up to s = 1, then .14 more for each pixel.
-    assert [float(w) for w in taps(0 * one, one)] == pytest.approx([0.067, 0.866, 0.067, 0])
-    assert [float(w) for w in taps(0 * one, 2 * one)] == pytest.approx([0.207, 0.586, 0.207, 0])
-    # Half way at s = 1, r = .26, p = .067 - .26: .5 (p + .25 r) = -.064, and .5 + .064.
-    assert [float(w) for w in taps(0.5 * one, one)] == pytest.approx([-0.064, 0.564, 0.564, -0.064])
-
-
 @pytest.mark.parametrize("shrink", [1.3, 2.0, 2.9, 4.0, 8.0, 16.0])
 def test_shrinking_keeps_a_ramp_and_removes_a_checkerboard(shrink):
     homography = matrix((shrink, 0, 32), (0, shrink, 32), (0, 0, 1))
@@ -124,35 +105,6 @@ def test_shrinking_keeps_a_ramp_and_removes_a_checkerboard(shrink):
     if shrink >= 2:
         board = ((ramp(128, 128)[..., :1] + ramp(128, 128)[..., 1:2]) % 2 * 255).expand(1, 128, 128, 3)
         assert (reference(board, homography, size) - 0.5).abs().max() < 0.09
-
-
-def test_a_tile_is_divided_by_the_sides_and_the_lean_of_its_pixels():
-    def counts(*rows, size=(32, 32)):
-        return subpixels(matrix(*rows), size).tolist()
-
-    third = (0.0, 0.0, 1.0)
-    assert counts((1, 0, 0), (0, 1, 0), third) == [[[[1, 1]]]]
-    assert counts((3, 0, 0), (0, 3, 0), third) == [[[[1, 1]]]]
-    assert counts((4, 0, 0), (0, 4, 0), third) == [[[[2, 2]]]]
-    assert counts((0, 4, 0), (16, 0, 0), third) == [[[[8, 2]]]]
-    assert counts((99, 0, 0), (0, 1, 0), third) == [[[[8, 1]]]]
-    # 2.5 by .5, turned by 45 degrees, leans by (2.5^2 - .5^2) / 2 = 3: more than 2.
-    c = math.sqrt(0.5)
-    assert counts((2.5 * c, -0.5 * c, 0), (2.5 * c, 0.5 * c, 0), third) == [[[[2, 1]]]]
-    # x = u / (1 - u / 80): dx/du = w^-2 is 1 at u = 0, 2.78 at 32 (w = .6), 6.25 at 48 (w = .4).
-    assert counts((1, 0, 0), (0, 0.1, 0), (-1 / 80, 0, 1), size=(1, 48)) == [[[[1, 1], [4, 1]]]]
-    assert counts((1, 0, 0), (0, 1, 0), (-1, 0, 20)) == [[[[8, 8]]]]
-    assert subpixels(torch.empty(0, 3, 3), (33, 65)).shape == (0, 2, 3, 2)
-
-
-def test_only_whole_pixel_moves_are_copies():
-    third = (0.0, 0.0, 1.0)
-    copies = [((1, 0, 7), (0, 1, -3), third), ((-1, 0, 4), (0, 1, 0), third), ((0, 1, 0), (-1, 0, 4), third)]
-    softened = [((1, 0, 0.5), (0, 1, 0), third), ((1, 0.001, 0), (0, 1, 0), third), ((1, 0, 0), (1, 0, 0.1), third)]
-    homographies = torch.tensor([*copies, *softened])
-    assert moves_whole_pixels(homographies, (4, 4)).tolist() == [True] * 3 + [False] * 3
-    # An odd width turned about a corner: the centre of the first pixel still has to fall on a centre.
-    assert moves_whole_pixels(torch.tensor([[(-1, 0, 4.5), (0, 1, 0), third]]), (4, 4)).tolist() == [False]
 
 
 def colour_of(rgb, **parameters):
@@ -258,86 +210,6 @@ def test_masks_are_never_interpolated():
     few = torch.tensor([[[1, 1, 1, 2], [1, 3, 2, 2]]])
     assert warp_mask(few, matrix((2, 0, 0), (0, 2, 0), third), OutSpec((1, 2)), mode="majority").tolist() == [[[1, 2]]]
     assert warp_mask([few[0], mask[0].long()], IDENTITY.expand(2, 3, 3), OutSpec((2, 4))).shape == (2, 2, 4)
-
-
-GOOD = {
-    "images": torch.zeros(2, 4, 4, 3, dtype=torch.uint8),
-    "homography": IDENTITY.expand(2, 3, 3),
-    "logit": None,
-    "colour": SAME.expand(2, 3, 4),
-    "out": OutSpec((4, 4)),
-}
-NAN = IDENTITY.expand(2, 3, 3).clone()
-NAN[1, 0, 0] = torch.nan
-FLAT = IDENTITY.expand(2, 3, 3).clone()
-FLAT[1, 1] = 2 * FLAT[1, 0]
-PAST = Packed(
-    torch.zeros(95, dtype=torch.uint8), torch.tensor([0, 48]), torch.tensor([[4, 4], [4, 4]], dtype=torch.int32)
-)
-
-
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"homography": NAN}, "homography must be finite, but row 1"),
-        ({"homography": FLAT}, "homography must have an inverse, but row 1"),
-        ({"homography": torch.zeros(2, 3, 3)}, "must have an inverse, but row 0"),
-        ({"homography": IDENTITY.double().expand(2, 3, 3)}, "homography must be a float32 tensor"),
-        (
-            {"homography": IDENTITY},
-            r"homography must be a float32 tensor \[2, 3, 3\], but got torch.float32 \[1, 3, 3\]",
-        ),
-        ({"homography": [1]}, "homography must be a float32 tensor"),
-        ({"homography": torch.empty(2, 3, 3, device="meta")}, "on the images' device cpu"),
-        ({"images": torch.zeros(2, 3, 4, 4, dtype=torch.uint8)}, r"images must be \[N, H, W, 3\]"),
-        ({"images": torch.zeros(2, 4, 4, 3, dtype=torch.int32)}, "images must be uint8"),
-        ({"images": torch.zeros(2, 0, 4, 3, dtype=torch.uint8)}, "at least one pixel"),
-        ({"images": "cat"}, "images must be a tensor"),
-        ({"images": PAST}, "Packed image 1 must lie within the 95 bytes of data, but it takes bytes 48 to 96"),
-        ({"images": Packed(PAST.data, torch.tensor([-1, 0]), PAST.sizes)}, "Packed image 0 must lie within"),
-        ({"images": Packed(PAST.data, PAST.offsets, 0 * PAST.sizes)}, "at least one pixel"),
-        ({"images": Packed(PAST.data, PAST.offsets.int(), PAST.sizes)}, "Packed offsets must be torch.int64"),
-        ({"images": Packed(PAST.data, PAST.offsets, PAST.sizes[:1])}, r"Packed sizes must be \[2, 2\]"),
-        ({"logit": torch.zeros(2, 3, 3)}, "logit must be a float32 tensor"),
-        ({"colour": torch.zeros(2, 4, 3)}, "colour must be a float32 tensor"),
-        ({"hue": torch.zeros(2, 1)}, "hue must be a float32 tensor"),
-        ({"table": torch.zeros(256)}, "table must be a float32 tensor"),
-        ({"erase": torch.zeros(2, 5)}, "erase must be a float32 tensor"),
-        ({"out": (4, 4)}, "out must be an OutSpec"),
-        ({"backend": "metal"}, "backend must be 'gpu'"),
-        ({"backend": "cpu", "out": OutSpec((4, 4), torch.float64)}, "use backend='reference'"),
-    ],
-)
-def test_arguments_that_do_not_fit_are_refused(changed, message):
-    with pytest.raises(WarpError, match=message):
-        warp(**{**GOOD, **changed})
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"size": (0, 4)},
-        {"size": (4,)},
-        {"size": (4, 4.5)},
-        {"size": (4, 4), "dtype": torch.float16},
-        {"size": (4, 4), "layout": "nhwc"},
-        {"size": (4, 4), "padding": "mirror"},
-        {"size": (4, 4), "padding": (0, 0, 2)},
-        {"size": (4, 4), "padding": (0, 0)},
-    ],
-)
-def test_an_output_that_cannot_be_made_is_refused(settings):
-    with pytest.raises(WarpError, match="must be"):
-        OutSpec(**settings)
-
-
-def test_masks_that_do_not_fit_are_refused():
-    good = torch.zeros(2, 3, 3, dtype=torch.uint8)
-    for masks in (good.float(), good[0], [good[0], good[1].int()], [good], [torch.zeros(0, 3).int()] * 2):
-        with pytest.raises(WarpError, match="mask"):
-            warp_mask(masks, IDENTITY.expand(2, 3, 3), OutSpec((2, 2)))
-    with pytest.raises(WarpError, match="mode must be"):
-        warp_mask(good, IDENTITY.expand(2, 3, 3), OutSpec((2, 2)), mode="bilinear")
 
 
 @pytest.mark.parametrize("mode", ["nearest", "majority"])
