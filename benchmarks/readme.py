@@ -13,6 +13,7 @@ from ..errors import UsageError
 from . import augment, learners, load, pets, quality
 from .faults import outcomes
 from .measuring import results
+from .ptx import verdicts
 from .resuming import table as resumptions
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -159,6 +160,8 @@ def pages(folder: Path = results.RESULTS) -> dict[Path, str]:
     resumed = results.read("resuming", folder=folder)
     detail = between(detail, "resuming", "".join(resumptions.table(one["rows"]) + caption(one) for one in resumed))
     detail = between(detail, "load", "".join(load_table(one) + load_caption(one) for one in loaded))
+    tried = [json.loads(path.read_text()) for path in sorted(folder.glob("mutants--*.json"))]
+    detail = between(detail, "mutants", "".join(verdicts.table(one) for one in tried))
     return {
         main: between(main.read_text(encoding="utf-8"), "table", front),
         method: between(detail, "asked", asked),

@@ -13,13 +13,12 @@ named GPU, specialised for the very arguments of the launch.
 - `threads.py`: in which order threads go through the code; `chains.py`: which instructions wait for one another
 - `launch.py`: how a launch of Triton's is compiled, specialised and run
 - `coverage.py`: which code was reached
+- `mutations.py`, `sensitivity.py`, `verdicts.py`: code with one instruction changed, and whether the tests notice it
 - `sass.py`, `model.py`: what `ptxas` makes of a kernel, and how fast it can be at best
 
 What `ptxas` makes of the PTX is counted and not run; caches and time are not modelled.
 """
 
-from .launch import Interpreter
-from .memory import Fault
-from .parse import Unknown
+from ... import lazy
 
-__all__ = ["Fault", "Interpreter", "Unknown"]
+__getattr__, __dir__, __all__ = lazy.public_names(__name__, __file__)

@@ -6,7 +6,7 @@ thread did what no correct kernel does.
 
 `python -m onewarp.benchmarks.ptx mutations [--count N] [--seed N] [--target TARGET] [--out FOLDER]` tries the tests
 themselves: it changes one instruction of the compiled code at a time, and fails if they notice less than 92 % of such
-changes; see `sensitivity.py`.
+changes; see `sensitivity.py` and `verdicts.py`.
 """
 
 import argparse
@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .sensitivity import LEAST_NOTICED, result, table
+from .sass import version
+from .verdicts import LEAST_NOTICED, result, table
 
 TESTS = Path(__file__).resolve().parents[2] / "tests" / "transforms" / "warp" / "triton"
 
@@ -78,7 +79,7 @@ def mutations(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, help="a folder for the result as JSON")
     options = parser.parse_args(arguments)
     rows = run_mutants(options.target, options.count, options.seed)
-    found = result(rows, options.target, options.seed)
+    found = result(rows, options.target, version(), options.seed)
     print(table(found))
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ UNREACHABLE = {
     "power = 255 * tl.exp2(number * tl.log2(share))": "the logarithm of what is infinite or NaN: it is of 1/255..1",
     "row, column = point // columns, point % columns": "a division of numbers that need more than 32 bits: an image "
     "of 4 G pixels",
+    "p, inside = homography + image * 9 + 3 * part, geometry & (part < 3)": "a program without a row: each has its END",
 }
 """By the line of Python: why no case can reach a block."""
 

@@ -1,9 +1,14 @@
-"""Recipes of everything that is drawn by a table, which `recipe` goes through; and pictures without fine detail."""
+"""Recipes of everything that is drawn by a table, which `recipe` goes through, and recipes that nobody chose; and
+pictures without fine detail.
+"""
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 
-from onewarp.transforms import aug_transforms, rand_augment, trivial_augment
+from onewarp.transforms import aug_transforms, colour_operations, geometric_operations, rand_augment, trivial_augment
 from onewarp.transforms.colour import (
     Brightness,
     Contrast,
@@ -18,6 +23,8 @@ from onewarp.transforms.colour import (
     Saturation,
     Solarize,
 )
+from onewarp.transforms.fusible import Geometric, Pointwise
+from onewarp.transforms.geometric_operations import AFFINE
 from onewarp.transforms.geometry import (
     Affine,
     Dihedral,
@@ -30,7 +37,11 @@ from onewarp.transforms.geometry import (
     Warp,
     Zoom,
 )
+from onewarp.transforms.operations import ColourOperation, GeometricOperation, Number, Row, fixed
+from onewarp.transforms.plan import Stage
+from onewarp.transforms.policies import pick_one
 from onewarp.transforms.types import TensorImage
+from onewarp.transforms.warp.opcodes import Flag
 
 NORMALIZE = Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 RECIPES = {
@@ -114,3 +125,86 @@ def batch():
     return torch.stack(
         [(smooth_picture(seed=i) * 255).round().to(torch.uint8).permute(1, 2, 0).plain() for i in range(5)]
     )
+
+
+GEOMETRIC = [o for o in vars(geometric_operations).values() if isinstance(o, GeometricOperation)]
+COLOUR = [o for o in vars(colour_operations).values() if isinstance(o, ColourOperation)]
+REACH = {"degrees": 180, "shear_x": 60, "shear_y": 60, "k": 8, "threshold": 500, "bits": 20, "scale": 4, "zoom": 4}
+"""How far an operand's numbers go, where they may go further than half."""
+
+
+class Moved(Geometric):
+    """A transform that is a row."""
+
+    declared: Any = None
+    batch: bool = False
+
+    def row(self):
+        return self.declared
+
+
+class Coloured(Pointwise):
+    """A transform that is a row."""
+
+    declared: Any = None
+    of: Stage = Stage.RGB
+    batch: bool = False
+
+    @property
+    def stage(self):
+        return self.of
+
+    def row(self):
+        return self.declared
+
+
+def random_number(operand, generator):
+    """A number of an operand: one or two ends, as they are or logarithms, or a decision."""
+    low, high = sorted(REACH.get(operand.name, 0.5) * generator.uniform(0.05, 0.95, 2))
+    log = bool(generator.integers(2)) if operand.name in ("factor", "gamma") else operand.log
+    return Number(low, high, log=log) if generator.integers(2) else fixed(low)
+
+
+def random_row(operations, generator):
+    operation = operations[generator.integers(len(operations))]
+    neutral = [operand.name for operand in operation.operands if operand.neutral is not None]
+    left_out = [name for name in neutral if operation is AFFINE and generator.integers(2)]
+    numbers = {o.name: random_number(o, generator) for o in operation.operands if o.name not in left_out}
+    constants = (0.9, 0.1, 0.0, -0.1, 1.1, 0.05, 0.02, 0.01, 1.0)
+    if isinstance(operation, GeometricOperation) and operation.resizes:
+        constants = tuple(generator.integers(1, 300, 2).tolist())
+    flags = (0, Flag.PAD, Flag.SQUISH, Flag.MIX)[generator.integers(4)]
+    return Row(operation, numbers, generator.uniform(), flags, constants)
+
+
+@pytest.fixture(scope="session")
+def moved():
+    """A geometric transform that is a row."""
+    return Moved
+
+
+@pytest.fixture(scope="session")
+def coloured():
+    """A pointwise transform that is a row."""
+    return Coloured
+
+
+@pytest.fixture(scope="session")
+def random_recipe():
+    """A function that makes a recipe of random rows of all operations from a seed: all of them, or one to be picked."""
+
+    def make(seed: int) -> list[Any]:
+        generator = np.random.default_rng(seed)
+        moves = range(generator.integers(5))
+        made: list[Any] = [Moved(random_row(GEOMETRIC, generator), bool(generator.integers(2))) for _ in moves]
+        for _ in range(generator.integers(5)):
+            row = random_row(COLOUR, generator)
+            stages = row.operation.stages
+            made.append(Coloured(row, stages[generator.integers(len(stages))], bool(generator.integers(2))))
+        made = [made[i] for i in generator.permutation(len(made))]
+        if generator.integers(2):
+            keeping = [t for t in made if not (isinstance(t, Moved) and t.declared.operation.resizes)]
+            made = pick_one(keeping, "stream", bool(generator.integers(2)))
+        return [Resize((50, 60)), *made, Resize((40, 50))]
+
+    return make

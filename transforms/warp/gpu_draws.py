@@ -13,7 +13,7 @@ import triton.language as tl
 
 from . import opcodes
 from .gpu_kernel import ROUND, log2
-from .gpu_tiles import doubled, homography_at, store_tiles
+from .gpu_tiles import homography_at, store_tiles, to_float64
 
 # What opcodes.py says, as Triton takes it: in the same order.
 (
@@ -51,19 +51,19 @@ def four_words(stream, key, word, flags, block):
 
 
 @triton.jit
-def of_threads(values, threads):
+def gather(values, threads):
     """For each thread of a warp what another one of them has."""
     return tl.gather(values, threads, 0)
 
 
 @triton.jit
-def of_thread(values, thread):
+def broadcast(values, thread):
     """What one thread of a warp has, as a number that all threads have."""
     return tl.sum(tl.where(tl.arange(0, 2 * ROWS) == thread, values, 0.0))
 
 
 @triton.jit
-def number(row, flags, u, i: tl.constexpr):
+def operand(row, flags, u, i: tl.constexpr):
     """Number i of an operation, in its range. Where number 0 has picked the operation, the others follow it."""
     picked, at_ends = (flags & PICKED) != 0, (flags & AT_ENDS) != 0
     share = tl.where(picked, u[i + 1], u[i])
@@ -72,7 +72,7 @@ def number(row, flags, u, i: tl.constexpr):
 
 
 @triton.jit
-def drawn(stream, key, integers, floats, i):
+def draw_rows(stream, key, integers, floats, i):
     """Numbers 0 to 6 of the rows `i` of a program, in their ranges, and whether the rows act: a row for each of 16
     threads. For each of them another one draws numbers 4 to 7, and finds nothing of its own.
     """
@@ -82,15 +82,15 @@ def drawn(stream, key, integers, floats, i):
     pick = (((a >> 8).to(tl.int64) * tl.load(whole + OF)) >> 24).to(tl.int32)
     acts = ((flags & PICKED) == 0) | (pick == tl.load(whole + INDEX))
     a, b, c, d, upper = unit(a), unit(b), unit(c), unit(d), thread | ROWS
-    u = (a, b, c, d, of_threads(a, upper), of_threads(b, upper), of_threads(c, upper), of_threads(d, upper))
+    u = (a, b, c, d, gather(a, upper), gather(b, upper), gather(c, upper), gather(d, upper))
     n = (
-        number(row, flags, u, 0),
-        number(row, flags, u, 1),
-        number(row, flags, u, 2),
-        number(row, flags, u, 3),
-        number(row, flags, u, 4),
-        number(row, flags, u, 5),
-        number(row, flags, u, 6),
+        operand(row, flags, u, 0),
+        operand(row, flags, u, 1),
+        operand(row, flags, u, 2),
+        operand(row, flags, u, 3),
+        operand(row, flags, u, 4),
+        operand(row, flags, u, 5),
+        operand(row, flags, u, 6),
     )
     return n, acts
 
@@ -108,7 +108,7 @@ def exp(x):
 
 
 @triton.jit
-def turned(degrees):
+def cos_sin(degrees):
     """The cosine and the sine of an angle.
 
     Whole quarters of a turn are taken away in degrees, where that is exact. Polynomials: Cephes' `sinf` and `cosf`.
@@ -127,12 +127,12 @@ def turned(degrees):
 @triton.jit
 def tangent(degrees):
     """The tangent of an angle."""
-    cosine, sine = turned(degrees)
+    cosine, sine = cos_sin(degrees)
     return sine / cosine
 
 
 @triton.jit
-def frames(stream, key, integers, floats, i, turning, high, wide):
+def find_frames(stream, key, integers, floats, i, turning, high, wide):
     """The frames (h, w) that the rows `i` find: the one that the last crop before leaves, or that of the source,
     `high x wide`; turned by those of the first `turning` rows that lie between and do so.
     """
@@ -142,14 +142,14 @@ def frames(stream, key, integers, floats, i, turning, high, wide):
     turns = i * 0
     for j in range(turning):
         if (tl.load(integers + j * INTEGERS + FLAGS) & TURNS) != 0:
-            n, _ = drawn(stream, key, integers, floats, i * 0 + j)
+            n, _ = draw_rows(stream, key, integers, floats, i * 0 + j)
             which = tl.where(n[0] < tl.load(floats + j * FLOATS + CHANCE), n[1], 0.0)
             turns += tl.where((crop < j) & (j < i), tl.where(which >= 4, 1, 0), 0)
     return tl.where(turns % 2 == 0, high, wide), tl.where(turns % 2 == 0, wide, high)
 
 
 @triton.jit
-def chosen(condition, s, t):
+def select(condition, s, t):
     """The matrix `s` where a condition holds, else `t`."""
     return (
         tl.where(condition, s[0], t[0]),
@@ -165,7 +165,7 @@ def chosen(condition, s, t):
 
 
 @triton.jit
-def dihedral(n, happens):
+def dihedral_map(n, happens):
     """One of eight flips and turns."""
     which = tl.where(happens, n[1], 0.0).to(tl.int32)
     x, y, swap = 1.0 - 2 * (which & 1), 1.0 - 2 * ((which >> 1) & 1), which >= 4
@@ -174,9 +174,9 @@ def dihedral(n, happens):
 
 
 @triton.jit
-def affine(n, happens, aspect):
+def affine_map(n, happens, aspect):
     """Turned, moved, scaled and skewed."""
-    cosine, sine = turned(tl.where(happens, n[1], 0.0))
+    cosine, sine = cos_sin(tl.where(happens, n[1], 0.0))
     x, y = tl.where(happens, -2 * n[2], 0.0), tl.where(happens, -2 * n[3], 0.0)
     scale = 1 / tl.where(happens, n[4], 1.0)
     skew_x, skew_y = tl.where(happens, n[5], 0.0), tl.where(happens, n[6], 0.0)
@@ -189,7 +189,7 @@ def affine(n, happens, aspect):
 
 
 @triton.jit
-def perspective(n, happens, second):
+def perspective_map(n, happens, second):
     """Tilted along x, and along y where the `second` thing happens."""
     x, y = tl.where(happens, n[1], 0.0), tl.where(second, n[3], 0.0)
     b = 2 * x * y / (1 - x * x - y * y)
@@ -198,7 +198,7 @@ def perspective(n, happens, second):
 
 
 @triton.jit
-def covered(aspect, flags):
+def cover(aspect, flags):
     """The share (x, y) of a frame, as many times as wide as the output, that a box of the output's aspect takes: the
     largest in it, or around it.
     """
@@ -210,7 +210,7 @@ def covered(aspect, flags):
 
 
 @triton.jit
-def box(operation, flags, n, happens, other, high, wide):
+def box_map(operation, flags, n, happens, other, high, wide):
     """A share of the frame, somewhere in it: what zooms and crops see."""
     ratio = exp(n[1])
     widest = tl.minimum(wide, high * ratio)
@@ -218,26 +218,26 @@ def box(operation, flags, n, happens, other, high, wide):
     x, y = width / wide, width / ratio / high
     zooms, crops = operation == ZOOM, operation == CROP
     zoom = 1 / tl.where(happens, n[1], 1.0)
-    all_x, all_y = covered((wide * other[0]) / (high * other[1]), flags)
+    all_x, all_y = cover((wide * other[0]) / (high * other[1]), flags)
     x, y = tl.where(zooms, zoom, tl.where(crops, all_x, x)), tl.where(zooms, zoom, tl.where(crops, all_y, y))
     right, down = tl.where(crops, n[0], n[2]), tl.where(crops, n[1], n[3])
     return x, 0.0, (1 - x) * (2 * right - 1), 0.0, y, (1 - y) * (2 * down - 1), 0.0, 0.0, 1.0
 
 
 @triton.jit
-def geometric(operation, flags, n, happens, second, other, high, wide):
+def geometry_map(operation, flags, n, happens, second, other, high, wide):
     """Matrices of operations, output to input in normalised coordinates: the identity for those that have none."""
-    t = chosen(operation == HOMOGRAPHY, other, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
-    t = chosen(operation == PERSPECTIVE, perspective(n, happens, second), t)
-    t = chosen(operation == DIHEDRAL, dihedral(n, happens), t)
+    t = select(operation == HOMOGRAPHY, other, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
+    t = select(operation == PERSPECTIVE, perspective_map(n, happens, second), t)
+    t = select(operation == DIHEDRAL, dihedral_map(n, happens), t)
     turns = operation == AFFINE  # other operations' numbers are no angles, and tangents take their time
-    t = chosen(turns, affine(n, happens & turns, wide / high), t)
+    t = select(turns, affine_map(n, happens & turns, wide / high), t)
     boxes = (operation == ZOOM) | (operation == CROP) | (operation == RANDOM_CROP)
-    return chosen(boxes, box(operation, flags, n, happens, other, high, wide), t)
+    return select(boxes, box_map(operation, flags, n, happens, other, high, wide), t)
 
 
 @triton.jit
-def coloured(operation, flags, n, amount, happens):
+def colour_map(operation, flags, n, amount, happens):
     """Affine maps of colours: each channel scaled, luma mixed into it, and moved."""
     channels = operation == CHANNELS
     r, g, b = tl.where(channels, n[0], 1.0), tl.where(channels, n[1], 1.0), tl.where(channels, n[2], 1.0)
@@ -253,7 +253,7 @@ def coloured(operation, flags, n, amount, happens):
 
 
 @triton.jit
-def erased(area, ratio, right, down):
+def erased_box(area, ratio, right, down):
     """The rectangle (left, top, right, bottom) that becomes zero, in shares of the output."""
     w, h = tl.minimum(tl.sqrt(area * ratio), 1.0), tl.minimum(tl.sqrt(area / ratio), 1.0)
     x, y = right * (1 - w), down * (1 - h)
@@ -261,7 +261,7 @@ def erased(area, ratio, right, down):
 
 
 @triton.jit
-def steps(stream, key, integers, floats, i, turning, high, wide):
+def find_steps(stream, key, integers, floats, i, turning, high, wide):
     """What the rows `i` of a program do for one sample, a row for each thread: an affine map of three numbers, how much
     of what has one parameter, all numbers, and 1 where it happens.
 
@@ -269,44 +269,35 @@ def steps(stream, key, integers, floats, i, turning, high, wide):
     """
     whole, row = integers + i * INTEGERS, floats + i * FLOATS
     operation, flags, p = tl.load(whole + OPERATION), tl.load(whole + FLAGS), row + OTHER
-    n, acts = drawn(stream, key, integers, floats, i)
+    n, acts = draw_rows(stream, key, integers, floats, i)
     happens, second = acts & (n[0] < tl.load(row + CHANCE)), n[2] < tl.load(row + CHANCE + 1)
     other = (
         tl.load(p), tl.load(p + 1), tl.load(p + 2), tl.load(p + 3), tl.load(p + 4), tl.load(p + 5), tl.load(p + 6),
         tl.load(p + 7), tl.load(p + 8),
     )  # fmt: skip
-    high, wide = frames(stream, key, integers, floats, i, turning, high, wide)
+    high, wide = find_frames(stream, key, integers, floats, i, turning, high, wide)
     amount = tl.where((flags & POWER) != 0, exp(n[1]), n[1])
     nothing = tl.where(operation == SOLARIZE, 256.0, tl.where(operation == POSTERIZE, 8.0, 1.0))
     amount = tl.where(happens, amount, tl.where(operation == HUE, 0.0, nothing))
     operation = tl.where(acts, operation, END)
-    t = geometric(operation, flags, n, happens, second, other, high, wide)
-    a, b = coloured(operation, flags, n, amount, happens)
-    a = chosen(operation <= HOMOGRAPHY, (t[0], t[3], t[6], t[1], t[4], t[7], t[2], t[5], t[8]), a)
+    t = geometry_map(operation, flags, n, happens, second, other, high, wide)
+    a, b = colour_map(operation, flags, n, amount, happens)
+    a = select(operation <= HOMOGRAPHY, (t[0], t[3], t[6], t[1], t[4], t[7], t[2], t[5], t[8]), a)
     return a, b, amount, n, tl.where(happens, 1.0, 0.0)
 
 
 @triton.jit
-def applied(a, b, thread, x, y, z, shifts):
+def apply_map(a, b, thread, x, y, z, shifts):
     """`A v + b` for the three numbers `v` of each thread, by the map of one thread; `b` only where `shifts` is 1."""
     return (
-        of_threads(a[0], thread) * x
-        + of_threads(a[1], thread) * y
-        + of_threads(a[2], thread) * z
-        + of_threads(b[0], thread) * shifts,
-        of_threads(a[3], thread) * x
-        + of_threads(a[4], thread) * y
-        + of_threads(a[5], thread) * z
-        + of_threads(b[1], thread) * shifts,
-        of_threads(a[6], thread) * x
-        + of_threads(a[7], thread) * y
-        + of_threads(a[8], thread) * z
-        + of_threads(b[2], thread) * shifts,
+        gather(a[0], thread) * x + gather(a[1], thread) * y + gather(a[2], thread) * z + gather(b[0], thread) * shifts,
+        gather(a[3], thread) * x + gather(a[4], thread) * y + gather(a[5], thread) * z + gather(b[1], thread) * shifts,
+        gather(a[6], thread) * x + gather(a[7], thread) * y + gather(a[8], thread) * z + gather(b[2], thread) * shifts,
     )
 
 
 @triton.jit
-def toned(operation, level, number):
+def table_entry(operation, level, number):
     """What a table of an operation has for a whole grey level, in grey levels; `number` is its parameter."""
     result = level
     if operation == GAMMA:
@@ -324,12 +315,12 @@ def toned(operation, level, number):
 
 
 @triton.jit
-def tabled(operation, number, table):
+def compose_table(operation, number, table):
     """The table (in grey levels) and, after it, the one of an operation, linearly interpolated."""
     number = tl.where(operation == POSTERIZE, (number + ROUND) - ROUND, number)
     level = tl.minimum(tl.maximum(table, 0.0), 255.0)
     below = tl.minimum(tl.floor(level), 254.0)
-    low, high = toned(operation, below, number), toned(operation, below + 1, number)
+    low, high = table_entry(operation, below, number), table_entry(operation, below + 1, number)
     return low + (high - low) * (level - below)
 
 
@@ -403,24 +394,24 @@ def draw_kernel(
     left, top, right, bottom = turns, turns, turns, turns
     for begin in range(0, count, ROWS):
         i = tl.minimum(begin + lane % ROWS, count - 1)
-        a, b, amount, n, happens = steps(stream, key, integers, floats, i, turning, high, wide)
+        a, b, amount, n, happens = find_steps(stream, key, integers, floats, i, turning, high, wide)
         for row in range(begin, tl.minimum(begin + ROWS, count)):
             whole, thread = integers + row * INTEGERS, row - begin
             changes = tl.load(whole + GROUP)
             if changes != ALONE:
-                to_x, to_y, to_z = applied(a, b, lane * 0 + thread, x, y, z, shifts)
+                to_x, to_y, to_z = apply_map(a, b, lane * 0 + thread, x, y, z, shifts)
                 acts = group == changes
                 x, y, z = tl.where(acts, to_x, x), tl.where(acts, to_y, y), tl.where(acts, to_z, z)
             else:
                 operation = tl.load(whole + OPERATION)
                 if operation == HUE:
-                    turns += of_thread(amount, thread)
+                    turns += broadcast(amount, thread)
                 elif operation <= POSTERIZE:
-                    tones = tabled(operation, of_thread(amount, thread), tones)
+                    tones = compose_table(operation, broadcast(amount, thread), tones)
                 elif operation == ERASE:
-                    share, area, ratio = of_thread(happens, thread), of_thread(n[1], thread), of_thread(n[2], thread)
-                    left, top, right, bottom = erased(
-                        area, exp(ratio), of_thread(n[3], thread), of_thread(n[4], thread)
+                    share, area, ratio = broadcast(happens, thread), broadcast(n[1], thread), broadcast(n[2], thread)
+                    left, top, right, bottom = erased_box(
+                        area, exp(ratio), broadcast(n[3], thread), broadcast(n[4], thread)
                     )
                     left, top, right, bottom = left * share, top * share, right * share, bottom * share
                 else:
@@ -450,6 +441,6 @@ def draw_kernel(
     tl.store(p + 2, z - x - y, mask=inside)
     tl.debug_barrier()  # what one thread has stored, others read
     store_tiles(
-        words, image, doubled(homography_at(homography, image)), start, source_height, source_width, total, readable,
+        words, image, to_float64(homography_at(homography, image)), start, source_height, source_width, total, readable,
         aligned, rows, columns, across, tile_count, block,
     )  # fmt: skip

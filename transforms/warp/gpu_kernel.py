@@ -13,7 +13,7 @@ import triton.language as tl
 from triton.language.extra import libdevice
 
 from . import footprint
-from .gpu_tiles import BYTES, CAREFUL, COPY, COUNT_V, EDGE, FILL, SLOPES, TILE, doubled, homography_at, placed
+from .gpu_tiles import BYTES, CAREFUL, COPY, COUNT_V, EDGE, FILL, SLOPES, TILE, homography_at, image_at, to_float64
 
 INTERPRETED = tl.constexpr(os.environ.get("TRITON_INTERPRET", "0") not in ("", "0"))
 """Whether Triton interprets its kernels on the host, as it does for tests: there are no instructions of a GPU then."""
@@ -54,7 +54,7 @@ def affine_at(parameter, image, diagonal: tl.constexpr):
 
 
 @triton.jit
-def mapped(m, r, g, b, diagonal: tl.constexpr):
+def apply_affine(m, r, g, b, diagonal: tl.constexpr):
     """The affine map `m` of (r, g, b)."""
     if diagonal:
         return m[0] * r + m[1], m[2] * g + m[3], m[4] * b + m[5]
@@ -66,7 +66,7 @@ def mapped(m, r, g, b, diagonal: tl.constexpr):
 
 
 @triton.jit
-def limited(x):
+def saturate(x):
     """At least 0 and at most 1."""
     return tl.minimum(tl.maximum(x, 0.0), 1.0)
 
@@ -94,7 +94,7 @@ def reciprocal(x):
 
 
 @triton.jit
-def near(x, length, padding: tl.constexpr):
+def wrap(x, length, padding: tl.constexpr):
     """A coordinate that finds the same colour, but within the frame or a few pixels of it."""
     if padding == REFLECTION:
         x -= 2 * length * tl.floor(x * reciprocal(2 * length))
@@ -104,7 +104,7 @@ def near(x, length, padding: tl.constexpr):
 
 
 @triton.jit
-def located(h, w, u, v, side_u, side_v, antialias: tl.constexpr):
+def project_with_extents(h, w, u, v, side_u, side_v, antialias: tl.constexpr):
     """Where output positions of this `w` lie in the source, and the extents of their footprints, all in float64."""
     over = reciprocal(w)
     x = (h[0] * u + (h[1] * v + h[2])) * over
@@ -132,9 +132,9 @@ def extents(slopes, over, u, v, side_u, side_v):
 @triton.jit
 def taps(f, extent):
     """Weights of the four pixels about a position, for a footprint of `extent` pixels; see `footprint.taps`."""
-    beyond = limited(0.5 * extent - 0.5)  # half of what an extent of at most 3 has beyond 1
+    beyond = saturate(0.5 * extent - 0.5)  # half of what an extent of at most 3 has beyond 1
     r = CURVE_AT_ONE - 4 * CURVE_LOSS * (beyond * beyond)
-    short = limited(extent)
+    short = saturate(extent)
     blur = BLUR_AT_ONE * (short * short) + 2 * BLUR_GAIN * beyond  # p is this less r
     g = 1 - f
     first, last = g * (r * (g * g - 1) + blur), f * (r * (f * f - 1) + blur)
@@ -142,7 +142,7 @@ def taps(f, extent):
 
 
 @triton.jit
-def standing(index, begin, length, padding: tl.constexpr):
+def pad_index(index, begin, length, padding: tl.constexpr):
     """The pixel that stands for pixel `index`, counted from `begin`; -1 where there is none."""
     if padding == REFLECTION:  # twice on the left, for images of one or two pixels
         index = tl.where(index < 0, -1 - index, index)
@@ -156,10 +156,9 @@ def standing(index, begin, length, padding: tl.constexpr):
 
 
 @triton.jit
-def gathered(k: tl.constexpr, w, s):
-    """The weight of pixel `k` of a window: of all taps that it stands for."""
-    total = tl.where(s[0] == k, w[0], 0.0) + tl.where(s[1] == k, w[1], 0.0)
-    return total + tl.where(s[2] == k, w[2], 0.0) + tl.where(s[3] == k, w[3], 0.0)
+def fold_weight(k: tl.constexpr, w, s, other_w, other_s):
+    """The weight of pixel `k` of a window, of two taps that stand for the pixels `s` and `other_s`."""
+    return tl.where(s == k, w, 0.0) + tl.where(other_s == k, other_w, 0.0)
 
 
 @triton.jit
@@ -179,14 +178,15 @@ def window(shifted, f, extent, length, edge, padding: tl.constexpr, antialias: t
     begin = index
     if edge:
         begin = tl.minimum(tl.maximum(index, 0), tl.maximum(length - (4 if antialias else 2), 0))
-        s = (
-            standing(index, begin, length, padding),
-            standing(index + 1, begin, length, padding),
-            standing(index + 2, begin, length, padding),
-            standing(index + 3, begin, length, padding),
-        )
-        w = (w0, w1, w2, w3)
-        w0, w1, w2, w3 = gathered(0, w, s), gathered(1, w, s), gathered(2, w, s), gathered(3, w, s)
+        s0, s1 = pad_index(index, begin, length, padding), pad_index(index + 1, begin, length, padding)
+        first, second = fold_weight(0, w0, s0, w1, s1), fold_weight(1, w0, s0, w1, s1)
+        if antialias:
+            s2, s3 = pad_index(index + 2, begin, length, padding), pad_index(index + 3, begin, length, padding)
+            first, second = first + fold_weight(0, w2, s2, w3, s3), second + fold_weight(1, w2, s2, w3, s3)
+            third = fold_weight(2, w0, s0, w1, s1) + fold_weight(2, w2, s2, w3, s3)
+            w3 = fold_weight(3, w0, s0, w1, s1) + fold_weight(3, w2, s2, w3, s3)
+            w2 = third
+        w0, w1 = first, second
     return begin, w0, w1, w2, w3
 
 
@@ -208,7 +208,7 @@ def double_word(low, high):
 
 
 @triton.jit
-def chosen(low, high, select: tl.constexpr):
+def permute_bytes(low, high, select: tl.constexpr):
     """Four bytes out of the eight of two words: the digits of `select`, the last one first, are their numbers."""
     if INTERPRETED:
         both = double_word(low, high)
@@ -222,7 +222,7 @@ def chosen(low, high, select: tl.constexpr):
 
 
 @triton.jit
-def shifted_down(low, high, bits):
+def funnel_shift(low, high, bits):
     """The lower of two words, after both are shifted down by the last five bits of `bits`."""
     if INTERPRETED:
         return (double_word(low, high) >> (bits & 31).to(tl.uint64)).to(tl.int32)
@@ -233,7 +233,7 @@ def shifted_down(low, high, bits):
 
 
 @triton.jit
-def weighed(weights, pixels, upper: tl.constexpr, total):
+def dot2(weights, pixels, upper: tl.constexpr, total):
     """`total` and two bytes of `pixels`, its lower or its upper ones, times the two words of `weights`."""
     if INTERPRETED:
         pixels = pixels >> 16 if upper else pixels
@@ -249,7 +249,7 @@ def weighed(weights, pixels, upper: tl.constexpr, total):
 
 
 @triton.jit
-def in_words(w, whole, antialias: tl.constexpr):
+def pack_weights(w, whole, antialias: tl.constexpr):
     """Weights as words of which `whole` is one, two to a register; the second, or without a filter the first, is such
     that all make `whole`, so that an even area stays even.
     """
@@ -258,9 +258,9 @@ def in_words(w, whole, antialias: tl.constexpr):
         first = (w[0] * UNIT + ROUND).to(tl.int32, bitcast=True)
         third = (w[2] * UNIT + ROUND).to(tl.int32, bitcast=True)
         last = (w[3] * UNIT + ROUND).to(tl.int32, bitcast=True)
-        return chosen(first, whole - first - third - last, 0x5410), chosen(third, last, 0x5410)
+        return permute_bytes(first, whole - first - third - last, 0x5410), permute_bytes(third, last, 0x5410)
     else:  # noqa: RET505
-        pair = chosen(whole - last, last, 0x5410)
+        pair = permute_bytes(whole - last, last, 0x5410)
         return pair, pair
 
 
@@ -268,18 +268,18 @@ def in_words(w, whole, antialias: tl.constexpr):
 def row_of_words(p, bits, weights, antialias: tl.constexpr):
     """The weighted sum of the pixels that begin with bit `bits` (modulo 32) of the word at `p`; 1.5 * 2^23 is added."""
     second, third = tl.load(p + 1), tl.load(p + 2)
-    one, two = shifted_down(tl.load(p), second, bits), shifted_down(second, third, bits)  # RGBR GBRG
+    one, two = funnel_shift(tl.load(p), second, bits), funnel_shift(second, third, bits)  # RGBR GBRG
     none = tl.full(bits.shape, ROUND_BITS, tl.int32)
-    reds_greens, blues = chosen(one, two, 0x4130), chosen(one, two, 0x0052)
-    r = weighed(weights[0], reds_greens, False, none)
-    g = weighed(weights[0], reds_greens, True, none)
-    b = weighed(weights[0], blues, False, none)
+    reds_greens, blues = permute_bytes(one, two, 0x4130), permute_bytes(one, two, 0x0052)
+    r = dot2(weights[0], reds_greens, False, none)
+    g = dot2(weights[0], reds_greens, True, none)
+    b = dot2(weights[0], blues, False, none)
     if antialias:
-        three = shifted_down(third, tl.load(p + 3), bits)  # BRGB
-        reds_greens, blues = chosen(two, three, 0x6352), chosen(three, three, 0x0030)
-        r = weighed(weights[1], reds_greens, False, r)
-        g = weighed(weights[1], reds_greens, True, g)
-        b = weighed(weights[1], blues, False, b)
+        three = funnel_shift(third, tl.load(p + 3), bits)  # BRGB
+        reds_greens, blues = permute_bytes(two, three, 0x6352), permute_bytes(three, three, 0x0030)
+        r = dot2(weights[1], reds_greens, False, r)
+        g = dot2(weights[1], reds_greens, True, g)
+        b = dot2(weights[1], blues, False, b)
     return r.to(tl.float32, bitcast=True), g.to(tl.float32, bitcast=True), b.to(tl.float32, bitcast=True)
 
 
@@ -309,7 +309,7 @@ def by_numbers(data, left, top, along, down, height, width, seen, unit: tl.const
 
 
 @triton.jit
-def sampled(
+def add_sample(
     r, g, b, data, start, homography, image, h, slopes, u, v, side_u, side_v, height, width, word, fill,
     care: tl.constexpr, padding: tl.constexpr, antialias: tl.constexpr, wide: tl.constexpr, level: tl.constexpr,
 ):  # fmt: skip
@@ -324,16 +324,16 @@ def sampled(
     if care:
         careful = (word & CAREFUL) != 0
     if careful:
-        exact = doubled(homography_at(homography, image))  # read again, to keep no registers for it
+        exact = to_float64(homography_at(homography, image))  # read again, to keep no registers for it
         u64, v64 = u.to(tl.float64), v.to(tl.float64)
         w = exact[6] * u64 + exact[7] * v64 + exact[8]
         seen = tl.where((word & FILL) != 0, 0.0, w) > 0
         w = tl.where(seen, tl.maximum(w, LEAST_W), 1.0)
         soft = tl.where((word & COPY) != 0, 0.0, 1.0)
         sides = (side_u * soft).to(tl.float64), (side_v * soft).to(tl.float64)
-        x64, y64, extent_x, extent_y = located(exact, w, u64, v64, sides[0], sides[1], antialias)
-        x = near(x64, width.to(tl.float64), padding).to(tl.float32)
-        y = near(y64, height.to(tl.float64), padding).to(tl.float32)
+        x64, y64, extent_x, extent_y = project_with_extents(exact, w, u64, v64, sides[0], sides[1], antialias)
+        x = wrap(x64, width.to(tl.float64), padding).to(tl.float32)
+        y = wrap(y64, height.to(tl.float64), padding).to(tl.float32)
         over = tl.full(u.shape, 1.0, tl.float32)
     else:
         affine = tl.load(slopes + 6)  # one over w, where that is the same everywhere
@@ -343,7 +343,7 @@ def sampled(
         if antialias:
             extent_x, extent_y = extents(slopes, over, u, v, side_u, side_v)
     if edge:
-        x, y = near(x * over, width.to(tl.float32), padding), near(y * over, height.to(tl.float32), padding)
+        x, y = wrap(x * over, width.to(tl.float32), padding), wrap(y * over, height.to(tl.float32), padding)
         over = tl.full(u.shape, 1.0, tl.float32)
     shifted_x, fx = split(x, over)
     shifted_y, fy = split(y, over)
@@ -366,11 +366,11 @@ def sampled(
         dr, dg, db = by_numbers(data + start, left, top, along, down, height, width, seen, UNIT, antialias)
         r, g, b = r + (dr + high * ROUND), g + (dg + high * ROUND), b + (db + high * ROUND)
     else:
-        weights = in_words(along, (across * UNIT + ROUND).to(tl.int32, bitcast=True), antialias)
+        weights = pack_weights(along, (across * UNIT + ROUND).to(tl.int32, bitcast=True), antialias)
         first = data + (start - (start & 3))
         begin = (start & 3).to(pitch.dtype) + top * pitch + left * 3
         bits = (begin * 8).to(tl.int32)
-        p = (first + unsigned(begin & -4)).to(tl.pointer_type(tl.int32))
+        p = (first + to_unsigned(begin & -4)).to(tl.pointer_type(tl.int32))
         for j in tl.static_range(4 if antialias else 2):
             if j > 0:
                 if level:  # all rows begin at the same byte of a word
@@ -378,20 +378,20 @@ def sampled(
                 else:
                     offset = begin + j * pitch
                     bits = (offset * 8).to(tl.int32)
-                    p = (first + unsigned(offset & -4)).to(tl.pointer_type(tl.int32))
+                    p = (first + to_unsigned(offset & -4)).to(tl.pointer_type(tl.int32))
             dr, dg, db = row_of_words(p, bits, weights, antialias)
             r, g, b = down[j] * dr + r, down[j] * dg + g, down[j] * db + b
     return r, g, b
 
 
 @triton.jit
-def unsigned(offset):
+def to_unsigned(offset):
     """An offset that is not negative, so that 32 bits of it can be added to an address as they are."""
     return offset if offset.dtype == tl.int64 else offset.to(tl.uint32, bitcast=True)
 
 
 @triton.jit
-def opposite2(x):
+def negative_logit2(x):
     """Minus the logit of x in 0..1, to base 2."""
     return log2(tl.maximum(1 - x, EPSILON)) - log2(tl.maximum(x, EPSILON))
 
@@ -403,39 +403,43 @@ def sigmoid2(z):
 
 
 @triton.jit
-def lit(m, r, g, b, diagonal: tl.constexpr):
+def apply_logit(m, r, g, b, diagonal: tl.constexpr):
     """The affine map `m` of the logits of RGB, and back; to base 2, since that is what the hardware has."""
-    r, g, b = opposite2(r), opposite2(g), opposite2(b)
+    r, g, b = negative_logit2(r), negative_logit2(g), negative_logit2(b)
     if diagonal:
         m = m[0], m[1] * -LOG2_E, m[2], m[3] * -LOG2_E, m[4], m[5] * -LOG2_E
     else:
         m = (m[0], m[1], m[2], m[3] * -LOG2_E, m[4], m[5], m[6], m[7] * -LOG2_E, m[8], m[9], m[10], m[11] * -LOG2_E)
-    r, g, b = mapped(m, r, g, b, diagonal)
+    r, g, b = apply_affine(m, r, g, b, diagonal)
     return sigmoid2(r), sigmoid2(g), sigmoid2(b)
 
 
 @triton.jit
-def channel(sixth, value, chroma):
+def hue_channel(sixth, value, chroma):
     """A channel of the colour whose hue, counted from where this channel begins, is `sixth`."""
     k = sixth - 6 * tl.floor(sixth * (1 / 6))
     return value - chroma * tl.minimum(tl.maximum(tl.minimum(k, 4 - k), 0.0), 1.0)
 
 
 @triton.jit
-def turned(turns, r, g, b):
+def rotate_hue(turns, r, g, b):
     """Hue moved by `turns`; see `reference.turned`."""
     value, least = tl.maximum(r, tl.maximum(g, b)), tl.minimum(r, tl.minimum(g, b))
     chroma = value - least
     safe = reciprocal(tl.where(chroma > 0, chroma, 1.0))
     sixth = tl.where(value == g, 2 + (b - r) * safe, 4 + (r - g) * safe)
     sixth = tl.where(value == r, (g - b) * safe, sixth) + 6 * turns
-    return channel(sixth + 5, value, chroma), channel(sixth + 3, value, chroma), channel(sixth + 1, value, chroma)
+    return (
+        hue_channel(sixth + 5, value, chroma),
+        hue_channel(sixth + 3, value, chroma),
+        hue_channel(sixth + 1, value, chroma),
+    )
 
 
 @triton.jit
-def looked_up(table, x):
+def apply_table(table, x):
     """The table of 256 entries at x in 0..1, linearly interpolated."""
-    level = limited(x) * 255
+    level = saturate(x) * 255
     below = tl.minimum(tl.floor(level), 254.0)
     p = table + below.to(tl.int32)
     low, high = tl.load(p), tl.load(p + 1)
@@ -443,7 +447,7 @@ def looked_up(table, x):
 
 
 @triton.jit
-def number(x, kind: tl.constexpr):
+def to_dtype(x, kind: tl.constexpr):
     """A result in 0..1 as a number of the output's format."""
     if kind == tl.uint8:
         x = (x * 255 + ROUND) - ROUND
@@ -453,7 +457,7 @@ def number(x, kind: tl.constexpr):
 
 
 @triton.jit
-def settings(logit, hue, table, colour, image, diagonal: tl.constexpr):
+def load_colour(logit, hue, table, colour, image, diagonal: tl.constexpr):
     """An image's colour map, read once; of a stage that is left out, something that is not used."""
     colours = affine_at(colour, image, diagonal)
     lights, turns, entries = colours, colours[0], colour
@@ -467,19 +471,19 @@ def settings(logit, hue, table, colour, image, diagonal: tl.constexpr):
 
 
 @triton.jit
-def painted(r, g, b, lights, turns, entries, colours, logit, hue, table, diagonal: tl.constexpr):
+def apply_colour(r, g, b, lights, turns, entries, colours, logit, hue, table, diagonal: tl.constexpr):
     """The colour map; its stages are left out where their parameters are None."""
     if logit is not None:
-        r, g, b = lit(lights, r, g, b, diagonal)
+        r, g, b = apply_logit(lights, r, g, b, diagonal)
     if hue is not None:
-        r, g, b = turned(turns, r, g, b)
+        r, g, b = rotate_hue(turns, r, g, b)
     if table is not None:
-        r, g, b = looked_up(entries, r), looked_up(entries, g), looked_up(entries, b)
-    return mapped(colours, r, g, b, diagonal)
+        r, g, b = apply_table(entries, r), apply_table(entries, g), apply_table(entries, b)
+    return apply_affine(colours, r, g, b, diagonal)
 
 
 @triton.jit
-def erased(r, g, b, row, column, box, columns: tl.constexpr):
+def erase_box(r, g, b, row, column, box, columns: tl.constexpr):
     """The pixels whose centres lie in the rectangle replaced, by black or by the colour behind it."""
     hit = (column + 0.5 >= tl.load(box)) & (column + 0.5 < tl.load(box + 2))
     hit = hit & (row + 0.5 >= tl.load(box + 1)) & (row + 0.5 < tl.load(box + 3))
@@ -546,9 +550,9 @@ def warp_kernel(
     tiles += image * (count + SLOPES)
     slopes = (tiles + count).to(tl.pointer_type(tl.float32))
     tiles += tile_v * across + tile_u
-    start, high, broad = placed(packed, offsets, sizes, height, width, image)
+    start, high, broad = image_at(packed, offsets, sizes, height, width, image)
     h = homography_at(homography, image)
-    lights, turns, entries, colours = settings(logit, hue, table, colour, image, diagonal)
+    lights, turns, entries, colours = load_colour(logit, hue, table, colour, image, diagonal)
     fill = (red * UNIT, green * UNIT, blue * UNIT)
     box = erase if erase is None else erase + image * erase_columns
 
@@ -577,7 +581,7 @@ def warp_kernel(
             for _ in range(count_v):
                 sample_u = u + 0.5 * side_u
                 for _ in range(count_u):
-                    r, g, b = sampled(
+                    r, g, b = add_sample(
                         r, g, b, data, start, homography, image, h, slopes, sample_u, sample_v, side_u, side_v,
                         high, broad, word, fill, True, padding, antialias, wide, level,
                     )  # fmt: skip
@@ -586,7 +590,7 @@ def warp_kernel(
             scale = side_u * side_v
         else:
             r = tl.full(u.shape, -ROUND, tl.float32)
-            r, g, b = sampled(
+            r, g, b = add_sample(
                 r, r, r, data, start, homography, image, h, slopes, u + 0.5, v + 0.5, 1.0, 1.0,
                 high, broad, word, fill, False, padding, antialias, wide, level,
             )  # fmt: skip
@@ -594,15 +598,15 @@ def warp_kernel(
         scale *= 1 / (255 * UNIT)
         r, g, b = r * scale, g * scale, b * scale
         if antialias:
-            r, g, b = limited(r), limited(g), limited(b)
-        r, g, b = painted(r, g, b, lights, turns, entries, colours, logit, hue, table, diagonal)
+            r, g, b = saturate(r), saturate(g), saturate(b)
+        r, g, b = apply_colour(r, g, b, lights, turns, entries, colours, logit, hue, table, diagonal)
         if erase is not None:
-            r, g, b = erased(r, g, b, line, column, box, erase_columns)
+            r, g, b = erase_box(r, g, b, line, column, box, erase_columns)
         kept = (line <= last) & (column < columns)
         kind: tl.constexpr = target.dtype.element_ty
-        put(p, number(r, kind), kept)
-        put(p + stride_c, number(g, kind), kept)
-        put(p + 2 * stride_c, number(b, kind), kept)
+        put(p, to_dtype(r, kind), kept)
+        put(p + stride_c, to_dtype(g, kind), kept)
+        put(p + 2 * stride_c, to_dtype(b, kind), kept)
         line += chunk // TILE
         p += step
 
@@ -652,13 +656,13 @@ def colour_kernel(
     r, g = tl.load(p, mask=kept, other=0.0), tl.load(p + source_c, mask=kept, other=0.0)
     b = tl.load(p + 2 * source_c, mask=kept, other=0.0)
     if antialias:
-        r, g, b = limited(r), limited(g), limited(b)
-    lights, turns, entries, colours = settings(logit, hue, table, colour, image, False)
-    r, g, b = painted(r, g, b, lights, turns, entries, colours, logit, hue, table, False)
+        r, g, b = saturate(r), saturate(g), saturate(b)
+    lights, turns, entries, colours = load_colour(logit, hue, table, colour, image, False)
+    r, g, b = apply_colour(r, g, b, lights, turns, entries, colours, logit, hue, table, False)
     if erase is not None:
-        r, g, b = erased(r, g, b, row, column, erase + image * erase_columns, erase_columns)
+        r, g, b = erase_box(r, g, b, row, column, erase + image * erase_columns, erase_columns)
     p = target + image * stride_n + row * stride_v + column * stride_u
     kind: tl.constexpr = target.dtype.element_ty
-    tl.store(p, number(r, kind), mask=kept)
-    tl.store(p + stride_c, number(g, kind), mask=kept)
-    tl.store(p + 2 * stride_c, number(b, kind), mask=kept)
+    tl.store(p, to_dtype(r, kind), mask=kept)
+    tl.store(p + stride_c, to_dtype(g, kind), mask=kept)
+    tl.store(p + 2 * stride_c, to_dtype(b, kind), mask=kept)

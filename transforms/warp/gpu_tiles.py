@@ -65,7 +65,7 @@ def homography_at(homography, image):
 
 
 @triton.jit
-def doubled(h):
+def to_float64(h):
     """The same nine numbers in float64."""
     return (
         h[0].to(tl.float64),
@@ -81,7 +81,7 @@ def doubled(h):
 
 
 @triton.jit
-def placed(packed: tl.constexpr, offsets, sizes, height, width, image):
+def image_at(packed: tl.constexpr, offsets, sizes, height, width, image):
     """Where an image begins, in bytes (int64), its height and its width."""
     if packed:
         return tl.load(offsets + image), tl.load(sizes + 2 * image), tl.load(sizes + 2 * image + 1)
@@ -219,8 +219,8 @@ def tiles_kernel(
 ):
     """The words of all tiles, and the slopes, of all images: `int32[N, count + SLOPES]`; one program per image."""
     image = tl.program_id(0).to(tl.int64)
-    start, high, wide = placed(packed, offsets, sizes, height, width, image)
-    h = doubled(homography_at(homography, image))
+    start, high, wide = image_at(packed, offsets, sizes, height, width, image)
+    h = to_float64(homography_at(homography, image))
     store_tiles(tiles, image, h, start, high, wide, total, readable, aligned, rows, columns, across, count, block)
 
 

@@ -10,7 +10,6 @@ from onewarp.benchmarks.ptx import Interpreter
 from onewarp.benchmarks.ptx.mutations import mutants
 from onewarp.benchmarks.ptx.opcodes import operation
 from onewarp.benchmarks.ptx.parse import Unknown
-from onewarp.benchmarks.ptx.sensitivity import SAME_RESULT, result, table
 
 
 def changes(kernel, opcode):
@@ -88,11 +87,3 @@ def test_a_result_that_nobody_reads_is_known(make_kernel):
     assert [kernel.useless(place + i) for i in range(3)] == [True, False, False]
     masked = make_kernel("mov.b32 %r2, 0;\n @%p1 ld.global.b32 %r2, [%rd3];\n st.global.b32 [%rd4], %r2;")
     assert not masked.useless(place)
-
-
-def test_the_figures_of_a_study():
-    row = {"kernel": "k", "kind": "another opcode", "place": "nobody.py:0:0", "change": "a | b -> c", "tests": 3}
-    rows = [{**row, "noticed": "test", "why": "off"}, {**row, "noticed": "", "why": SAME_RESULT}]
-    found = result([*rows, {**row, "noticed": "", "why": "same outputs"}], "sm_90", 0)
-    assert found["kernels"][-1] == {"name": "all", "mutants": 3, "same": 1, "noticed": 1, "share": 0.5}
-    assert "| all | 3 | 1 | 1 | 50.0% |" in table(found)

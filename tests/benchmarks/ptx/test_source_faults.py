@@ -50,7 +50,7 @@ def faulty(before: str, after: str, folder: Path):
     [
         ("third = (w[2] * UNIT + ROUND)", "third = (tl.floor(w[2] * UNIT) + ROUND)", picture),
         ('"dp2a.lo.s32.u32 $0', '"dp2a.hi.s32.u32 $0', picture),
-        ("unsigned(begin & -4)", "unsigned(begin & 4092)", picture),
+        ("to_unsigned(begin & -4)", "to_unsigned(begin & 4092)", picture),
         ("mask=seen, other=0", "", missing),
         ('"shf.r.wrap.b32 $0', '"shf.l.wrap.b32 $0', picture),
     ],

@@ -1,5 +1,7 @@
 """Parameters drawn by Triton held to the host's: numbers to the bit, matrices to rounding."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -22,6 +24,7 @@ from onewarp.transforms.warp.packed import Packed
 
 # A thread finds all that an operation may do, and takes what its own does: the rest may be anything.
 pytestmark = pytest.mark.filterwarnings("ignore:(divide by zero|overflow|invalid value) encountered:RuntimeWarning")
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 NORMALIZE = Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -71,17 +74,18 @@ def landing(matrix, size: tuple[int, int]) -> torch.Tensor:
     return there[:, :2] / there[:, 2:]
 
 
-@pytest.mark.parametrize("split", ["train", "valid"])
-def test_plans_are_the_hosts_to_rounding(recipe, split, tiles_agree, most):
-    fused, (images, keys) = fuse(recipe), images_and_keys(min(most, 32))  # so many that all that may happen does
+def plans_agree(fused, split, count, tiles_agree):
+    """What the host draws and what the device does, the same to rounding."""
+    images, keys = images_and_keys(count)
     host = fused.plan(sizes_of(images), keys, seed=5, epoch=2, split=split)
     drawn = GpuPlanner.of(fused, DEVICE, split)
     device = drawn.plan(sent(images), drawn.hashes(keys, len(keys)), drawn.stream(5, 2))
     assert device.size == host.size
     tiles_agree(device.tiles, images, device.matrix.cpu(), device.size)
     h, w = device.size
-    # In pixels of sources of up to 500: a few 1e-5 of the whole.
-    assert (landing(device.matrix, (h, w)) - landing(host.matrix, (h, w))).abs().max() < 1e-5 * 500
+    over = torch.tensor([w, h, 1.0])  # what each column is worth over the whole of the output
+    here, there = torch.from_numpy(host.matrix) * over, device.matrix.cpu().double() * over
+    assert ((there - here).abs() < 1e-5 * here.abs().amax(2, keepdim=True)).all()
     for i, step in enumerate(host.steps):
         stages = drawn.table.launches[i].stages
         assert set(step.colour) == set(stages)
@@ -95,6 +99,24 @@ def test_plans_are_the_hosts_to_rounding(recipe, split, tiles_agree, most):
             assert beside(device.table[i], step.colour[Stage.TABLE]) < 1e-4
         if Stage.ERASE in stages:
             assert beside(device.erase[i], step.colour[Stage.ERASE] * np.array([w, h, w, h])) < 1e-5
+    return host, device
+
+
+@pytest.mark.parametrize("split", ["train", "valid"])
+def test_plans_are_the_hosts_to_rounding(recipe, split, tiles_agree, most):
+    host, device = plans_agree(fuse(recipe), split, min(most, 32), tiles_agree)  # so many that all that may happen does
+    # In pixels of sources of up to 500: a few 1e-5 of the whole.
+    assert (landing(device.matrix, device.size) - landing(host.matrix, host.size)).abs().max() < 1e-5 * 500
+
+
+@pytest.mark.parametrize("seed", range(4 if INTERPRETED else 40))
+def test_so_are_those_of_recipes_that_nobody_chose(seed, random_recipe, tiles_agree, most):
+    fused = fuse(random_recipe(seed))
+    if sum(segment.kind == "warp" for segment in fused.segments) == 1:
+        plans_agree(fused, "train", min(most, 12), tiles_agree)
+    else:
+        with pytest.raises(UsageError, match="more than one resampling"):
+            GpuPlanner.of(fused, DEVICE, "train")
 
 
 WILD = {

@@ -13,8 +13,8 @@ from onewarp.transforms.warp.packed import Packed
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SIZE = (40, 70)
 """Of the output: two rows of three tiles."""
-LARGE = (210, 330)
-"""Of 77 tiles: a thread does more than one."""
+LARGE = (350, 350)
+"""Of 121 tiles: a thread does four, in two turns, and few threads have fewer."""
 HIGH, WIDE = 90, 110
 ABOUT = (-1.5, -0.3, -0.02, 0.02, 0.3, 1.5)
 

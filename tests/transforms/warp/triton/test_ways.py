@@ -34,6 +34,8 @@ WAYS = {
     "moved": (1, 0, -7, 0, 1, 31, 0, 0, 1),
     "the last one, over an edge": (0.7, 0.3, 40, -0.2, 0.8, 35, 0, 0, 1),
 }
+TINY = [(1, 1), (3, 2), (2, 90)]
+"""Heights and widths of images that are smaller than the window of a filter."""
 FLAGS = {"copy": COPY, "careful": CAREFUL, "edge": EDGE, "bytes": BYTES, "nothing": FILL}
 
 
@@ -80,7 +82,7 @@ def pictures(kind: Kind) -> Tensor | Packed:
         return images.float() / 255
     if kind.source == "bytes":
         return images
-    sizes = torch.tensor([[HIGH, kind.width]] * len(WAYS) + [(1, 1), (3, 2), (2, 90)]).int()
+    sizes = torch.tensor([[HIGH, kind.width]] * len(WAYS) + TINY).int()
     lengths = 3 * sizes.long().prod(1)
     data = torch.randint(least, 256 - least, (int(lengths.sum()),), dtype=torch.uint8, generator=generator)
     return Packed(data, lengths.cumsum(0) - lengths, sizes)
@@ -102,36 +104,73 @@ def colours(kind: Kind, count: int) -> dict[str, Tensor]:
     return {"colour": colour, **{name: every[name] for name in kind.stages}}
 
 
-@pytest.mark.parametrize("kind", KINDS[:1] if INTERPRETED else KINDS, ids=lambda kind: kind.name)
-def test_every_way_is_the_references(kind, monkeypatch):
-    images = pictures(kind)
-    homography = torch.tensor([*WAYS.values()]).reshape(-1, 3, 3)
-    few = torch.tensor([[(0.1, 0.02, 0.2), (0.01, 0.1, -0.3), (0, 0, 1.0)]])
-    homography = torch.cat([homography, few.repeat(len(images) - len(WAYS), 1, 1)])
-    if kind.wide:  # where there are gigabytes of images
-        monkeypatch.setattr(gpu._Source, "total", property(lambda _: 2**31))
+def differences(images: Tensor | Packed, homography: Tensor, kind: Kind, size: tuple[int, int]) -> Tensor:
+    """The largest difference from the reference of each pixel for which it is certain, as a share of 255 levels."""
     parameters = colours(kind, len(images))
-    exact = OutSpec(SIZE, torch.float64, padding=kind.padding, antialias=kind.antialias)
+    exact = OutSpec(size, torch.float64, padding=kind.padding, antialias=kind.antialias)
     expected = reference.warp(
         images, homography, parameters.pop("logit", None), parameters.pop("colour"), exact, **parameters
     )
     parameters = {name: value.to(DEVICE) for name, value in colours(kind, len(images)).items()}
-    there = Packed(*(x.to(DEVICE) for x in vars(images).values())) if isinstance(images, Packed) else images.to(DEVICE)
-    if kind.source == "bytes":
-        words = gpu.tile_words(there, homography.to(DEVICE), SIZE)[:, :4].cpu()
-        for name, flag in FLAGS.items():
-            assert (words & flag.value).any(), f"no tile is {name}"
-            assert not (words & flag.value).all(), f"every tile is {name}"
-        assert ((words & 15) > 1).any()
     found = gpu.warp(
-        there, homography.to(DEVICE), parameters.pop("logit", None), parameters.pop("colour"),
-        OutSpec(SIZE, kind.dtype, padding=kind.padding, antialias=kind.antialias), diagonal=kind.diagonal, **parameters,
+        sent(images), homography.to(DEVICE), parameters.pop("logit", None), parameters.pop("colour"),
+        OutSpec(size, kind.dtype, padding=kind.padding, antialias=kind.antialias), diagonal=kind.diagonal, **parameters,
     ).cpu().double()  # fmt: skip
-    v, u = torch.meshgrid(torch.arange(SIZE[0]) + 0.5, torch.arange(SIZE[1]) + 0.5, indexing="ij")
+    v, u = torch.meshgrid(torch.arange(size[0]) + 0.5, torch.arange(size[1]) + 0.5, indexing="ij")
     h = homography[:, 2, :, None, None].double()
     w = h[:, 0] * u + h[:, 1] * v + h[:, 2]
     certain = (w > 0.05) | (w < -0.05)  # between, sub-pixels of one pixel fall on both sides
     if kind.dtype == torch.uint8:
         found, expected = found / 255, (expected.clamp(0, 1) * 255).round() / 255
-    off = (found - expected).abs().amax(1)[certain]
+    return (found - expected).abs().amax(1)[certain]
+
+
+def sent(images: Tensor | Packed) -> Tensor | Packed:
+    """The images on the device."""
+    return Packed(*(x.to(DEVICE) for x in vars(images).values())) if isinstance(images, Packed) else images.to(DEVICE)
+
+
+@pytest.fixture
+def kind(request, monkeypatch) -> Kind:
+    """A kind; where it is of gigabytes of images, few pass for as many."""
+    if request.param.wide:
+        monkeypatch.setattr(gpu._Source, "total", property(lambda _: 2**31))
+    return request.param
+
+
+each_kind = pytest.mark.parametrize(
+    "kind", KINDS[:1] if INTERPRETED else KINDS, ids=lambda kind: kind.name, indirect=True
+)
+
+
+@each_kind
+def test_every_way_is_the_references(kind):
+    images = pictures(kind)
+    homography = torch.tensor([*WAYS.values()]).reshape(-1, 3, 3)
+    few = torch.tensor([[(0.1, 0.02, 0.2), (0.01, 0.1, -0.3), (0, 0, 1.0)]])
+    homography = torch.cat([homography, few.repeat(len(images) - len(WAYS), 1, 1)])
+    if kind.source == "bytes":
+        words = gpu.tile_words(sent(images), homography.to(DEVICE), SIZE)[:, :4].cpu()
+        for name, flag in FLAGS.items():
+            assert (words & flag.value).any(), f"no tile is {name}"
+            assert not (words & flag.value).all(), f"every tile is {name}"
+        assert ((words & 15) > 1).any()
+    assert differences(images, homography, kind, SIZE).max() < TOLERANCES[kind.dtype]
+
+
+@each_kind
+@pytest.mark.parametrize("high", [1, 2, 3])
+def test_images_smaller_than_a_filter_are_continued_as_often_as_it_takes(kind, high):
+    """All of one size: those of many sizes are among the others."""
+    wide = 4 if kind.width % 4 == 0 else high % 3 + 1  # rows begin at the same byte of a word, or not
+    generator = torch.Generator().manual_seed(high)
+    images = torch.randint(40, 216, (3, high, wide, 3), dtype=torch.uint8, generator=generator)
+    images = images.float() / 255 if kind.source == "floats" else images
+    images = Packed.of([*images.numpy()]) if kind.source == "packed" else images
+    over = (high + 6) / 9, (wide + 6) / 10  # from three pixels before the image to three behind it
+    maps = [
+        (over[1], 0, -3, 0, over[0], -3, 0, 0, 1), (0.1, 0.9, -3, 0.8, 0.1, -4, 0, 0, 1),
+        (over[1], 0.1, -3, -0.1, over[0], -3, 0.01, 0.02, 1),
+    ]  # fmt: skip
+    off = differences(images, torch.tensor(maps).reshape(-1, 3, 3), kind, (9, 10))
     assert off.max() < TOLERANCES[kind.dtype]

@@ -1,0 +1,65 @@
+"""What became of mutants, counted: how many of them the tests notice, and why they do not notice the others.
+
+Of a mutant that no test notices, it is found out why:
+
+- `same result`: the changed instruction never computes another result in these tests than the one that it replaces.
+  Such a mutant is set apart: it is no fault as far as anything here could tell.
+- `same outputs`: it does, and yet every launch leaves the same bytes.
+- `within tolerance`: outputs differ, by as much as is said, and less than the tests allow.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..measuring.results import commit
+from .survivors import explained
+
+LEAST_NOTICED = 0.92
+"""Of the mutants that are not set apart."""
+SAME_RESULT, SAME_OUTPUTS, WITHIN_TOLERANCE = "same result", "same outputs", "within tolerance"
+
+
+def result(rows: Sequence[dict[str, Any]], target: str, compiler: str, seed: int) -> dict[str, Any]:
+    """The JSON of a study: the figures of each kernel and of all, and every mutant that no test notices."""
+    names = [*dict.fromkeys(row["kernel"] for row in rows)]
+    kernels = [_figures(name, [row for row in rows if row["kernel"] == name]) for name in names]
+    return {
+        "target": target,
+        "compiler": compiler,
+        "commit": commit(),
+        "seed": seed,
+        "kernels": [*kernels, _figures("all", rows)],
+        "kinds": [_figures(kind, [row for row in rows if row["kind"] == kind]) for kind in sorted(_kinds(rows))],
+        "not noticed": [row for row in rows if not row["noticed"]],
+    }
+
+
+def _kinds(rows: Sequence[dict[str, Any]]) -> set[str]:
+    return {row["kind"] for row in rows}
+
+
+def _figures(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """How many mutants there are, are set apart, and are noticed, and the share of these in the others."""
+    apart, noticed = sum(row["why"] == SAME_RESULT for row in rows), sum(bool(row["noticed"]) for row in rows)
+    share = round(noticed / (len(rows) - apart), 4) if len(rows) > apart else 1.0
+    return {"name": name, "mutants": len(rows), "same": apart, "noticed": noticed, "share": share}
+
+
+def table(found: dict[str, Any]) -> str:
+    """Markdown: the figures by kernel and by kind of change, and what no test notices, with the reason."""
+    head = f"{found['target']}, counted, not timed"
+    lines = [f"| {head} | mutants | set apart | noticed | of the others |", "|---|--:|--:|--:|--:|"]
+    for one in [*found["kernels"][:-1], *found["kinds"], found["kernels"][-1]]:
+        cells = f"{one['mutants']:,} | {one['same']:,} | {one['noticed']:,} | {one['share']:.1%}"
+        lines.append(f"| {one['name'].replace('_', ' ')} | {cells} |")
+    lines += ["", "| not noticed | change | line | why |", "|---|---|---|---|"]
+    for row in sorted(found["not noticed"], key=lambda row: (row["why"] == SAME_RESULT, row["kernel"])):
+        change, line = (row[name].replace("|", "\\|") for name in ("change", "line"))
+        lines.append(f"| {row['kernel'].replace('_', ' ')} | `{change}` | `{line or row['place']}` | {_reason(row)} |")
+    lines += ["", f"{found['compiler']}; commit {found['commit']}; seed {found['seed']}."]
+    return "\n".join(lines) + "\n"
+
+
+def _reason(row: dict[str, Any]) -> str:
+    """Why a mutant is not noticed: what was found out, and the words of `survivors.py` where it has some."""
+    return f"{row['why']}; {words}" if (words := explained(row)) else row["why"]
