@@ -221,8 +221,17 @@ def test_images_are_recoloured_without_a_warp(stages, antialias):
             found = found.cpu().double() / (255 if dtype == torch.uint8 else 1)
             if dtype == torch.float32:
                 assert (found - expected).abs().max() < 2e-4
+                assert "erase" not in stages or not found[expected == 0].any()
             else:
                 agree(found, expected, dtype)
+
+
+def test_recolouring_is_the_operation_that_its_schema_says():
+    images, settings = noise(2, 3, 6, 5).float().div(255).to(DEVICE), ([6, 5], torch.bfloat16, "channels_last", True)
+    colour, hue = SAME.repeat(2, 1, 1).to(DEVICE), torch.full((2,), 0.3, device=DEVICE)
+    tests = ("test_schema", "test_faketensor", "test_aot_dispatch_static", "test_autograd_registration")
+    arguments = (images, None, colour, hue, None, None, *settings)
+    torch.library.opcheck(torch.ops.onewarp.recolour.default, arguments, test_utils=tests)
 
 
 def test_erasing_with_and_without_a_colour():
