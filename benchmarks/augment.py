@@ -25,8 +25,8 @@ from ..transforms.colour import Normalize
 from ..transforms.fusible import Geometric
 from ..transforms.transform import Transform
 from ..transforms.warp import cpu, native
-from . import alone
-from .gate import EXACT, ROUNDED, SOFTENED, Claim, Gate
+from . import one_by_one
+from .correctness import EXACT, ROUNDED, SOFTENED, Claim, Gate
 from .measuring import photos, results
 from .measuring.rounds import Turn, in_rounds, quartiles
 from .peers.augmenting import MEAN, MIN_SCALE, PEERS, SIZE, STD, Job
@@ -62,8 +62,8 @@ def prepare(rows: Any, threads: int) -> tuple[Gate, dict[str, Contender], dict[s
     missing: dict[str, str] = {}
     found = dict(ours(fused, job, missing))
     images = torch.from_numpy(rows)
-    found[ALONE] = Contender(lambda: alone.in_kernel(images, steps), SOFTENED)
-    found[TORCH] = Contender(lambda: alone.in_torch(images, steps), SOFTENED)
+    found[ALONE] = Contender(lambda: one_by_one.in_kernel(images, steps), SOFTENED)
+    found[TORCH] = Contender(lambda: one_by_one.in_torch(images, steps), SOFTENED)
     for name, peer in PEERS.items():
         if find_spec(peer.package) is None:
             missing[name] = "not installed"
@@ -77,7 +77,7 @@ def ours(fused: Fused, job: Job, missing: dict[str, str]) -> Iterator[tuple[str,
     images = torch.from_numpy(job.rows)
     epochs = count()
 
-    def drawn() -> Any:
+    def draw_and_warp() -> Any:
         keys = np.arange(len(images), dtype=np.uint64)
         sizes = np.full((len(images), 2), images.shape[1])
         return fused.images(images, fused.plan(sizes, keys, SEED, next(epochs), "train"))
@@ -88,14 +88,14 @@ def ours(fused: Fused, job: Job, missing: dict[str, str]) -> Iterator[tuple[str,
         yield name, Contender(call, EXACT[antialias])
         for isa, words in FORCED.items():
             if isa in cpu.instruction_sets():
-                yield f"{name} ({words})", Contender(forced(isa, call), EXACT[antialias])
+                yield f"{name} ({words})", Contender(force(isa, call), EXACT[antialias])
             else:
                 missing[f"{name} ({words})"] = native.absence or f"this processor does not run {words}"
-    yield DRAWN, Contender(drawn)
+    yield DRAWN, Contender(draw_and_warp)
     yield DRAWING, Contender(drawing(fused, len(images)))
 
 
-def forced(isa: str, call: Callable[[], Any]) -> Callable[[], Any]:
+def force(isa: str, call: Callable[[], Any]) -> Callable[[], Any]:
     """The call with one set of instructions."""
 
     def under() -> Any:
@@ -114,7 +114,7 @@ def drawing(fused: Fused, images: int) -> Callable[[], Any]:
     return lambda: fused.plan(sizes, keys, SEED, next(epochs), "train")
 
 
-def held(gate: Gate, contenders: dict[str, Contender], images: int) -> Iterator[tuple[str, dict[str, Any]]]:
+def judge(gate: Gate, contenders: dict[str, Contender], images: int) -> Iterator[tuple[str, dict[str, Any]]]:
     """What the gate says of each: `off` for who claims our map, a reason for who fails."""
     for name, contender in contenders.items():
         try:
@@ -146,7 +146,7 @@ def compare(
     if only:
         contenders = {name: contender for name, contender in contenders.items() if name in only}
         missing = {name: reason for name, reason in missing.items() if name in only}
-    verdicts = dict(held(gate, contenders, len(rows)))
+    verdicts = dict(judge(gate, contenders, len(rows)))
     passed = {name: contenders[name].call for name, verdict in verdicts.items() if verdict["status"] == "measured"}
     uneven = [name for name in passed if contenders[name].claim is None]
     turns = in_rounds(passed, rounds, seconds, progress, uneven)
@@ -205,8 +205,8 @@ def asked(rows: Sequence[Any], most: int) -> list[dict[str, Any]]:
     if one and many and most == 2:
         ratio = many["images_per_second"]["clock"][1] / one["images_per_second"]["clock"][1]
         found.append(results.asked(f"{FUSED}, two threads over one", 1.8, ratio))
-    if drawn := rate(rows, DRAWING):
-        found.append(results.asked(f"{DRAWING}, images a second (5 us each)", 200_000.0, drawn))
+    if draws := rate(rows, DRAWING):
+        found.append(results.asked(f"{DRAWING}, images a second (5 us each)", 200_000.0, draws))
     return found
 
 

@@ -46,11 +46,11 @@ def bench() -> None:
 def rounds(usual: int) -> Callable[[Command], Command]:
     """The option of a command that takes `usual` rounds, and those of a comparison with --against."""
 
-    def chosen(context: click.Context, _: click.Parameter, number: int | None) -> int:
+    def choose(context: click.Context, _: click.Parameter, number: int | None) -> int:
         return number or (usual if context.params["against"] is None else versions.ROUNDS)
 
     words = f"[default: {usual}; {versions.ROUNDS} with --against]"
-    return click.option("--rounds", type=click.IntRange(min=1), callback=chosen, help=words)
+    return click.option("--rounds", type=click.IntRange(min=1), callback=choose, help=words)
 
 
 @bench.command(name="augment")
@@ -78,7 +78,7 @@ def bench_augment(
 ) -> None:
     """Images a second from photos in memory to augmented batches; exit 1 where the gate stops one."""
     if against is not None:
-        beside("augment", against, photos, rounds, seconds, out, as_json)
+        compare_versions("augment", against, photos, rounds, seconds, out, as_json)
         return
     if device == "cuda":
         raise SystemExit(suite_of_gpu(out))
@@ -189,9 +189,9 @@ def bench_presize(
 ) -> None:
     """Decoding and resizing, one core."""
     if against is not None:
-        beside("presize", against, photos, rounds, versions.SECONDS, out, as_json)
+        compare_versions("presize", against, photos, rounds, versions.SECONDS, out, as_json)
         return
-    with kept(out, "presize") as path:
+    with result_file(out, "presize") as path:
         arguments = [
             "--web",
             str(photos),
@@ -204,7 +204,7 @@ def bench_presize(
             "--limit",
             str(limit),
         ]
-        delegated("presize", [*arguments, "--out", str(path), *(["--simd", simd] if simd else [])], as_json, path)
+        run_suite("presize", [*arguments, "--out", str(path), *(["--simd", simd] if simd else [])], as_json, path)
 
 
 @bench.command(name="load")
@@ -228,14 +228,14 @@ def bench_load(
 ) -> None:
     """Reading rows, and from rows to augmented batches."""
     if against is not None:
-        beside("load", against, photos, rounds, versions.SECONDS, out, as_json)
+        compare_versions("load", against, photos, rounds, versions.SECONDS, out, as_json)
         return
     photo_files(photos)
-    with kept(out, "load") as path, tempfile.TemporaryDirectory() as folder:
+    with result_file(out, "load") as path, tempfile.TemporaryDirectory() as folder:
         arguments = ["run", str(photos), str(work or folder), "--rows", str(rows), "--rounds", str(rounds)]
         for several in workers:
             arguments += ["--workers", str(several)]
-        delegated("load", [*arguments, "--out", str(path)], as_json, path)
+        run_suite("load", [*arguments, "--out", str(path)], as_json, path)
 
 
 @bench.command(name="train")
@@ -248,7 +248,7 @@ def bench_train(out: Path | None, as_json: bool) -> None:
     found = train.parity()
     text = json.dumps({**asdict(found), "holds": found.holds}, indent=1)
     if out is not None:
-        with kept(out, "train") as path:
+        with result_file(out, "train") as path:
             path.write_text(text + "\n")
     if as_json:
         click.echo(text)
@@ -261,7 +261,7 @@ def bench_train(out: Path | None, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-def beside(
+def compare_versions(
     suite: str, against: Path, photos: Path, rounds: int, seconds: float, out: Path | None, as_json: bool
 ) -> None:
     """Measure this version beside another one."""
@@ -271,7 +271,7 @@ def beside(
 
 
 @contextmanager
-def kept(out: Path | None, suite: str) -> Iterator[Path]:
+def result_file(out: Path | None, suite: str) -> Iterator[Path]:
     """The file for a suite's JSON: in `out`, or one that goes again."""
     with tempfile.TemporaryDirectory() as folder:
         there = Path(folder) if out is None else out
@@ -279,7 +279,7 @@ def kept(out: Path | None, suite: str) -> Iterator[Path]:
         yield there / f"{results.slug(results.about(suite, 'cpu', {}))}.json"
 
 
-def delegated(suite: str, arguments: list[str], as_json: bool, path: Path) -> None:
+def run_suite(suite: str, arguments: list[str], as_json: bool, path: Path) -> None:
     """Run a suite's own command, which says on stdout or stderr what it finds; with `as_json` stdout has only JSON."""
     command: click.Command = importlib.import_module(f".{suite}", __package__).main
     with redirect_stdout(sys.stderr) if as_json else nullcontext():

@@ -9,7 +9,6 @@ import argparse
 import hashlib
 import platform
 import statistics
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -27,7 +26,8 @@ from ..transforms.gpu_planner import GpuPlan, GpuPlanner
 from ..transforms.types import sizes_of
 from ..transforms.warp import OutSpec, backends, gpu, reference, warp
 from ..transforms.warp.packed import Packed
-from . import alone
+from . import one_by_one
+from .measuring import results
 from .measuring.report import Report
 from .peers.gpu import MEAN, PEERS, STD
 
@@ -105,14 +105,14 @@ def homographies(count: int, source: tuple[int, int], size: tuple[int, int], see
     return (forth @ middle @ back).float()
 
 
-def moved(images: Tensor | Packed, device: torch.device) -> Tensor | Packed:
-    """Images on a device."""
+def to_device(images: Tensor | Packed, device: torch.device) -> Tensor | Packed:
+    """The same images in the memory of a device."""
     if isinstance(images, Packed):
         return Packed(images.data.to(device), images.offsets.to(device), images.sizes.to(device))
     return images.to(device)
 
 
-def compared(name: str, backend: Any, images: Tensor | Packed, homography: Tensor, spec: OutSpec) -> Check:
+def compare_to_reference(name: str, backend: Any, images: Tensor | Packed, homography: Tensor, spec: OutSpec) -> Check:
     """A back end beside the reference in float64, both where the images are."""
     colour = torch.eye(3, 4, device=homography.device).repeat(len(images), 1, 1)
     exact = OutSpec(spec.size, torch.float64, padding=spec.padding, antialias=spec.antialias)
@@ -139,21 +139,22 @@ def checks(setting: Setting) -> Iterator[Check]:
         if name == "reference" or not state.available:
             continue
         device = setting.device if name == "gpu" else torch.device("cpu")
-        packed, there = moved(Packed.of(images), device), homography.to(device)
+        packed, there = to_device(Packed.of(images), device), homography.to(device)
         for padding in PADDINGS[::3] if setting.dry else PADDINGS:
             for antialias in (True, False):
                 spec = OutSpec(size, padding=padding, antialias=antialias)
-                yield compared(f"{name}, packed, {padding}, antialias={antialias}", name, packed, there, spec)
+                words = f"{name}, packed, {padding}, antialias={antialias}"
+                yield compare_to_reference(words, name, packed, there, spec)
         for dtype in (torch.uint8, torch.bfloat16):
             spec = OutSpec(size, dtype, "channels_last")
-            dense = moved(images[0][None], device)
-            yield compared(f"{name}, dense, {dtype}, channels last", name, dense, there[:1], spec)
-        floats = moved(images[0][None] / 255, device)
-        yield compared(f"{name}, floats", name, floats, there[:1], OutSpec(size))
-    yield planned(setting)
+            dense = to_device(images[0][None], device)
+            yield compare_to_reference(f"{name}, dense, {dtype}, channels last", name, dense, there[:1], spec)
+        floats = to_device(images[0][None] / 255, device)
+        yield compare_to_reference(f"{name}, floats", name, floats, there[:1], OutSpec(size))
+    yield check_plan(setting)
 
 
-def planned(setting: Setting) -> Check:
+def check_plan(setting: Setting) -> Check:
     """Where the corners of the output fall by the device's parameters and the host's, over the size of the source."""
     fused, size = fuse(recipe(setting)), setting.source
     images = torch.zeros(setting.small, size, size, 3, dtype=torch.uint8)
@@ -195,19 +196,19 @@ class Ours:
         self.known: GpuPlan = self.plan()
 
     def plan(self) -> GpuPlan:
-        """The first launch."""
+        """What the first launch gives: a matrix and a colour map for each image."""
         return self.drawn.plan(self.images, self.hashes, self.stream)
 
     def warp(self) -> Tensor:
-        """The second alone, with parameters that are known."""
+        """The second launch alone, with parameters that are known."""
         return self.drawn.images(self.images, self.known)
 
-    def whole(self) -> Tensor:
-        """Both."""
+    def draw_and_warp(self) -> Tensor:
+        """Both launches, one after the other."""
         return self.drawn.images(self.images, self.plan())
 
 
-def captured(setting: Setting, call: Callable[[], Any]) -> Callable[[], Any]:
+def capture(setting: Setting, call: Callable[[], Any]) -> Callable[[], Any]:
     """The call as a CUDA graph; itself where there is no GPU."""
     call()
     if setting.dry:
@@ -245,23 +246,23 @@ def warps(setting: Setting, images: Tensor, antialias: bool) -> list[Contender]:
     ours, count = Ours(setting, recipe(setting), images, antialias), len(images)
     name = f"onewarp: {'antialiased' if antialias else 'plain'}"
     return [
-        Contender(f"{name}, whole call, graph", count, captured(setting, ours.whole)),
-        Contender(f"{name}, whole call, launched", count, ours.whole),
-        Contender(f"{name}, warp alone, graph", count, captured(setting, ours.warp)),
+        Contender(f"{name}, whole call, graph", count, capture(setting, ours.draw_and_warp)),
+        Contender(f"{name}, whole call, launched", count, ours.draw_and_warp),
+        Contender(f"{name}, warp alone, graph", count, capture(setting, ours.warp)),
     ]
 
 
-def alone_in(setting: Setting, batch: Tensor, name: str, way: Callable[[Tensor, Any], Any]) -> list[Contender]:
+def one_at_a_time(setting: Setting, batch: Tensor, name: str, way: Callable[[Tensor, Any], Any]) -> list[Contender]:
     """The same transforms one at a time, beside the fused ones."""
     steps = fuse(recipe(setting), one_by_one=True).plan(sizes_of(batch), None, 0, split="train")
     ours = Ours(setting, recipe(setting), batch)
     return [
-        Contender(WHOLE, len(batch), captured(setting, ours.whole)),
+        Contender(WHOLE, len(batch), capture(setting, ours.draw_and_warp)),
         Contender(name, len(batch), lambda: way(batch, steps), WHOLE),
     ]
 
 
-def beside(setting: Setting, batch: Tensor, part: str) -> list[Contender]:
+def against_peer(setting: Setting, batch: Tensor, part: str) -> list[Contender]:
     """A peer, beside ours with the same recipe: of what triton-augment has, where it is the peer."""
     label, make = PEERS[part]
     peer, planar = make(setting.size, setting.device), batch.permute(0, 3, 1, 2).contiguous()
@@ -271,7 +272,7 @@ def beside(setting: Setting, batch: Tensor, part: str) -> list[Contender]:
     ours = Ours(setting, transforms, batch, antialias=not simple)
     name = COMMON if simple else WHOLE
     return [
-        Contender(name, len(batch), captured(setting, ours.whole)),
+        Contender(name, len(batch), capture(setting, ours.draw_and_warp)),
         Contender(label, len(batch), lambda: peer(planar), name),
     ]
 
@@ -283,13 +284,13 @@ def groups(setting: Setting, part: str, batch: Tensor) -> dict[str, Callable[[],
         ways = (("antialiased", True), ("plain", False))
         return {f"{name}, {len(images)}": partial(warps, setting, images, antialias) for name, antialias in ways}
     if part == "alone":
-        ours = {"same kernel": alone.in_kernel, "in torch": alone.in_torch}
+        ours = {"same kernel": one_by_one.in_kernel, "in torch": one_by_one.in_torch}
         names = {f"onewarp: one at a time, {name}": way for name, way in ours.items()}
-        return {name: partial(alone_in, setting, batch, name, way) for name, way in names.items()}
-    return {part: partial(beside, setting, batch, part)}
+        return {name: partial(one_at_a_time, setting, batch, name, way) for name, way in names.items()}
+    return {part: partial(against_peer, setting, batch, part)}
 
 
-def once(call: Callable[[], Any], repeats: int) -> float:
+def time_on_device(call: Callable[[], Any], repeats: int) -> float:
     """Microseconds of one of `repeats` calls in a row, by the device's clock."""
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
     begin.record()
@@ -300,16 +301,16 @@ def once(call: Callable[[], Any], repeats: int) -> float:
     return float(begin.elapsed_time(end)) * 1000 / repeats
 
 
-def measured(everyone: list[Contender]) -> list[Figure]:
+def measure_group(everyone: list[Contender]) -> list[Figure]:
     """All contenders, round by round in alternating order."""
     repeats = {}
     for contender in everyone:
-        once(contender.call, 3)  # warm-up
-        repeats[contender.name] = max(1, int(AIM * 1e6 / once(contender.call, 3)))
+        time_on_device(contender.call, 3)  # warm-up
+        repeats[contender.name] = max(1, int(AIM * 1e6 / time_on_device(contender.call, 3)))
     times: dict[str, list[float]] = {contender.name: [] for contender in everyone}
     for number in range(ROUNDS):
         for contender in everyone if number % 2 else reversed(everyone):
-            times[contender.name].append(once(contender.call, repeats[contender.name]))
+            times[contender.name].append(time_on_device(contender.call, repeats[contender.name]))
     found = []
     for contender in everyone:
         lower, median, upper = statistics.quantiles(times[contender.name], n=4)
@@ -317,7 +318,7 @@ def measured(everyone: list[Contender]) -> list[Figure]:
     return found
 
 
-def tuned(setting: Setting, batch: Tensor) -> list[dict[str, Any]]:
+def tune(setting: Setting, batch: Tensor) -> list[dict[str, Any]]:
     """The warp alone, antialiased and plain, over ways to divide it among threads."""
     kept, found = (gpu.CHUNK, gpu.PATCH, gpu.WARPS, gpu.REGISTERS, gpu.PLAIN_REGISTERS), []
     ways = [(c, p, w, r) for c in (128, 256, 512) for p in (8, 16, 32) for w in (4, 8) for r in (64, 80, 96, 128, 168)]
@@ -328,11 +329,11 @@ def tuned(setting: Setting, batch: Tensor) -> list[dict[str, Any]]:
             if not setting.dry:
                 gpu.CHUNK, gpu.PATCH, gpu.WARPS, gpu.REGISTERS = way
                 gpu.PLAIN_REGISTERS = gpu.REGISTERS
-            call = captured(setting, ours.warp)
+            call = capture(setting, ours.warp)
             row: dict[str, Any] = {"antialias": antialias, "chunk": way[0], "patch": way[1], "warps": way[2]}
             row["registers"] = way[3]
             if not setting.dry:
-                row["microseconds"] = statistics.median(once(call, 5) for _ in range(5))
+                row["microseconds"] = statistics.median(time_on_device(call, 5) for _ in range(5))
             found.append(row)
     gpu.CHUNK, gpu.PATCH, gpu.WARPS, gpu.REGISTERS, gpu.PLAIN_REGISTERS = kept
     return found if setting.dry else sorted(found, key=lambda row: (row["antialias"], row["microseconds"]))
@@ -349,11 +350,11 @@ def machine(dry: bool) -> dict[str, Any]:
         "torch": torch.__version__,
         "back ends": {name: state.detail for name, state in backends().items()},
         "sources": digest.hexdigest()[:12],
-        "commit": commit(),
+        "commit": results.commit(),
     }
 
 
-def modelled(target: str) -> int:
+def count_instructions(target: str) -> int:
     """Print what the warp costs on a GPU, and what bounds it."""
     from .ptx.model import DRAWING, cost, drawing, drawing_row, table
     from .ptx.sass import version
@@ -361,20 +362,11 @@ def modelled(target: str) -> int:
     torch.set_num_threads(1)
     print(table([cost(target, antialias) for antialias in (True, False)], target))
     print(f"{DRAWING}\n{drawing_row(drawing(target), target)}\n")
-    print(f"Counted, not timed: {version()}, commit {commit()}.")
+    print(f"Counted, not timed: {version()}, commit {results.commit()}.")
     return 0
 
 
-def commit() -> str:
-    """The commit that is run."""
-    git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
-    try:
-        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def checked(setting: Setting, report: Report) -> int:
+def run_checks(setting: Setting, report: Report) -> int:
     """Every check, told and put into the report; 1 where one does not hold."""
     report.write(checks=[])
     for check in checks(setting):
@@ -388,7 +380,7 @@ def measure(setting: Setting, part: str, photos: Path | None, report: Report) ->
     """The groups of a part that the report does not have yet; 1 where one of ours does not run."""
     batch, kind = pictures(setting, photos)
     if part == "tune":
-        report.write(tuning=tuned(setting, batch))
+        report.write(tuning=tune(setting, batch))
         return 0
     for name, make in groups(setting, part, batch).items():
         if name in report.groups():
@@ -406,7 +398,7 @@ def measure(setting: Setting, part: str, photos: Path | None, report: Report) ->
                 contender.call()
             report.figures(name, [{"name": c.name, "images": c.images} for c in everyone], kind)
         else:
-            figures = [{**asdict(f), "images_per_second": f.rate} for f in measured(everyone)]
+            figures = [{**asdict(f), "images_per_second": f.rate} for f in measure_group(everyone)]
             report.figures(name, figures, kind)
         print(f"{name}: measured", file=sys.stderr)
     return 0
@@ -422,14 +414,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--model", metavar="TARGET", help="count machine code, as sm_90 or sm_100; needs no GPU")
     options = parser.parse_args(arguments)
     if options.model:
-        return modelled(options.model)
+        return count_instructions(options.model)
     if options.part is None or options.report is None:
         parser.error("--model TARGET is needed, or --part PART and --report FILE, as on_gpu.sh gives them")
     sizes = (48, 24, 2, 3) if options.dry else (460, 224, 64, 256)
     setting = Setting(torch.device("cpu" if options.dry else "cuda"), options.dry, *sizes)
     report = Report(options.report)
     if options.part == "checks":
-        return checked(setting, report)
+        return run_checks(setting, report)
     return measure(setting, options.part, options.photos, report)
 
 

@@ -93,24 +93,24 @@ def _text(numbers: NDArray[np.int64]) -> pa.Array:
     return pa.StringArray.from_buffers(len(numbers), pa.py_buffer(offsets), pa.py_buffer(digits))
 
 
-def opened(folder: Path) -> dict[str, Any]:
+def measure_opening(folder: Path) -> dict[str, Any]:
     """Seconds to open the cache, to make a loader and to get a batch, and the memory that each step added."""
     steps: dict[str, Any] = {}
     begin, held = time.perf_counter(), _own_memory()
 
-    def done(name: str) -> None:
+    def note(name: str) -> None:
         nonlocal begin, held
         now, memory = time.perf_counter(), _own_memory()
         steps[name] = {"seconds": round(now - begin, 4), "megabytes": round((memory - held) / 1e6, 1)}
         begin, held = now, memory
 
     cache = Cache.open(folder)
-    done("open")
+    note("open")
     loader = Loader(cache, batch_size=64, threads=1)
-    done("loader")
+    note("loader")
     iterator: Iterator[Any] = iter(loader)
     x, _ = next(iterator)
-    done("first batch")
+    note("first batch")
     return {"rows": len(cache), "batch": list(x.shape), **steps}
 
 
@@ -129,7 +129,7 @@ def _own_memory() -> int:
 def main(work: Path, counts: tuple[int, ...], out: Path | None, child: bool) -> None:
     """Write caches of tiny rows under WORK, and open each in a fresh process."""
     if child:
-        click.echo(json.dumps(opened(work)))
+        click.echo(json.dumps(measure_opening(work)))
         return
     results = []
     for rows in counts:

@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,7 @@ PACKAGES = ("torch", "numpy", "pyarrow", "ffcv", "datasets", "webdataset", "lmdb
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """Rows a second of each epoch, and of a copy within memory beside each.
 
     `rates` and `copies` are by the clock; `cpu_rates` and `cpu_copies` by the processor time of the process, which
@@ -107,11 +106,11 @@ def write_cache(encoding: Any) -> Callable[[Photos, Path], None]:
 def open_rows(**settings: Any) -> Callable[[Photos, Path, int], Epochs]:
     """Rows as they are, by our loader, without the first epoch's checksums."""
 
-    def opened(photos: Photos, folder: Path, workers: int) -> Epochs:
+    def open_loader(photos: Photos, folder: Path, workers: int) -> Epochs:
         rows = CacheRows(Cache.open(folder / "cache"), checking="never", **settings)
         return epochs_of(Loader(rows, batch_size=BATCH, tail="drop", threads=workers))
 
-    return opened
+    return open_loader
 
 
 def open_end_to_end(photos: Photos, folder: Path, workers: int) -> Epochs:
@@ -260,7 +259,7 @@ def one(work: Path, reader: str, state: pagecache.State, workers: int, epochs: i
     rate(copy)
     pairs = [(rate(copy), rate(epoch)) for _ in range(epochs)]
     clock, cpu = ([[one[which] for one in pair] for pair in pairs] for which in (0, 1))
-    found = Measured(
+    found = Measurement(
         reader,
         state,
         workers,
@@ -301,26 +300,26 @@ def run(
             folder.mkdir(parents=True)
             click.echo(f"writing {folder.name}", err=True)
             READERS[name].write(photos, folder)
-    measured = earlier(out)
+    measured = read_measurements(out)
     for _ in range(rounds):
         for state in states:
             for count in workers:
                 for name in chosen:
                     measured.append(in_process(work, name, state, count))
                     click.echo(line(measured[-1]), err=True)
-                    found = {**about(len(photos.rows)), "measured": gathered(measured)}
+                    found = {**about(len(photos.rows)), "measured": gather(measured)}
                     out.write_text(json.dumps(found, indent=1) + "\n")  # each time: the next reader may fail
 
 
-def earlier(out: Path) -> list[Measured]:
+def read_measurements(out: Path) -> list[Measurement]:
     """What earlier runs measured."""
     if not out.exists():
         return []
     groups = json.loads(out.read_text())["measured"]
-    return [Measured(**one) for group in groups for one in group["rounds"]]
+    return [Measurement(**one) for group in groups for one in group["rounds"]]
 
 
-def in_process(work: Path, reader: str, state: str, workers: int) -> Measured:
+def in_process(work: Path, reader: str, state: str, workers: int) -> Measurement:
     """`one` in a process of its own, on as many cores as it has workers."""
     cores = ",".join(str(core) for core in sorted(os.sched_getaffinity(0))[:workers])
     command = ["taskset", "-c", cores, sys.executable, "-W", "ignore", "-m", __spec__.name, "one"]
@@ -328,19 +327,19 @@ def in_process(work: Path, reader: str, state: str, workers: int) -> Measured:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise click.ClickException(f"{reader}: {done.stderr[-2000:]}")
-    return Measured(**json.loads(done.stdout.splitlines()[-1]))
+    return Measurement(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def gathered(measured: list[Measured]) -> list[dict[str, Any]]:
+def gather(measured: list[Measurement]) -> list[dict[str, Any]]:
     """All rounds of a reader together: medians and quartiles; in the order of the readers, whichever ran first."""
     places = list(READERS)
-    groups: dict[tuple[str, str, int], list[Measured]] = {}
+    groups: dict[tuple[str, str, int], list[Measurement]] = {}
     for one in sorted(measured, key=lambda one: (one.state != "sequential", one.workers, places.index(one.reader))):
         groups.setdefault((one.reader, one.state, one.workers), []).append(one)
     return [{**summary(many), "rounds": [asdict(one) for one in many]} for many in groups.values()]
 
 
-def summary(many: list[Measured]) -> dict[str, Any]:
+def summary(many: list[Measurement]) -> dict[str, Any]:
     """Median and quartiles of rates, and of rates over the copies beside them."""
     first = many[0]
     found: dict[str, Any] = {"reader": first.reader, "state": first.state, "workers": first.workers}
@@ -351,7 +350,7 @@ def summary(many: list[Measured]) -> dict[str, Any]:
     return found
 
 
-def line(one: Measured) -> str:
+def line(one: Measurement) -> str:
     """A measurement for a person."""
     by_clock, by_cpu = statistics.median(one.rates), statistics.median(one.cpu_rates)
     share = by_cpu / statistics.median(one.cpu_copies)
@@ -363,32 +362,16 @@ def line(one: Measured) -> str:
 
 def about(rows: int) -> dict[str, Any]:
     """What was measured with what."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     return {
         "suite": "load",
         "rows": rows,
         "row_bytes": SIDE * SIDE * 3,
-        "machine": machine(),
-        "commit": commit.stdout.strip(),
-        "versions": {name: found for name in PACKAGES if (found := installed(name))},
+        "machine": f"{results.machine()['processor']}, {len(os.sched_getaffinity(0))} cores",
+        "commit": results.commit(),
+        "versions": {name: found for name in PACKAGES if (found := results.version_of(name))},
         "kernel": os.uname().release,
         "load_average": [round(x, 2) for x in os.getloadavg()],
     }
-
-
-def machine() -> str:
-    """The processor, as Linux names it."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
-    return f"{model}, {len(os.sched_getaffinity(0))} cores"
-
-
-def installed(name: str) -> str | None:
-    """The version of a package, if it is there."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 if __name__ == "__main__":

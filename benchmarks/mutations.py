@@ -9,7 +9,6 @@ differs by more than 2 grey levels before it is resized. That we refuse more is 
 import random
 import struct
 import sys
-import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 from ..errors import DecodeError, UsageError
 from ..transforms.decoding.decode import decode_pixels
 from . import references
-from .originals import originals
+from .originals import originals, png_of
 
 TOLERANCE = 2  # grey levels
 
@@ -62,7 +61,7 @@ def judge(reader: str, data: bytes) -> tuple[str, str]:
         return "refused", str(error)
     try:
         expected = _on_white(references.READERS[reader](data))
-    except references.RefusedError as error:
+    except references.RefusalError as error:
         return "wrong", f"its reader refuses it: {error}"
     if pixels.shape != expected.shape:
         return "wrong", f"is {pixels.shape}, and {expected.shape} for its reader"
@@ -150,9 +149,7 @@ def _damage_chunk(data: bytearray, draws: random.Random) -> bytes:
         chunks[chosen] = (name, damage(bytearray(body), draws))
     else:
         chunks.insert(draws.randrange(len(chunks)), chunks[chosen])
-    return bytes(data[:8]) + b"".join(
-        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
-    )
+    return png_of(chunks)
 
 
 @click.command()

@@ -58,7 +58,7 @@ PARTS = {
 """In the order in which they are done; `tune` only where it is asked for."""
 
 
-def installed(package: str) -> bool:
+def is_installed(package: str) -> bool:
     """Whether a package can be found."""
     try:
         return find_spec(package) is not None
@@ -69,11 +69,11 @@ def installed(package: str) -> bool:
 def lack(name: str) -> str | None:
     """Why a part cannot be done here."""
     package = PARTS[name].package
-    if package is not None and not installed(package):
+    if package is not None and not is_installed(package):
         return f"{package} is not installed"
     if name in ("tests", "waiting"):  # which load caches and dispatch on types: all else needs torch, triton and numpy
         try:
-            for module in ("plum", f"{__package__}.waiting"):
+            for module in ("plum", f"{__package__}.input_stall"):
                 import_module(module)
         except ImportError as error:
             return str(error)
@@ -81,7 +81,7 @@ def lack(name: str) -> str | None:
 
 
 def command(name: str, report: Report, photos: Path | None, dry: bool) -> list[str]:
-    """What a part runs."""
+    """The words of the command that does a part."""
     python = [sys.executable, "-m"]
     if name == "tests":
         options = ["-q", "-x", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml")]
@@ -89,12 +89,12 @@ def command(name: str, report: Report, photos: Path | None, dry: bool) -> list[s
         return [*python, "pytest", *options, str(TESTS / "transforms" / "warp" / "triton")]
     if name == "waiting":
         file = report.path.with_name("waiting-dry.json" if dry else "waiting.json")
-        return [*python, "onewarp.benchmarks.waiting", "--out", str(file), *(["--dry"] if dry else SHORT)]
+        return [*python, "onewarp.benchmarks.input_stall", "--out", str(file), *(["--dry"] if dry else SHORT)]
     more = [*([] if photos is None else ["--photos", str(photos)]), *(["--dry"] if dry else [])]
     return [*python, "onewarp.benchmarks.gpu", "--part", name, "--report", str(report.path), *more]
 
 
-def ended(words: list[str], limit: float) -> str:
+def run_limited(words: list[str], limit: float) -> str:
     """Run a command for at most `limit` seconds, its output to standard error; how it ended, `done` where it did."""
     try:
         done = subprocess.run(words, stdout=sys.stderr, timeout=limit, check=False)
@@ -110,10 +110,10 @@ def unpack(wheels: Path, folder: str) -> bool:
     if not names:
         print(f"--wheels names a folder with files *.whl, but {wheels} has none", file=sys.stderr)
         return False
-    return ended([*pip, "--find-links", str(wheels), *names], 120) == "done"
+    return run_limited([*pip, "--find-links", str(wheels), *names], 120) == "done"
 
 
-def parsed(arguments: list[str]) -> argparse.Namespace:
+def parse_options(arguments: list[str]) -> argparse.Namespace:
     """The command line's options."""
     parser = argparse.ArgumentParser(
         prog="on_gpu.sh", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -132,7 +132,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
 def main(arguments: list[str]) -> int:
     """Unpack wheels where they are named, then do the parts; see the module for the exit code."""
     end = time.monotonic()
-    options = parsed(arguments)
+    options = parse_options(arguments)
     end += options.budget
     options.out, options.photos = options.out.resolve(), options.photos and options.photos.resolve()
     if options.dry:
@@ -159,7 +159,7 @@ def parts(options: argparse.Namespace, end: float) -> int:
             file=sys.stderr,
         )
         return 2
-    report = Report.opened(options.out, gpu.machine(options.dry), options.dry)
+    report = Report.open(options.out, gpu.machine(options.dry), options.dry)
     asked = options.only or [name for name in PARTS if name != "tune" or options.tune]
     code, left = 0, [name for name in PARTS if name in asked or PARTS[name].gate]
     for name in left.copy():
@@ -170,7 +170,7 @@ def parts(options: argparse.Namespace, end: float) -> int:
             if limit < LEAST:
                 print(f"the budget of {options.budget:.0f} s is used up; the next call goes on with: {', '.join(left)}")
                 return 3
-            report.end(name, ended(command(name, report, options.photos, options.dry), limit))
+            report.end(name, run_limited(command(name, report, options.photos, options.dry), limit))
         print(f"{name}: {report.state(name)}", flush=True)
         if report.state(name).startswith("failed"):
             code = 1

@@ -4,6 +4,7 @@ import io
 import itertools
 import struct
 import zlib
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ def originals() -> dict[str, tuple[str, bytes]]:
     files["GIF interlaced"] = ("GIF", _file("GIF", palette, interlace=True))
     files["ICO"] = ("ICO", _file("ICO", alpha.resize((48, 48)), sizes=[(48, 48), (16, 16)]))
     files["MPO"] = ("MPO", _file("MPO", photo, save_all=True, append_images=[photo]))
-    files["PNG interlaced"] = ("PNG", _interlaced_png(np.asarray(photo)))
+    files["PNG interlaced"] = ("PNG", _adam7_png(np.asarray(photo)))
     files["BMP runs"] = ("BMP", _bmp_of_runs(files["BMP palette"][1], np.asarray(palette)))
     files["ICO bitmap"] = ("ICO", _icon(alpha))
     return files
@@ -74,16 +75,17 @@ def _file(kind: str, image: Image.Image, **options: Any) -> bytes:
     return stream.getvalue()
 
 
-def _interlaced_png(pixels: Any) -> bytes:
+def _adam7_png(pixels: Any) -> bytes:
     """Which Pillow cannot write: seven passes over `uint8[h, w, 3]`."""
     passes = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
     rows = [row for top, left, down, right in passes for row in pixels[top::down, left::right]]
     header = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 8, 2, 0, 0, 1)
-    chunks = (
-        (b"IHDR", header),
-        (b"IDAT", zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))),
-        (b"IEND", b""),
-    )
+    data = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    return png_of([(b"IHDR", header), (b"IDAT", data), (b"IEND", b"")])
+
+
+def png_of(chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """A PNG file of chunks, each a name and what is in it, with their lengths and checksums."""
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
     )

@@ -42,7 +42,7 @@ ASKED = {WEB: 2.5, PHONE: 4.0}
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """A contender: images a second (quartiles over rounds), times fastai (median), PSNR in dB (worst and mean)."""
 
     name: str
@@ -133,7 +133,7 @@ def contenders(simd: str | None) -> dict[str, Contender]:
     """Those that are installed, and Pillow of another environment."""
     found = {}
     for name, (package, _) in CONTENDERS.items():
-        if results.installed(package) is not None:
+        if results.version_of(package) is not None:
             found[name] = Contender([sys.executable, "-m", __spec__.name, "serve", name])
     if simd is not None:
         other = Contender([simd, str(Path(pillow_alone.__file__))])
@@ -141,7 +141,7 @@ def contenders(simd: str | None) -> dict[str, Contender]:
     return found
 
 
-def compare(paths: Sequence[str], size: int, rounds: int, simd: str | None = None, seed: int = 0) -> list[Measured]:
+def compare(paths: Sequence[str], size: int, rounds: int, simd: str | None = None, seed: int = 0) -> list[Measurement]:
     """Every contender, measured on the same photos."""
     running = contenders(simd)
     expected = [reference(path, size) for path in paths]
@@ -157,18 +157,18 @@ def compare(paths: Sequence[str], size: int, rounds: int, simd: str | None = Non
             seconds[name].append(running[name].round(paths, size))
     for one in running.values():
         one.close()
-    return [_measured(name, seconds, fidelity[name], len(paths)) for name in running]
+    return [_summarise(name, seconds, fidelity[name], len(paths)) for name in running]
 
 
-def _measured(name: str, seconds: dict[str, list[float]], fidelity: list[float], count: int) -> Measured:
+def _summarise(name: str, seconds: dict[str, list[float]], fidelity: list[float], count: int) -> Measurement:
     rates = [count / s for s in seconds[name]]
     low, median, high = statistics.quantiles(rates, n=4) if len(rates) > 1 else (rates[0],) * 3
     base = seconds.get(BASE)
     ratio = None if base is None else statistics.median(b / s for b, s in zip(base, seconds[name], strict=True))
-    return Measured(name, low, median, high, ratio, min(fidelity), statistics.mean(fidelity))
+    return Measurement(name, low, median, high, ratio, min(fidelity), statistics.mean(fidelity))
 
 
-def row(setting: str, one: Measured) -> dict[str, Any]:
+def row(setting: str, one: Measurement) -> dict[str, Any]:
     """A contender's row of the result."""
     return {
         "name": one.name,
@@ -182,7 +182,7 @@ def row(setting: str, one: Measured) -> dict[str, Any]:
 
 def absent(setting: str, simd: str | None) -> list[dict[str, Any]]:
     """Rows that say who is not there."""
-    missing = [(name, package) for name, (package, _) in CONTENDERS.items() if results.installed(package) is None]
+    missing = [(name, package) for name, (package, _) in CONTENDERS.items() if results.version_of(package) is None]
     if simd is None:
         missing.append(("Pillow of another environment", "an environment named by --simd"))
     told = {"setting": setting, "status": "not installed"}
@@ -201,7 +201,7 @@ def asked(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def chosen(folder: Path, limit: int, long: int | None = None) -> list[str]:
+def choose_photos(folder: Path, limit: int, long: int | None = None) -> list[str]:
     """Photos that are JPEG by content, evenly chosen; in sRGB, to which the others convert nothing.
 
     With `long` only those that have so many pixels on the long side.
@@ -225,7 +225,7 @@ def measure(sets: Mapping[str, Sequence[str]], size: int, rounds: int, simd: str
         rows += [row(setting, one) for one in compare(paths, size, rounds, simd)] + absent(setting, simd)
     counts = {setting: len(paths) for setting, paths in sets.items()}
     about = results.about("presize", "cpu", {**counts, "size": size, "rounds": rounds})
-    about["versions"] |= {name: results.installed(name) for name in ("pillow", "simplejpeg")}
+    about["versions"] |= {name: results.version_of(name) for name in ("pillow", "simplejpeg")}
     return {**about, "rows": rows, "asked": asked(rows)}
 
 
@@ -251,17 +251,17 @@ def main(
     """Presize photos to SIZE x SIZE by every contender."""
     if context.invoked_subcommand is not None:
         return
-    found = measure({WEB: chosen(web, limit, 500), PHONE: chosen(phone, limit)}, size, rounds, simd)
+    found = measure({WEB: choose_photos(web, limit, 500), PHONE: choose_photos(phone, limit)}, size, rounds, simd)
     results.check(found)
     for one in found["rows"]:
-        click.echo(f"{one['setting']}, {one['name']:44s} {said(one)}")
+        click.echo(f"{one['setting']}, {one['name']:44s} {describe(one)}")
     for one in found["asked"]:
         click.echo(f"{one['measure']}: {one['got']}, asked {one['asked']}{'' if one['holds'] else ', missed'}")
     if out is not None:
         out.write_text(json.dumps(found, indent=1) + "\n")
 
 
-def said(one: Mapping[str, Any]) -> str:
+def describe(one: Mapping[str, Any]) -> str:
     """A row in words."""
     if one["status"] != "measured":
         return str(one["reason"])
@@ -275,7 +275,7 @@ def said(one: Mapping[str, Any]) -> str:
 @click.argument("name")
 def serve(name: str) -> None:
     """Be a contender, for the comparison."""
-    pillow_alone.serve(CONTENDERS[name][1](), results.installed(CONTENDERS[name][0]) or "")
+    pillow_alone.serve(CONTENDERS[name][1](), results.version_of(CONTENDERS[name][0]) or "")
 
 
 if __name__ == "__main__":

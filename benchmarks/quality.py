@@ -18,11 +18,11 @@ from ..pipeline.presizing.progress import NoProgress, Reporter
 from ..transforms.draw import draw, hash_keys
 from ..transforms.geometry import Flip, Rotate, Warp, Zoom
 from ..transforms.warp import OutSpec, warp
-from . import alone
+from . import one_by_one
 from .augment import ALONE, FUSED, PLAIN, TORCH
-from .measuring import maps, photos, results
-from .peers.chains import PEERS, Chain, Render, Rendered, interleaved, planar
-from .truth import Array, Spline, psnr
+from .measuring import homographies, photos, results
+from .peers.chains import PEERS, Chain, Render, Rendered, to_interleaved, to_planar
+from .spline_truth import Array, Spline, psnr
 
 SIZE, MIN_SCALE, SEED = 224, 0.75, 3
 SIDES = (460, 256)
@@ -30,7 +30,7 @@ BILINEAR = "bilinear, 8 x 8 samples a pixel"
 OPERATIONS = (Warp(p=1.0), Flip(), Rotate(p=1.0), Zoom(p=1.0))
 
 
-def drawn(count: int, side: int, seed: int = SEED) -> list[Chain]:
+def draw_chains(count: int, side: int, seed: int = SEED) -> list[Chain]:
     """A chain for each of `count` photos."""
     keys, frame = hash_keys(range(count)), np.full((count, 2), float(side))
     moved = []
@@ -43,44 +43,44 @@ def drawn(count: int, side: int, seed: int = SEED) -> list[Chain]:
     return [Chain(tuple(m[i] for m in moved), (int(x[i]), int(y[i]), int(box[i])), SIZE) for i in range(count)]
 
 
-def warped(image: NDArray[np.uint8], matrix: Array, size: int, device: str, **how: Any) -> Any:
+def warp_image(image: NDArray[np.uint8], matrix: Array, size: int, device: str, **how: Any) -> Any:
     """One image through the warp, colours as they are: `[1, 3, h, w]` on the host."""
     rows, same = torch.from_numpy(image)[None].to(device), torch.eye(3, 4, device=device)[None]
     h = torch.from_numpy(matrix[None]).float().to(device)
     return warp(rows, h, None, same, OutSpec((size, size), **how)).cpu()
 
 
-def fused(image: NDArray[np.uint8], chain: Chain, device: str, antialias: bool) -> Rendered:
+def warp_once(image: NDArray[np.uint8], chain: Chain, device: str, antialias: bool) -> Rendered:
     """One warp of the product."""
-    found = chain.maps(image.shape[0])
-    done = warped(image, maps.whole(found), chain.size, device, antialias=antialias)
-    return interleaved(done) * 255, found
+    found = chain.homographies(image.shape[0])
+    done = warp_image(image, homographies.compose(found), chain.size, device, antialias=antialias)
+    return to_interleaved(done) * 255, found
 
 
 def one_at_a_time(image: NDArray[np.uint8], chain: Chain, device: str) -> Rendered:
     """The same kernel for every operation, bytes in between."""
-    found, done = chain.maps(image.shape[0]), image
+    found, done = chain.homographies(image.shape[0]), image
     for i, matrix in enumerate(found):
         side = chain.size if i == len(found) - 1 else image.shape[0]
-        moved = warped(done, matrix, side, device, dtype=torch.uint8, layout="channels_last")
+        moved = warp_image(done, matrix, side, device, dtype=torch.uint8, layout="channels_last")
         done = moved[0].permute(1, 2, 0).contiguous().numpy()
     return done.astype(np.float64), found
 
 
 def one_at_a_time_in_torch(image: NDArray[np.uint8], chain: Chain) -> Rendered:
     """`grid_sample` of floats for every operation."""
-    found, batch = chain.maps(image.shape[0]), planar(image)
+    found, batch = chain.homographies(image.shape[0]), to_planar(image)
     for i, matrix in enumerate(found):
         side = chain.size if i == len(found) - 1 else image.shape[0]
-        batch = alone.resampled(batch, matrix[None], (side, side))
-    return interleaved(batch), found
+        batch = one_by_one.resample(batch, matrix[None], (side, side))
+    return to_interleaved(batch), found
 
 
 def contenders(device: str) -> tuple[dict[str, Render], dict[str, str]]:
     """Everyone who is installed, and who is not; our warp runs on `device`, all else on the CPU."""
     ours: dict[str, Render] = {
-        FUSED: partial(fused, device=device, antialias=True),
-        PLAIN: partial(fused, device=device, antialias=False),
+        FUSED: partial(warp_once, device=device, antialias=True),
+        PLAIN: partial(warp_once, device=device, antialias=False),
         ALONE: partial(one_at_a_time, device=device),
         TORCH: one_at_a_time_in_torch,
     }
@@ -93,7 +93,7 @@ def chains(rows: NDArray[np.uint8], progress: Reporter | None = None, device: st
     side, (renders, missing) = rows.shape[1], contenders(device)
     found: dict[str, list[float]] = {name: [] for name in renders}
     failed: dict[str, str] = {}
-    for image, chain in zip(rows, drawn(len(rows), side), strict=True):
+    for image, chain in zip(rows, draw_chains(len(rows), side), strict=True):
         spline, known = Spline(image), {}
         for name, render in renders.items():
             try:
@@ -101,10 +101,10 @@ def chains(rows: NDArray[np.uint8], progress: Reporter | None = None, device: st
             except Exception as error:  # a peer that fails is a row that says so
                 failed[name] = f"{type(error).__name__}: {error}"
                 continue
-            key = maps.whole(composed).round(9).tobytes()
+            key = homographies.compose(composed).round(9).tobytes()
             if key not in known:  # peers that mean the same map share its truth
-                known[key] = spline.under(maps.whole(composed), chain.size)
-            found[name].append(psnr(picture, known[key], maps.inside(composed, side, chain.size)))
+                known[key] = spline.under(homographies.compose(composed), chain.size)
+            found[name].append(psnr(picture, known[key], homographies.inside(composed, side, chain.size)))
         (progress or NoProgress()).advance(1)
     setting = f"{side} -> {SIZE}"
     told = [row(name, setting, each) for name, each in found.items() if name not in failed]
@@ -138,23 +138,23 @@ def about_the_middle(x: float, y: float, degrees: float, side: int) -> tuple[Arr
     return matrix, size
 
 
-def supersampled(image: NDArray[np.uint8], matrix: Array, size: int, samples: int = 8) -> Array:
+def supersample(image: NDArray[np.uint8], matrix: Array, size: int, samples: int = 8) -> Array:
     """The mean of `samples` x `samples` bilinear samples in each pixel, by torch in double precision."""
-    x, y = maps.positions(matrix, size, samples)
+    x, y = homographies.positions(matrix, size, samples)
     side = image.shape[0]
     grid = torch.from_numpy(np.stack([x, y], -1)[None] * (2 / side) - 1)
     found = torch.nn.functional.grid_sample(
-        planar(image).double(), grid, padding_mode="reflection", align_corners=False
+        to_planar(image).double(), grid, padding_mode="reflection", align_corners=False
     )
-    return np.moveaxis(maps.box_means(found[0].numpy(), samples), 0, -1)
+    return np.moveaxis(homographies.box_means(found[0].numpy(), samples), 0, -1)
 
 
 def reductions(rows: NDArray[np.uint8], progress: Reporter | None = None, device: str = "cpu") -> list[dict[str, Any]]:
     """Rows for strong reductions, beside 8 x 8 bilinear samples."""
     ways: dict[str, Callable[[NDArray[np.uint8], Array, int], Array]] = {
-        FUSED: lambda image, m, size: interleaved(warped(image, m, size, device)) * 255,
-        BILINEAR: supersampled,
-        PLAIN: lambda image, m, size: interleaved(warped(image, m, size, device, antialias=False)) * 255,
+        FUSED: lambda image, m, size: to_interleaved(warp_image(image, m, size, device)) * 255,
+        BILINEAR: supersample,
+        PLAIN: lambda image, m, size: to_interleaved(warp_image(image, m, size, device, antialias=False)) * 255,
     }
     each: dict[tuple[str, str], list[float]] = {}
     for image in rows:

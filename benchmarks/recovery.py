@@ -61,7 +61,7 @@ def study(source: Path, size: int, kills: int, seed: int = 0, **settings: Any) -
     return parts, done
 
 
-def told(parts: int, done: Sequence[Kill], settings: dict[str, Any]) -> dict[str, Any]:
+def result(parts: int, done: Sequence[Kill], settings: dict[str, Any]) -> dict[str, Any]:
     """The study as a result, beside what was asked of 50 kills."""
     between = sum(0 < kill.parts < parts and not kill.finished for kill in done)
     same = sum(kill.same for kill in done)
@@ -121,7 +121,7 @@ def _remove(folder: Path) -> None:
 def main(source: Path, size: int, kills: int, seed: int, block: Path | None, out: Path | None) -> None:
     """Kill presizing of SOURCE at random instants and resume it."""
     parts, done = study(source, size, kills, seed, block=None if block is None else read_block(block))
-    text = json.dumps(told(parts, done, {"size": size, "seed": seed}))
+    text = json.dumps(result(parts, done, {"size": size, "seed": seed}))
     click.echo(text)
     if out is not None:
         out.write_text(text + "\n")

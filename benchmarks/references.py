@@ -24,7 +24,7 @@ from ..transforms.decoding.libtiff import HARMLESS
 Pixels = NDArray[Any]
 
 
-class RefusedError(Exception):
+class RefusalError(Exception):
     """A reference reader refuses a file, or warns of it."""
 
 
@@ -43,7 +43,7 @@ def read_png(data: bytes) -> Pixels:
     with _file(data, "png") as path:
         try:
             _run(["pngcheck", path])
-        except RefusedError as error:
+        except RefusalError as error:
             if _BEHIND not in str(error):
                 raise
         return _netpbm(_run(["pngtopam", "-alphapam", path]))
@@ -62,7 +62,7 @@ def read_webp(data: bytes) -> Pixels:
     with _file(data, "webp") as path:
         said = _run(["webpinfo", path]).decode(errors="replace")
         if "No error detected" not in said or "arning" in said:
-            raise RefusedError(said.strip().splitlines()[-1])
+            raise RefusalError(said.strip().splitlines()[-1])
         opaque = "Alpha: 1" not in said  # then what there is of it does not count
         return _netpbm(_run(["dwebp", "-quiet", "-ppm" if opaque else "-pam", path, "-o", "-"]))
 
@@ -71,7 +71,7 @@ def read_bmp(data: bytes) -> Pixels:
     """By bmptopnm, which takes a bitmap of one colour for one of two, and reads no runs that leave out pixels."""
     try:
         pixels = _netpbm(_run(["bmptopnm", "-quiet"], data))
-    except RefusedError as error:
+    except RefusalError as error:
         if "does not process deltas" not in str(error):
             raise
         pixels = _netpbm(_run(["bmptopnm", "-quiet"], _without_runs(data)))
@@ -86,7 +86,7 @@ def _without_runs(data: bytes) -> bytes:
     """A bitmap of 8 bits in runs as one without; a pixel that is left out has the first colour."""
     (start,), (width, height) = struct.unpack("<I", data[10:14]), struct.unpack("<ii", data[18:26])
     if data[30] != 1:
-        raise RefusedError("runs of 4 bits that leave out pixels are read by nobody here")
+        raise RefusalError("runs of 4 bits that leave out pixels are read by nobody here")
     rows = np.zeros((height, -(-width // 4) * 4), np.uint8)
     x = y = 0
     codes = iter(data[start:])
@@ -108,7 +108,7 @@ def _without_runs(data: bytes) -> bytes:
                 if value % 2:
                     next(codes)
     except (StopIteration, IndexError, ValueError):
-        raise RefusedError("its runs leave the picture, or the file") from None
+        raise RefusalError("its runs leave the picture, or the file") from None
     return data[:30] + struct.pack("<II", 0, rows.size) + data[38:start] + rows.tobytes()
 
 
@@ -117,7 +117,7 @@ def read_dib(data: bytes) -> Pixels:
     header, bits, colours = struct.unpack("<I", data[:4])[0], *struct.unpack("<HxxxxxxxxxxxxxxxxI", data[14:36])
     palette = 4 * (colours or (1 << bits if bits <= 8 else 0))
     if 14 + header + palette > len(data) + 14:
-        raise RefusedError("the palette is longer than the file")
+        raise RefusalError("the palette is longer than the file")
     return read_bmp(b"BM" + struct.pack("<IHHI", 14 + len(data), 0, 0, 14 + header + palette) + data)
 
 
@@ -149,7 +149,7 @@ def read_avif(data: bytes) -> Pixels:
         try:
             try:
                 _run([*command, path, out], quiet=True)
-            except RefusedError as error:
+            except RefusalError as error:
                 if "missing mandatory pixi property" not in str(error):
                     raise
                 _run([*command, "--no-strict", path, out], quiet=True)
@@ -165,9 +165,9 @@ def read_jpeg2000(data: bytes) -> Pixels:
         try:
             said = _run(["opj_decompress", "-i", path, "-o", out], quiet=True).decode(errors="replace")
             if "WARNING" in said or "ERROR" in said:
-                raise RefusedError(said)
+                raise RefusalError(said)
             if not os.path.exists(out):
-                raise RefusedError("nothing comes out")
+                raise RefusalError("nothing comes out")
             return _netpbm(Path(out).read_bytes())
         finally:
             Path(out).unlink(missing_ok=True)
@@ -179,7 +179,7 @@ def read_ico(data: bytes) -> Pixels:
         _run(["icotool", "-x", "-o", folder, path], harmless=_ICON)
         found = {tuple(map(int, re.findall(r"\d+", name.stem)[-3:])): name for name in Path(folder).iterdir()}
         if not found:
-            raise RefusedError("nothing comes out")
+            raise RefusalError("nothing comes out")
         largest = max(found, key=lambda size: (size[0] * size[1], size[2]))
         return _netpbm(_run(["pngtopam", "-alphapam", str(found[largest])]))
 
@@ -219,7 +219,7 @@ def _run(command: Sequence[str], data: bytes | None = None, quiet: bool = False,
     said = "\n".join(line for line in lines if not re.search(harmless, line))
     if done.returncode != 0 or (said and not quiet):
         heard = said if said and "ERROR: " not in said else done.stdout[-500:].decode(errors="replace") + said
-        raise RefusedError(heard.strip() or f"{command[0]} ends with {done.returncode}")
+        raise RefusalError(heard.strip() or f"{command[0]} ends with {done.returncode}")
     return done.stdout + done.stderr if quiet else done.stdout
 
 
@@ -240,7 +240,7 @@ def _netpbm(data: bytes) -> Pixels:
         head = {}
         while (line := stream.readline().strip()) != b"ENDHDR":
             if not line:
-                raise RefusedError("no picture")
+                raise RefusalError("no picture")
             name, value = line.split(maxsplit=1)
             head[name] = value
         width, height, depth, top = (int(head[name]) for name in (b"WIDTH", b"HEIGHT", b"DEPTH", b"MAXVAL"))

@@ -59,10 +59,10 @@ class Watch(Callback):
         assert learn.run.setting is not None
         assert learn.run.loss is not None
         rates, momentum = learn.run.setting
-        self.seen.append((rates, momentum, float(learn.run.loss.detach()), fixed_loss(learn.model, self.batch)))
+        self.seen.append((rates, momentum, float(learn.run.loss.detach()), batch_loss(learn.model, self.batch)))
 
 
-def fixed_loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> float:
+def batch_loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> float:
     """The loss on one batch, in evaluation mode; the model's mode is put back."""
     was = model.training
     model.eval()
@@ -154,7 +154,7 @@ def _fastai(
         def after_batch(self) -> None:
             if self.training:
                 rates = tuple(h["lr"] for h in self.opt.hypers)
-                seen.append((rates, self.opt.hypers[-1]["mom"], self.loss.item(), fixed_loss(self.model, fixed)))
+                seen.append((rates, self.opt.hypers[-1]["mom"], self.loss.item(), batch_loss(self.model, fixed)))
 
     loaders = DataLoaders(DataLoader(train, bs=16, shuffle=False), DataLoader(valid, bs=16), device="cpu")
     learn = TheirLearner(

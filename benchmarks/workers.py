@@ -65,7 +65,7 @@ def peak(task: PartTask) -> Peak:
 def by_dask(stack: ExitStack, workers: int) -> Way:
     """What `--scheduler processes` does."""
     workforce = stack.enter_context(worker_pool("processes", workers))
-    return lambda tasks: _raised(workforce.map(peak, iter_of(tasks)))
+    return lambda tasks: _results(workforce.map(peak, iter_of(tasks)))
 
 
 def by_pool(stack: ExitStack, workers: int) -> Way:
@@ -80,7 +80,7 @@ def iter_of(tasks: Sequence[PartTask]) -> Callable[[], PartTask | None]:
     return lambda: next(left, None)
 
 
-def _raised(done: Iterator[tuple[PartTask, Any]]) -> list[Peak]:
+def _results(done: Iterator[tuple[PartTask, Any]]) -> list[Peak]:
     found = []
     for _, result in done:
         if isinstance(result, Exception):
@@ -113,7 +113,7 @@ def memory(photos: Path, files: int, size: int) -> int:
     with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
         workforce = stack.enter_context(worker_pool("processes", 2))
         tasks = tasks_of(photos, Path(folder), files, size)
-        return max(one.memory for one in _raised(workforce.map(peak, iter_of(tasks))))
+        return max(one.memory for one in _results(workforce.map(peak, iter_of(tasks))))
 
 
 def measure(photos: Path, files: int, size: int, rounds: int, grown: Sequence[int]) -> dict[str, Any]:

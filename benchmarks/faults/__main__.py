@@ -17,7 +17,7 @@ import click
 
 from ..measuring import results
 from . import calls, outcomes
-from .caches import StoredCache
+from .caches import CacheSubject
 from .cases import cases, sample
 from .children import LIMIT
 from .learners import Checkpoints, Exports
@@ -96,7 +96,7 @@ def subject_of(name: str, scratch: Path) -> Subject:
     """The subject of a name, in a folder of its own."""
     word, _, encoding = name.partition("-")
     if word == "cache":
-        return StoredCache(scratch, encoding)
+        return CacheSubject(scratch, encoding)
     return Exports(scratch) if word == "export" else Checkpoints(scratch, saved=word == "save")
 
 

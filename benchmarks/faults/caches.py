@@ -40,7 +40,7 @@ _XML = (
 )
 
 
-class StoredCache:
+class CacheSubject:
     """A cache of small drawn photos; the new version has one more, one less, one changed, and other splits."""
 
     exact = True

@@ -23,53 +23,53 @@ RUNS: tuple[Run, ...] = (("first run", None, "old"), ("run with changes", "old",
 
 def cases(trials: Trials, each: int, seed: int) -> Iterator[Case]:
     """Every case; `each` bits are flipped in each class of bytes."""
-    yield from harmed(trials, each, seed)
+    yield from byte_cases(trials, each, seed)
     for run in RUNS:
         calls = trials.calls(*run[1:])
-        yield from failed(trials, run, Counter(call.name for call in calls), {c.name for c in calls if c.changes})
-        yield from killed(trials, run, sum(call.changes for call in calls))
+        yield from call_cases(trials, run, Counter(call.name for call in calls), {c.name for c in calls if c.changes})
+        yield from kill_cases(trials, run, sum(call.changes for call in calls))
     for reading in trials.subject.readings():
-        yield from failed_reading(trials, reading)
+        yield from reading_cases(trials, reading)
 
 
-def harmed(trials: Trials, each: int, seed: int) -> Iterator[Case]:
+def byte_cases(trials: Trials, each: int, seed: int) -> Iterator[Case]:
     """Bytes that change, files that are cut."""
-    old = trials.whole["old"]
+    old = trials.baselines["old"]
     folder = old.home / trials.subject.folder.relative_to(trials.subject.home)
     for harm in harms(folder, list(old.files), each, seed):
-        yield Case(harm.kind, trials.subject.name, harm.name, partial(trials.harmed, harm.change))
+        yield Case(harm.kind, trials.subject.name, harm.name, partial(trials.harm, harm.change))
 
 
-def failed(trials: Trials, run: Run, counts: Counter[str], changing: set[str]) -> Iterator[Case]:
+def call_cases(trials: Trials, run: Run, counts: Counter[str], changing: set[str]) -> Iterator[Case]:
     """Each system call of a run failed at its turn."""
     word, before, version = run
     for name, count in counts.items():
         for nth in range(1, count + 1) if name in changing else spread(count):
             for error in OF_WRITING:
                 title = f"{word}, {name} {nth} of {count}, {errno.errorcode[error]}"
-                attempt = partial(trials.failed, [name], nth, error, before, version)
+                attempt = partial(trials.fail_call, [name], nth, error, before, version)
                 yield Case("calls of a run failed", trials.subject.name, title, attempt)
 
 
-def killed(trials: Trials, run: Run, count: int) -> Iterator[Case]:
+def kill_cases(trials: Trials, run: Run, count: int) -> Iterator[Case]:
     """A run killed, or its power cut, before each change of the disk."""
     word, before, version = run
     for nth in range(1, count + 1):
         title = f"{word}, before change {nth} of {count}"
-        yield Case("killed", trials.subject.name, title, partial(trials.killed, nth, before, version))
+        yield Case("killed", trials.subject.name, title, partial(trials.kill, nth, before, version))
     for nth in range(1, count + 2):
         for way in WAYS:
             title = f"{word}, before change {nth} of {count}, {way}" if nth <= count else f"{word}, after all, {way}"
-            yield Case("power cut", trials.subject.name, title, partial(trials.cut_off, nth, before, version, way))
+            yield Case("power cut", trials.subject.name, title, partial(trials.cut_power, nth, before, version, way))
 
 
-def failed_reading(trials: Trials, reading: str) -> Iterator[Case]:
+def reading_cases(trials: Trials, reading: str) -> Iterator[Case]:
     """The system calls of a reader failed at their turn."""
     for name, count in Counter(call.name for call in trials.calls_of_reading(reading)).items():
         for nth in spread(count):
             for error in OF_READING:
                 title = f"{reading}, {name} {nth} of {count}, {errno.errorcode[error]}"
-                attempt = partial(trials.failed_reading, reading, [name], nth, error)
+                attempt = partial(trials.fail_reading, reading, [name], nth, error)
                 yield Case("calls of a reader failed", trials.subject.name, title, attempt)
 
 

@@ -33,7 +33,7 @@ class End:
     err: str
 
     @property
-    def killed(self) -> bool:
+    def was_killed(self) -> bool:
         """Whether it was killed, as `Child` does when `decide` says so."""
         return self.status == KILLED
 
@@ -53,7 +53,7 @@ class Child:
         with ours, theirs:
             self._process = os.fork()
             if self._process == 0:
-                _work(work if decide is None else partial(_watched, work, theirs, names), self._outputs)
+                _work(work if decide is None else partial(_watch, work, theirs, names), self._outputs)
             theirs.close()
             self._listener = None if decide is None else Listener(ours, folders, decide)
 
@@ -94,7 +94,7 @@ def preload(work: Callable[[], None], limit: float = LIMIT) -> None:
             import_module(name)
 
 
-def _watched(work: Callable[[], None], channel: socket.socket, names: Iterable[str] | None) -> None:
+def _watch(work: Callable[[], None], channel: socket.socket, names: Iterable[str] | None) -> None:
     ask_first(channel, names)
     work()
 

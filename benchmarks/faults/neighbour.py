@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from .caches import StoredCache
+from .caches import CacheSubject
 from .children import KILLED, Child, preload
 from .outcomes import Case, Outcome
 from .subjects import Files, clear, files
@@ -75,7 +75,7 @@ def group(limit: int) -> Iterator[Group]:
 
 def neighbours(scratch: Path, seed: int, runs: int, limit: float) -> Iterator[tuple[Case, Outcome]]:
     """Presizing in threads and in processes beside such a neighbour, `runs` times each."""
-    subject = StoredCache(scratch / "neighbour", "raw")
+    subject = CacheSubject(scratch / "neighbour", "raw")
     clear(subject.home)
     preload(partial(subject.write, "old"), limit)
     whole = files(subject.folder)
@@ -86,13 +86,13 @@ def neighbours(scratch: Path, seed: int, runs: int, limit: float) -> Iterator[tu
             seconds = time.monotonic() - begin
         for number in range(runs):
             draws = random.Random(f"{seed} {scheduler} {number}")
-            attempt = partial(_beside, subject, whole, scheduler, memory, draws, seconds, limit)
+            attempt = partial(_attempt, subject, whole, scheduler, memory, draws, seconds, limit)
             case = Case("beside a neighbour that eats memory", subject.name, f"{scheduler}, {number}", attempt)
             yield case, attempt()
 
 
-def _beside(
-    subject: StoredCache,
+def _attempt(
+    subject: CacheSubject,
     whole: Files,
     scheduler: str,
     memory: int,
@@ -122,7 +122,7 @@ def _beside(
     return Outcome("mended" if kills else "whole", f"{kills} kills")
 
 
-def _presize(subject: StoredCache, shared: Group, scheduler: str) -> None:
+def _presize(subject: CacheSubject, shared: Group, scheduler: str) -> None:
     Path("/proc/self/oom_score_adj").write_text("1000")
     shared.enter()
     subject.presize("old", scheduler=scheduler, workers=2)

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .caches import SHARES, StoredCache
+from .caches import SHARES, CacheSubject
 from .children import Child, preload, run
 from .damage import flip_pixels
 from .outcomes import Case, Outcome
@@ -33,7 +33,7 @@ def stress(
     scratch: Path, seed: int, minutes: float, commits: int | None, limit: float
 ) -> Iterator[tuple[Case, Outcome]]:
     """Readers beside a writer for so long, or for so many commits: each reading with what became of it."""
-    subject = StoredCache(scratch / "stress", "raw")
+    subject = CacheSubject(scratch / "stress", "raw")
     states = {name: _build(subject, *state, limit) for name, state in _states().items()}
     logs = [scratch / f"log-{i}" for i in range(READERS + 1)]
     stop = scratch / "stop"
@@ -50,7 +50,7 @@ def stress(
     for number, event in enumerate(events):
         if event.what != "damage":
             case = Case(f"beside a writer: {event.what}", subject.name, str(number), _never)
-            yield case, _judge(event, states, damages)
+            yield case, judge(event, states, damages)
 
 
 def _states() -> dict[str, tuple[Version, float]]:
@@ -58,7 +58,7 @@ def _states() -> dict[str, tuple[Version, float]]:
     return {f"{version} {share}": (version, share) for version in versions for share in SHARES}
 
 
-def _build(subject: StoredCache, version: Version, share: float, limit: float) -> dict[str, Reading]:
+def _build(subject: CacheSubject, version: Version, share: float, limit: float) -> dict[str, Reading]:
     """What each reading of a state gives."""
     restore(subject, None)
     preload(partial(subject.presize, version, share), limit)
@@ -67,7 +67,8 @@ def _build(subject: StoredCache, version: Version, share: float, limit: float) -
     return {name: Reading(state, detail) for name, state, detail in map(json.loads, end.out.splitlines())}
 
 
-def _judge(event: Event, states: dict[str, dict[str, Reading]], damages: list[Event]) -> Outcome:
+def judge(event: Event, states: dict[str, dict[str, Reading]], damages: list[Event]) -> Outcome:
+    """What became of a commit or a reading: it gives one of the `states`, or refuses while there was damage."""
     if event.what == "commit":
         return Outcome("whole") if event.state == "whole" else Outcome("traceback", f"the writer: {event.detail}")
     if event.state == "refused":
@@ -81,7 +82,7 @@ def _judge(event: Event, states: dict[str, dict[str, Reading]], damages: list[Ev
     return Outcome("whole")
 
 
-def _write(subject: StoredCache, log: Path, stop: Path, seed: int, minutes: float, commits: int | None) -> None:
+def _write(subject: CacheSubject, log: Path, stop: Path, seed: int, minutes: float, commits: int | None) -> None:
     """Commit one state after the other; sometimes change a byte of the pixels first, so that there is one to mend."""
     draws, until, number = random.Random(seed), time.monotonic() + 60 * minutes, 0
     state = "new 0.3"  # the last that was built
@@ -101,12 +102,12 @@ def _write(subject: StoredCache, log: Path, stop: Path, seed: int, minutes: floa
         stop.touch()
 
 
-def _commit(subject: StoredCache, state: str) -> tuple[str, str]:
+def _commit(subject: CacheSubject, state: str) -> tuple[str, str]:
     end = run(partial(subject.presize, *_states()[state]))
     return ("whole", state) if end.status == 0 else ("failed", f"status {end.status}: {end.err[-700:]}")
 
 
-def _read(subject: StoredCache, log: Path, stop: Path, seed: int) -> None:
+def _read(subject: CacheSubject, log: Path, stop: Path, seed: int) -> None:
     """Read in one way after the other until the writer stops."""
     draws, readings = random.Random(seed), subject.readings()
     while not stop.exists():

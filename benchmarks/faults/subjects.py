@@ -51,7 +51,7 @@ class Reading(NamedTuple):
     detail: str
 
 
-class Whole(NamedTuple):
+class Baseline(NamedTuple):
     """A version that nothing has harmed: a copy of its home, the files that users know, what each reading gives."""
 
     home: Path
@@ -59,9 +59,9 @@ class Whole(NamedTuple):
     readings: dict[str, Reading]
 
 
-def build(subject: Subject, scratch: Path, limit: float) -> dict[Version, Whole]:
+def build(subject: Subject, scratch: Path, limit: float) -> dict[Version, Baseline]:
     """Both versions, the new one made from the old one, and held to be what it is without."""
-    found: dict[Version, Whole] = {}
+    found: dict[Version, Baseline] = {}
     versions: tuple[Version, ...] = ("old", "new")
     clear(subject.home)
     for version in versions:
@@ -69,20 +69,20 @@ def build(subject: Subject, scratch: Path, limit: float) -> dict[Version, Whole]
         preload(partial(read_here, subject, [*subject.readings()]), limit)
         copy = scratch / f"whole-{subject.name}-{version}"
         copytree(subject.home, copy)
-        found[version] = Whole(copy, files(subject.folder), read(subject, limit))
+        found[version] = Baseline(copy, files(subject.folder), read(subject, limit))
         unread = [f"{name}: {r.detail}" for name, r in found[version].readings.items() if r.state != "whole"]
         if unread:
             raise RuntimeError(f"{subject.name} cannot be read though nothing was done to it: {unread}")
     return found
 
 
-def restore(subject: Subject, whole: Whole | None) -> None:
+def restore(subject: Subject, baseline: Baseline | None) -> None:
     """The subject's home as it was, or empty."""
-    if whole is None:
+    if baseline is None:
         clear(subject.home)
         return
     rmtree(subject.home, ignore_errors=True)
-    copytree(whole.home, subject.home)
+    copytree(baseline.home, subject.home)
 
 
 def clear(folder: Path) -> None:
@@ -108,12 +108,12 @@ def read(subject: Subject, limit: float, only: str | None = None) -> dict[str, R
             found[name] = Reading(state, detail)
         left = [name for name in left if name not in found]
         if left:  # the child ended with the first of these
-            found[left[0]] = fallen(end)
+            found[left[0]] = diagnose(end)
             left = left[1:]
     return found
 
 
-def fallen(end: End) -> Reading:
+def diagnose(end: End) -> Reading:
     """What ended a child before it had said how its reading went."""
     if end.status is None:
         return Reading("hang", "it did not end")

@@ -19,7 +19,7 @@ class Report:
     path: Path
 
     @classmethod
-    def opened(cls, folder: Path, machine: dict[str, Any], dry: bool) -> "Report":
+    def open(cls, folder: Path, machine: dict[str, Any], dry: bool) -> "Report":
         """The report in `folder` of this machine and these sources; one of others is put aside under another name."""
         folder.mkdir(parents=True, exist_ok=True)
         name = "dry" if dry else f"gpu--{platform.machine()}--{machine['device'].replace(' ', '-')}"

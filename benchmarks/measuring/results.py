@@ -58,7 +58,7 @@ def about(suite: str, device: str, settings: Mapping[str, Any]) -> dict[str, Any
         "device": device,
         "machine": machine(),
         "commit": commit(),
-        "versions": {"python": sys.version.split()[0], **{name: v for name in PACKAGES if (v := installed(name))}},
+        "versions": {"python": sys.version.split()[0], **{name: v for name in PACKAGES if (v := version_of(name))}},
         "settings": dict(settings),
     }
 
@@ -79,11 +79,14 @@ def machine() -> dict[str, Any]:
 def commit(checkout: Path = Path(__file__).parent) -> str:
     """The commit that is measured, with `-dirty` where files differ from it."""
     command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--exclude=*"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:  # there is no git
+        return "unknown"
     return done.stdout.strip() or "unknown"
 
 
-def installed(name: str) -> str | None:
+def version_of(name: str) -> str | None:
     """The version of a package, if it is there."""
     try:
         return version(name)

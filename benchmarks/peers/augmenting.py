@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from ...transforms.plan import Plan, Stage
-from ..measuring import maps
+from ..measuring import homographies
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIZE, MIN_SCALE, CHANCE, LIGHT, TURN, ZOOM, WARP = 224, 0.75, 0.75, 0.2, 10, 1.1, 0.2
@@ -32,7 +32,7 @@ class Job:
     threads: int
 
     @property
-    def collated(self) -> torch.Tensor:
+    def batch(self) -> torch.Tensor:
         """`uint8[N, 3, S, S]`, as a loader collates it."""
         return torch.from_numpy(self.rows).permute(0, 3, 1, 2).contiguous()
 
@@ -64,7 +64,7 @@ def fastai_pipeline(size: int, cuda: bool) -> Callable[[torch.Tensor], Any]:
 
 def fastai_fused(job: Job) -> Callable[[], Any]:
     """That, on the CPU."""
-    return partial(fastai_pipeline(SIZE, cuda=False), job.collated)
+    return partial(fastai_pipeline(SIZE, cuda=False), job.batch)
 
 
 def fastai_alone(job: Job) -> Callable[[], Any]:
@@ -83,7 +83,7 @@ def fastai_alone(job: Job) -> Callable[[], Any]:
         RandomResizedCropGPU(SIZE, min_scale=MIN_SCALE, ratio=(1, 1)),
         v.Normalize.from_stats(MEAN, STD, cuda=False),
     ]
-    images = v.TensorImage(job.collated)
+    images = v.TensorImage(job.batch)
 
     def call() -> Any:
         batch = images
@@ -115,7 +115,7 @@ def kornia_alone(job: Job) -> Callable[[], Any]:
     from kornia.augmentation import AugmentationSequential
 
     sequence: Any = AugmentationSequential(*kornia_steps(), data_keys=["input"])
-    images = job.collated
+    images = job.batch
     return lambda: sequence(images.float() / 255)
 
 
@@ -123,9 +123,9 @@ def fuse_augmentations(job: Job) -> Callable[[], Any]:
     """fuse-augmentations over kornia's transforms: on a batch, fused as far as it goes."""
     from fuse_augmentations import Compose
 
-    composed: Any = Compose(kornia_steps())
-    images = job.collated
-    return lambda: composed(images.float() / 255)
+    composition: Any = Compose(kornia_steps())
+    images = job.batch
+    return lambda: composition(images.float() / 255)
 
 
 def torchvision_steps() -> Any:
@@ -149,12 +149,12 @@ def torchvision_steps() -> Any:
 
 def torchvision_batch(job: Job) -> Callable[[], Any]:
     """On a batch of bytes, with one draw for all of it."""
-    return partial(torchvision_steps(), job.collated)
+    return partial(torchvision_steps(), job.batch)
 
 
 def torchvision_each(job: Job) -> Callable[[], Any]:
     """On each image, as a data set does."""
-    transforms, images = torchvision_steps(), list(job.collated)
+    transforms, images = torchvision_steps(), list(job.batch)
     return job.each(lambda i: transforms(images[i]), torch.stack)
 
 
@@ -167,7 +167,7 @@ def albumentations_alone(job: Job) -> Callable[[], Any]:
     cv2.setNumThreads(0)
     mirror = cv2.BORDER_REFLECT_101
 
-    def composed(seed: int) -> Any:
+    def compose(seed: int) -> Any:
         return a.Compose(
             [
                 a.HorizontalFlip(p=0.5),
@@ -182,7 +182,7 @@ def albumentations_alone(job: Job) -> Callable[[], Any]:
             seed=seed,
         )
 
-    transforms = [composed(seed) for seed in range(len(job.rows))]  # one each: threads never share one
+    transforms = [compose(seed) for seed in range(len(job.rows))]  # one each: threads never share one
     return job.each(lambda i: transforms[i](image=job.rows[i])["image"], torch.stack)
 
 
@@ -193,7 +193,7 @@ def cv2_composed(job: Job) -> Callable[[], Any]:
     cv2.setNumThreads(0)
     (step,) = job.plan.steps
     assert step.matrix is not None
-    matrices, tables = maps.of_indices(step.matrix), colour_tables(job.plan)
+    matrices, tables = homographies.of_indices(step.matrix), colour_tables(job.plan)
     out = np.empty((len(job.rows), 3, SIZE, SIZE), np.float32)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 

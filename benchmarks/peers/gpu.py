@@ -16,7 +16,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 Peer = Callable[[Tensor], Tensor]
 
 
-def composed(size: int, device: torch.device) -> Peer:
+def grid_sample(size: int, device: torch.device) -> Peer:
     """fastai's way, without fastai: matrices multiplied, one `grid_sample` of float32, lighting in logits."""
     mean, std = (torch.tensor(values, device=device)[:, None, None] for values in (MEAN, STD))
 
@@ -195,7 +195,7 @@ PEERS: dict[str, tuple[str, Callable[[int, torch.device], Peer]]] = {
     "torchvision": ("torchvision v2, one draw", torchvision),
     "dali": ("DALI, without perspective", dali),
     "cv-cuda": ("CV-CUDA, one draw", cv_cuda),
-    "grid-sample": ("grid_sample, composed", composed),
+    "grid-sample": ("grid_sample, composed", grid_sample),
     "fastai": ("fastai", fastai),
 }
 """By part of `on_gpu.py`: what it is called in a table, and how it is made."""

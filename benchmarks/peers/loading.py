@@ -44,7 +44,7 @@ class Reader:
     open: Callable[[Photos, Path, int], Epochs]
 
 
-def _shuffled(n: int, state: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+def _shuffle(n: int, state: np.random.Generator) -> Iterator[NDArray[np.int64]]:
     order = state.permutation(n)
     for start in range(0, n - BATCH + 1, BATCH):
         yield order[start : start + BATCH]
@@ -61,7 +61,7 @@ def open_npy(photos: Photos, folder: Path, workers: int) -> Epochs:
     batch = torch.empty((BATCH, *rows.shape[1:]), dtype=torch.uint8).numpy()
 
     def epoch() -> Iterator[Any]:
-        for some in _shuffled(len(rows), state):
+        for some in _shuffle(len(rows), state):
             for i, row in enumerate(some):
                 np.copyto(batch[i], rows[row])
             yield batch
@@ -90,7 +90,7 @@ def open_arrow(photos: Photos, folder: Path, workers: int) -> Epochs:
     batch = torch.empty((BATCH, length), dtype=torch.uint8).numpy()
 
     def epoch() -> Iterator[Any]:
-        for some in _shuffled(len(column), state):
+        for some in _shuffle(len(column), state):
             for i, row in enumerate(some.tolist()):
                 np.copyto(batch[i], chunks[row // 128][row % 128])
             yield batch
@@ -115,7 +115,7 @@ def open_lmdb(photos: Photos, folder: Path, workers: int) -> Epochs:
     batch = torch.empty((BATCH, photos.rows[0].size), dtype=torch.uint8).numpy()
 
     def epoch() -> Iterator[Any]:
-        for some in _shuffled(len(photos.rows), state):
+        for some in _shuffle(len(photos.rows), state):
             with env.begin(buffers=True) as transaction:
                 for i, row in enumerate(some.tolist()):
                     np.copyto(batch[i], np.frombuffer(transaction.get(f"{row:08}".encode()), np.uint8))
@@ -150,7 +150,7 @@ def open_huggingface(photos: Photos, folder: Path, workers: int) -> Epochs:
     batch = torch.empty((BATCH, photos.rows[0].size), dtype=torch.uint8).numpy()
 
     def epoch() -> Iterator[Any]:
-        for some in _shuffled(len(rows), state):
+        for some in _shuffle(len(rows), state):
             for i, value in enumerate(rows[some.tolist()]["pixels"]):
                 np.copyto(batch[i], np.frombuffer(value.as_buffer(), np.uint8))
             yield batch
@@ -169,7 +169,7 @@ def open_huggingface_jpeg(photos: Photos, folder: Path, workers: int) -> Epochs:
     batch = torch.empty((BATCH, *photos.rows.shape[1:]), dtype=torch.uint8).numpy()
 
     def epoch() -> Iterator[Any]:
-        for some in _shuffled(len(rows), state):
+        for some in _shuffle(len(rows), state):
             for i, image in enumerate(rows[some.tolist()]["image"]):
                 np.copyto(batch[i], np.asarray(image.convert("RGB")))
             yield batch
@@ -221,18 +221,18 @@ def open_webdataset_jpeg(photos: Photos, folder: Path, workers: int) -> Epochs:
     """The same with Pillow decoding, as `decode("rgb8")` does."""
     from PIL import Image
 
-    def decoded(data: bytes) -> torch.Tensor:
+    def decode(data: bytes) -> torch.Tensor:
         return torch.from_numpy(np.array(Image.open(io.BytesIO(data)).convert("RGB")))
 
-    return _open_tars(folder, workers, decoded, "rows.jpg")
+    return _open_tars(folder, workers, decode, "rows.jpg")
 
 
-def _open_tars(folder: Path, workers: int, decoded: Callable[[bytes], torch.Tensor], name: str) -> Epochs:
+def _open_tars(folder: Path, workers: int, decode: Callable[[bytes], torch.Tensor], name: str) -> Epochs:
     import webdataset
 
     shards = [str(path) for path in sorted(folder.glob("*.tar"))]
     rows = webdataset.WebDataset(shards, shardshuffle=len(shards), nodesplitter=None, empty_check=False)
-    rows = rows.shuffle(128).map(lambda sample: (decoded(sample[name]),)).batched(BATCH, partial=False)
+    rows = rows.shuffle(128).map(lambda sample: (decode(sample[name]),)).batched(BATCH, partial=False)
     processes = workers if workers > 1 else 0
     loader = webdataset.WebLoader(rows, batch_size=None, num_workers=processes, persistent_workers=processes > 0)
 

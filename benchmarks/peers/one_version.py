@@ -25,7 +25,7 @@ SIDE, SIZE, BATCH = 460, 224, 64
 Work = Callable[[], Any]
 
 
-def fused() -> Any:
+def fuse_recipe() -> Any:
     """The usual augmentation, fused."""
     return fuse([*aug_transforms(size=SIZE, min_scale=0.75), Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))])
 
@@ -49,14 +49,14 @@ def repetitions(work: Work, seconds: float) -> int:
 
 def warp(folder: Path, scratch: Path) -> Work:
     """A batch through the warp, by one plan."""
-    images, augmentation = photos(folder), fused()
+    images, augmentation = photos(folder), fuse_recipe()
     plan = augmentation.plan(np.full((BATCH, 2), SIDE), np.arange(BATCH, dtype=np.uint64), split="train")
     return lambda: augmentation.images(images, plan)
 
 
 def draw(folder: Path, scratch: Path) -> Work:
     """The plan of a batch."""
-    augmentation, sizes, keys = fused(), np.full((BATCH, 2), SIDE), np.arange(BATCH, dtype=np.uint64)
+    augmentation, sizes, keys = fuse_recipe(), np.full((BATCH, 2), SIDE), np.arange(BATCH, dtype=np.uint64)
     return lambda: augmentation.plan(sizes, keys, 0, 1, "train")
 
 
@@ -74,7 +74,7 @@ def epoch(folder: Path, scratch: Path, encoding: Any, augmented: bool) -> Work:
     """A later epoch over a cache of the photos; the first one is over."""
     presize(folder, scratch / "cache", SIDE, encoding=encoding, workers=1)
     loader: Iterable[Any] = Loader(
-        scratch / "cache", batch_size=BATCH, batch_tfms=fused() if augmented else None, threads=1
+        scratch / "cache", batch_size=BATCH, batch_tfms=fuse_recipe() if augmented else None, threads=1
     )
 
     def work() -> None:

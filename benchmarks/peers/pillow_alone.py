@@ -26,7 +26,7 @@ def presize(path: str, size: int) -> Any:
         return np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR, box))
 
 
-def timed(presize: Presize, paths: Sequence[str], size: int) -> float:
+def time_all(presize: Presize, paths: Sequence[str], size: int) -> float:
     """Seconds of processor time for all of them."""
     begun = time.process_time()
     for path in paths:
@@ -41,7 +41,7 @@ def serve(presize: Presize, version: str) -> None:
         asked = json.loads(line)
         if asked["keep"]:
             np.save(asked["keep"], np.stack([presize(path, asked["size"]) for path in asked["paths"]]))
-        print(json.dumps({"seconds": timed(presize, asked["paths"], asked["size"])}), flush=True)
+        print(json.dumps({"seconds": time_all(presize, asked["paths"], asked["size"])}), flush=True)
 
 
 if __name__ == "__main__":

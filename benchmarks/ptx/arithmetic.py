@@ -20,7 +20,7 @@ UNSIGNED: dict[int, Any] = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint6
 ROUNDINGS = {"rni": np.rint, "rzi": np.trunc, "rmi": np.floor, "rpi": np.ceil}
 
 
-def flushed(x: Array) -> Array:
+def flush(x: Array) -> Array:
     """Subnormal float32 as zeros of their sign (`.ftz`)."""
     return np.where(np.abs(x) < np.float32(2.0**-126), np.copysign(np.float32(0), x), x)
 
@@ -68,7 +68,7 @@ def _exact_product(a: Array, b: Array) -> tuple[Array, Array]:
     return product, ((ah * bh - product) + ah * bl + al * bh) + al * bl
 
 
-def compared(how: str) -> Callable[[Array, Array], Array]:
+def comparison(how: str) -> Callable[[Array, Array], Array]:
     """A comparison: the ordered ones are false for NaN, those that end in u are true."""
     compare = {"eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal,
                "gt": np.greater, "ge": np.greater_equal}[how[:2]]  # fmt: skip
@@ -89,13 +89,13 @@ def most(a: Array, b: Array) -> Array:
     return np.where((a == 0) & (b == 0), np.where(np.signbit(a), b, a), np.fmax(a, b))
 
 
-def rounded_to_bf16(x: Array) -> Array:
+def round_to_bf16(x: Array) -> Array:
     """float32 to the bits of bfloat16, to nearest even; NaN is 0x7FFF."""
     bits = x.view(np.uint32).astype(np.uint64)
     return np.where(np.isnan(x), 0x7FFF, (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
 
 
-def whole(x: Array, kind: str, rounding: str) -> Array:
+def to_integer(x: Array, kind: str, rounding: str) -> Array:
     """A float as an integer of a type, limited to its range.
 
     NaN is 0, but the highest bit alone where either has 64 bits.
@@ -138,7 +138,7 @@ def down(a: Array, bits: Array) -> Array:
     return shifted if a.dtype.kind == "i" else np.where(bits < width, shifted, 0).astype(a.dtype)
 
 
-def selected(a: Array, b: Array, where: Array) -> Array:
+def select(a: Array, b: Array, where: Array) -> Array:
     """`a` where the predicate holds, `b` elsewhere."""
     return np.where(where, a, b)
 
@@ -148,7 +148,7 @@ def double_word(low: Array, high: Array) -> Array:
     return low.astype(np.uint64) | (high.astype(np.uint64) << np.uint64(32))
 
 
-def permuted(a: Array, b: Array, selector: Array) -> Array:
+def permute(a: Array, b: Array, selector: Array) -> Array:
     """Four of the eight bytes of (b, a), by the digits of the selector; a digit with its top bit set takes the sign."""
     both, word = double_word(a, b), np.zeros(a.shape, np.uint64)
     for i in range(4):
@@ -174,14 +174,14 @@ def approximation(exact: Callable[..., Array], bound: float, flat: bool = False)
     is a function of the arguments' bits, as a table's error would be. Source: PTX ISA, "Floating Point Instructions".
     """
 
-    def found(*x: Array, moved: float) -> Array:
+    def compute(*x: Array, moved: float) -> Array:
         y = exact(*(value.astype(np.float64) for value in x))
         if moved:
             size = np.where((x[0] > 0.5) & (x[0] < 2), 1.0, np.abs(y)) if flat else np.abs(y)
             y = np.where(np.isfinite(y), y + moved * bound * size * _side(x), y)
         return y.astype(np.float32)
 
-    return found
+    return compute
 
 
 def _side(x: tuple[Array, ...]) -> Array:

@@ -95,7 +95,7 @@ class Interpreter:
         Parameters beyond them are what Triton adds: pointers to scratch memory, of which there is none.
         """
         arguments = arguments + [None] * (len(kernel.parameters) - len(arguments))
-        values, contents = placed(kernel, arguments)
+        values, contents = bind_arguments(kernel, arguments)
         memory = Memory(np.array([len(array) for array in contents]), fresh=False)
         for number, array in enumerate(contents):
             memory.contents(number)[:] = array
@@ -128,7 +128,7 @@ class Interpreter:
         return f"{self.target}: launches: {launches}; {len(self.visits)} kernels of {code} instructions, {done} done"
 
 
-def placed(kernel: Kernel, arguments: list[Any]) -> tuple[dict[str, int], list[Array]]:
+def bind_arguments(kernel: Kernel, arguments: list[Any]) -> tuple[dict[str, int], list[Array]]:
     """The bits of parameters, and the allocations they point into: the whole storage of each tensor."""
     values: dict[str, int] = {}
     storages: dict[int, int] = {}

@@ -59,7 +59,7 @@ class Memory:
         if self.dirty[window].any():
             writer = self.writer[at]
             others = (writer >= 0) & (writer != who.threads[:, None])
-            if others.any() and (others & ~self._settled(at, who)).any():
+            if others.any() and (others & ~self._is_settled(at, who)).any():
                 raise Fault("a thread reads what another has written, without a barrier between")
         return self.bytes[at]
 
@@ -69,7 +69,7 @@ class Memory:
         at = place[:, None] + np.arange(value.shape[1])
         if self.dirty[window].any():
             others = (self.writer[at] >= 0) & (self.writer[at] != who.threads[:, None]) & (self.bytes[at] != value)
-            if others.any() and (others & ~self._settled(at, who)).any():
+            if others.any() and (others & ~self._is_settled(at, who)).any():
                 raise Fault("two threads write different values to one place")
         self.bytes[at], self.dirty[window] = value, True
         self.writer[at], self.block[at], self.barrier[at] = (
@@ -94,7 +94,7 @@ class Memory:
             raise Fault(f"an access of {size} bytes at {where}, by {outside.sum()} of {len(address)} threads")
         return window, self.begins[window - 1] + offset
 
-    def _settled(self, at: Array, who: Visitors) -> Array:
+    def _is_settled(self, at: Array, who: Visitors) -> Array:
         """Whether a barrier of the visitor's own block lies between the last write and now."""
         settled: Array = (self.block[at] == who.blocks[:, None]) & (self.barrier[at] < who.barriers[:, None])
         return settled

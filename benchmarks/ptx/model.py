@@ -21,7 +21,7 @@ from ...transforms.warp.gpu_tiles import SLOPES
 from .arithmetic import Array
 from .launch import Interpreter
 from .parse import parsed
-from .sass import Resources, counted, resources
+from .sass import Resources, count_instructions, resources
 
 SOURCE, SIZE = 460, 224
 BYTES = SOURCE * SOURCE * 3 + SIZE * SIZE * 3 * 2
@@ -112,7 +112,7 @@ def drawing(target: str, images: int = 2) -> Drawing:
         _plan(augmentation, images)
     ((text, visits),) = interpreter.visits.items()
     compiled, threads = interpreter.compiled[text], images * parsed(text).threads
-    machine = sum(counted(text, visits, compiled, threads).values())
+    machine = sum(count_instructions(text, visits, compiled, threads).values())
     used = resources(compiled.asm["cubin"])
     return Drawing(float(visits.sum()) / threads, machine, float(visits.sum()) / images, interpreter.chain, used)
 
@@ -143,7 +143,7 @@ def cost(target: str, antialias: bool, images: int = 2, most: int | None = None)
     used, threads = resources(compiled.asm["cubin"]), parsed(text).threads
     return Cost(
         "antialiased" if antialias else "plain",
-        counted(text, visits, compiled, pixels),
+        count_instructions(text, visits, compiled, pixels),
         used,
         occupancy(used.registers, threads),
     )

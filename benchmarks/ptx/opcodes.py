@@ -15,23 +15,23 @@ from .arithmetic import (
     TYPES,
     Array,
     approximation,
-    compared,
+    comparison,
     dot,
     double_word,
     down,
-    flushed,
+    flush,
     fma32,
     fma64,
     least,
     most,
-    permuted,
+    permute,
     product,
     quotient,
     remainder,
-    rounded_to_bf16,
-    selected,
+    round_to_bf16,
+    select,
+    to_integer,
     up,
-    whole,
 )
 from .parse import Unknown
 
@@ -71,7 +71,7 @@ def opcodes() -> list[str]:
     return sorted(_TABLE)
 
 
-def spelled(pattern: str) -> Iterator[str]:
+def spell_out(pattern: str) -> Iterator[str]:
     """All that a pattern with `{one,other}` in it stands for.
 
     >>> list(spelled("add.{s,u}{16,32}"))
@@ -82,7 +82,7 @@ def spelled(pattern: str) -> Iterator[str]:
         yield pattern
         return
     for one in choice[1].split(","):
-        yield from spelled(pattern[: choice.start()] + one + pattern[choice.end() :])
+        yield from spell_out(pattern[: choice.start()] + one + pattern[choice.end() :])
 
 
 # A pattern; its operands' types, where `t` is the opcode's last part, and `w` the one twice as wide; the line.
@@ -110,11 +110,11 @@ _PLAIN: list[tuple[str, str, Line]] = [
     ("shf.l.wrap.b32", "t t t", lambda low, high, n: (up(double_word(low, high), n & 31) >> 32).astype(low.dtype)),
     ("shf.r.wrap.b32", "t t t", lambda low, high, n: down(double_word(low, high), n & 31).astype(low.dtype)),
     ("bfe.u32", "t t t", lambda a, at, n: down(a, at & 255) & (up(np.ones_like(a), n & 255) - np.uint32(1))),
-    ("prmt.b32", "t t t", permuted),
+    ("prmt.b32", "t t t", permute),
     ("dp2a.lo.s32.u32", "s32 u32 s32", lambda a, b, c: dot(a, b, c, 0)),
     ("dp2a.hi.s32.u32", "s32 u32 s32", lambda a, b, c: dot(a, b, c, 16)),
     (f"mov.{{pred,f32,f64,{INTEGER},{BITS}}}", "t", lambda a: a.copy()),
-    (f"selp.{{f32,f64,{INTEGER},{BITS}}}", "t t pred", selected),
+    (f"selp.{{f32,f64,{INTEGER},{BITS}}}", "t t pred", select),
     ("add{,.rn}.{f32,ftz.f32,f64}", "t t", lambda a, b: a + b),
     ("sub{,.rn}.{f32,ftz.f32,f64}", "t t", lambda a, b: a - b),
     ("mul{,.rn}.{f32,ftz.f32,f64}", "t t", lambda a, b: a * b),
@@ -164,16 +164,16 @@ def _types(operands: str, opcode: str) -> tuple[str, ...]:
 def _rows() -> Iterator[tuple[str, Operation]]:
     """All rows, spelled out."""
     for pattern, operands, line in _PLAIN:
-        for opcode in spelled(pattern):
+        for opcode in spell_out(pattern):
             yield opcode, Operation(_types(operands, opcode), line, flush="ftz" in opcode)
     for pattern, operands, line in _APPROXIMATE:
-        for opcode in spelled(pattern):
+        for opcode in spell_out(pattern):
             yield opcode, Operation(_types(operands, opcode), line, flush="ftz" in opcode, approximate=True)
     for pattern, operands, line in _PAIRS:
-        for opcode in spelled(pattern):
+        for opcode in spell_out(pattern):
             yield opcode, Operation(("f32",) * len(operands.split()), line, pair=True)
     for pattern, operands, line, carry in _CARRYING:
-        for opcode in spelled(pattern):
+        for opcode in spell_out(pattern):
             yield opcode, Operation(tuple(operands.split()), line, carry=carry)
     yield from _comparisons()
     yield from _conversions()
@@ -181,50 +181,50 @@ def _rows() -> Iterator[tuple[str, Operation]]:
 
 def _comparisons() -> Iterator[tuple[str, Operation]]:
     """setp: ordered, and for floats also those that are true of NaN."""
-    for opcode in spelled(f"setp.{{eq,ne,lt,le,gt,ge}}.{{{INTEGER},f32,ftz.f32,f64}}"):
-        yield opcode, Operation(_types("t t", opcode), compared(opcode.split(".")[1]), flush="ftz" in opcode)
-    for opcode in spelled("setp.{equ,neu,ltu,leu,gtu,geu}.{f32,ftz.f32,f64}"):
-        yield opcode, Operation(_types("t t", opcode), compared(opcode.split(".")[1]), flush="ftz" in opcode)
-    for opcode in spelled(f"setp.{{eq,ne}}.{BITS}"):
-        yield opcode, Operation(_types("t t", opcode), compared(opcode.split(".")[1]))
+    for opcode in spell_out(f"setp.{{eq,ne,lt,le,gt,ge}}.{{{INTEGER},f32,ftz.f32,f64}}"):
+        yield opcode, Operation(_types("t t", opcode), comparison(opcode.split(".")[1]), flush="ftz" in opcode)
+    for opcode in spell_out("setp.{equ,neu,ltu,leu,gtu,geu}.{f32,ftz.f32,f64}"):
+        yield opcode, Operation(_types("t t", opcode), comparison(opcode.split(".")[1]), flush="ftz" in opcode)
+    for opcode in spell_out(f"setp.{{eq,ne}}.{BITS}"):
+        yield opcode, Operation(_types("t t", opcode), comparison(opcode.split(".")[1]))
 
 
 def _conversions() -> Iterator[tuple[str, Operation]]:
     """cvt: the target's type comes first, then the source's."""
-    for opcode in spelled("cvt.{s,u}{8,16,32,64}.{s,u}{8,16,32,64}"):
-        yield opcode, Operation(_types("t", opcode), _kept(opcode.split(".")[1]))
-    for opcode in spelled("cvt.rn.{f32,f64}.{s,u}{8,16,32,64}"):
-        yield opcode, Operation(_types("t", opcode), _kept(opcode.split(".")[2]))
-    for opcode in spelled("cvt.{rni,rzi,rmi,rpi}{,.ftz}.{s,u}{8,16,32,64}.{f32,f64}"):
+    for opcode in spell_out("cvt.{s,u}{8,16,32,64}.{s,u}{8,16,32,64}"):
+        yield opcode, Operation(_types("t", opcode), _cast(opcode.split(".")[1]))
+    for opcode in spell_out("cvt.rn.{f32,f64}.{s,u}{8,16,32,64}"):
+        yield opcode, Operation(_types("t", opcode), _cast(opcode.split(".")[2]))
+    for opcode in spell_out("cvt.{rni,rzi,rmi,rpi}{,.ftz}.{s,u}{8,16,32,64}.{f32,f64}"):
         _, rounding, *_, target, source = opcode.split(".")
-        yield opcode, Operation((source,), _rounded(target, rounding), flush="ftz" in opcode)
-    for opcode in spelled("cvt.{rni,rzi,rmi,rpi}.{f32.f32,ftz.f32.f32,f64.f64}"):
+        yield opcode, Operation((source,), _round(target, rounding), flush="ftz" in opcode)
+    for opcode in spell_out("cvt.{rni,rzi,rmi,rpi}.{f32.f32,ftz.f32.f32,f64.f64}"):
         rounds = {"rni": np.rint, "rzi": np.trunc, "rmi": np.floor, "rpi": np.ceil}[opcode.split(".")[1]]
         yield opcode, Operation(_types("t", opcode), rounds, flush="ftz" in opcode)
-    for opcode in spelled("cvt{,.ftz}.f64.f32"):
-        yield opcode, Operation(("f32",), _kept("f64"), flush="ftz" in opcode)
-    for opcode in spelled("cvt.rn{,.ftz}.f32.f64"):
-        yield opcode, Operation(("f64",), _kept("f32"), flush="ftz" in opcode)
-    yield "cvt.rn.bf16.f32", Operation(("f32",), rounded_to_bf16)
+    for opcode in spell_out("cvt{,.ftz}.f64.f32"):
+        yield opcode, Operation(("f32",), _cast("f64"), flush="ftz" in opcode)
+    for opcode in spell_out("cvt.rn{,.ftz}.f32.f64"):
+        yield opcode, Operation(("f64",), _cast("f32"), flush="ftz" in opcode)
+    yield "cvt.rn.bf16.f32", Operation(("f32",), round_to_bf16)
     yield "cvt.f32.bf16", Operation(("bf16",), lambda a: (a.astype(np.uint32) << 16).view(np.float32))
 
 
-def _kept(kind: str) -> Line:
+def _cast(kind: str) -> Line:
     """The number in another type; of an integer that is too large, the lower bits."""
     return lambda a: a.astype(TYPES[kind])
 
 
-def _rounded(kind: str, rounding: str) -> Line:
+def _round(kind: str, rounding: str) -> Line:
     """A float as an integer."""
-    return lambda a: whole(a, kind, rounding)
+    return lambda a: to_integer(a, kind, rounding)
 
 
-def computed(row: Operation, operands: list[Array], moved: float) -> Array:
+def compute(row: Operation, operands: list[Array], moved: float) -> Array:
     """The result of an instruction; approximate ones are moved by `moved` times their largest error."""
     if row.flush:
-        operands = [flushed(x) if x.dtype == np.float32 else x for x in operands]
+        operands = [flush(x) if x.dtype == np.float32 else x for x in operands]
     result = row.line(*operands, moved=moved) if row.approximate else row.line(*operands)
-    return flushed(result) if row.flush and result.dtype == np.float32 else result
+    return flush(result) if row.flush and result.dtype == np.float32 else result
 
 
 _TABLE = dict(_rows())

@@ -78,7 +78,7 @@ def kind(name: str) -> str:
     raise KeyError(f"machine instruction {name} is in no class of benchmarks/ptx/sass.py")
 
 
-def disassembled(machine_code: bytes) -> list[Machine]:
+def disassemble(machine_code: bytes) -> list[Machine]:
     """The instructions of a kernel, without what is never reached behind its end."""
     text, number, line, found = _tool("nvdisasm", machine_code, "-c", "-gp"), 0, 0, []
     for row in text.split("\n"):
@@ -134,9 +134,9 @@ def frequencies(ptx: str, visits: Array, code: list[Machine]) -> list[float]:
     return [found[instruction.block] for instruction in code]
 
 
-def counted(ptx: str, visits: Array, compiled: Any, units: int) -> Counter[str]:
+def count_instructions(ptx: str, visits: Array, compiled: Any, units: int) -> Counter[str]:
     """Instructions a thread issues for each of `units` (pixels, or threads), by class."""
-    code, total = disassembled(compiled.asm["cubin"]), Counter[str]()
+    code, total = disassemble(compiled.asm["cubin"]), Counter[str]()
     for one, count in zip(code, frequencies(ptx, visits, code), strict=True):
         total[kind(one.name)] += count / units  # type: ignore[assignment]
     return total

@@ -14,7 +14,7 @@ import numpy as np
 from .arithmetic import TYPES, UNSIGNED, Array
 from .chains import Chains
 from .memory import WINDOW, Fault, Memory, Visitors, address_of
-from .opcodes import Operation, computed, operation
+from .opcodes import Operation, compute, operation
 from .parse import Address, Group, Instruction, Kernel, Name, Number, Operand, Register, Unknown
 
 _ACCESS = re.compile(r"(ld|st)\.(global|shared|local|param)(?:\.nc)?(\.v2|\.v4)?\.((?:[sub](?:8|16|32|64))|f32|f64)")
@@ -146,7 +146,7 @@ class Threads:
                 if self.steps > most_steps:
                     raise Fault(f"{self.kernel.name}: threads have not come to their end in {most_steps} steps")
                 try:
-                    held, rest = self._guarded(one, group)
+                    held, rest = self._split_by_guard(one, group)
                     self.visits[place] += len(held)
                     if self.chains is not None:
                         self.chains.add(one)
@@ -163,7 +163,7 @@ class Threads:
                     raise type(error)(f"{self.kernel.name}: {error}\n  in {one.text}\n  of {one.place}") from None
                 place += 1
 
-    def _guarded(self, one: Instruction, group: Array) -> tuple[Array, Array]:
+    def _split_by_guard(self, one: Instruction, group: Array) -> tuple[Array, Array]:
         """The lanes of a group that do an instruction, which become the active ones, and those that do not."""
         held, rest = group, group[:0]
         self.lanes = None if len(group) == self.count else group
@@ -204,7 +204,7 @@ class Threads:
             return self._shuffle(one, shuffle[1])
         target, *sources = one.operands
         if one.opcode == "mov.b64" and (isinstance(target, Group) or isinstance(sources[0], Group)):
-            return self._packed(target, sources[0])
+            return self._pack(target, sources[0])
         if one.opcode == "mov.b32" and isinstance(sources[0], Group) and len(sources[0].parts) == 2:
             parts = [self._read(part, "b16") for part in sources[0].parts if part is not None]
             return self._write(target, np.stack(parts, -1).view(np.uint32)[:, 0])
@@ -216,7 +216,7 @@ class Threads:
         row = operation(one.opcode)
         types = row.operands
         if row.pair:
-            return self._paired(target, sources, row)
+            return self._pair(target, sources, row)
         if types[-1] == "...":
             types = types[:1] * len(sources)
         if len(types) != len(sources) + ("in" in row.carry):
@@ -225,7 +225,7 @@ class Threads:
         values = [self._read(source, kind, narrowed) for source, kind in zip(sources, types, strict=False)]
         if "in" in row.carry:
             values.append(self._read(_CARRY, "u32"))
-        result = computed(row, values, self.moved)
+        result = compute(row, values, self.moved)
         if "out" in row.carry:
             self._write(_CARRY, (result >> 32).astype(np.uint32))
         self._write(target, result.astype(np.uint32) if row.carry else result)
@@ -296,7 +296,7 @@ class Threads:
             return bits.view(np.uint32).reshape(-1, 2), missing
         return self._read(operand, "b64").view(np.uint32).reshape(-1, 2), None
 
-    def _packed(self, target: Operand, source: Operand) -> None:
+    def _pack(self, target: Operand, source: Operand) -> None:
         """mov.b64, of two halves into one register or the other way."""
         if isinstance(target, Group):
             halves, missing = self._halves(source)
@@ -320,7 +320,7 @@ class Threads:
                 raise Unknown("a half that is no register")
         self._write(target, np.stack(words, -1).view(np.uint64)[:, 0], lost if lost.any() else None)
 
-    def _paired(self, target: Operand, sources: list[Operand], row: Operation) -> None:
+    def _pair(self, target: Operand, sources: list[Operand], row: Operation) -> None:
         """An operation on two float32 at once."""
         halves = [self._halves(source) for source in sources]
         lost = [missing for _, missing in halves if missing is not None]
@@ -329,7 +329,7 @@ class Threads:
 
     # ---- memory
 
-    def _reached(self, operand: Operand, space: str) -> tuple[Array, Visitors]:
+    def _addresses(self, operand: Operand, space: str) -> tuple[Array, Visitors]:
         """The addresses that the active lanes come to, and who they are."""
         if not isinstance(operand, Address):
             raise Unknown("an access to what is no address")
@@ -351,7 +351,7 @@ class Threads:
             if not isinstance(name, Name) or len(targets) != 1:
                 raise Unknown("a parameter that is loaded in parts")
             return self._write(targets[0], self._read(name, kind))
-        address, who = self._reached(source, space)
+        address, who = self._addresses(source, space)
         found = self.spaces[space].load(address, size * len(targets), who)
         for i, part in enumerate(targets):
             self._write(part, np.ascontiguousarray(found[:, size * i : size * i + size]).view(TYPES[kind])[:, 0])
@@ -363,7 +363,7 @@ class Threads:
         sources = source.parts if isinstance(source, Group) else (source,)
         parts = [self._read(part, kind, narrowed=True) for part in sources if part is not None]
         value = np.ascontiguousarray(np.stack(parts, -1)).view(np.uint8)
-        address, who = self._reached(target, space)
+        address, who = self._addresses(target, space)
         self.spaces[space].store(address, value, who)
 
 

@@ -21,7 +21,7 @@ import click
 
 from ..measuring import results
 from . import kill, rank, shares, table
-from .processes import launched
+from .processes import launch_environments
 
 WRONG = ("wrong", "failed")
 COMPOSER = {"name": "Composer", "setting": "alone", "status": "not installed"}
@@ -65,7 +65,7 @@ def main(
         settings = {"pictures": 26, "batch": 4, "epochs": 2, "processes": list(processes), "most": most}
         result = {**results.about("resuming", "cpu", settings), "rows": rows, "asked": []}
         for package in set(rank.PACKAGES.values()):
-            result["versions"][package] = results.installed(package)
+            result["versions"][package] = results.version_of(package)
         click.echo(f"wrote {results.write(result, out)}", err=True)
     if any(row["status"] in WRONG for row in rows):
         raise SystemExit(1)
@@ -73,7 +73,7 @@ def main(
 
 def composer() -> dict[str, Any]:
     """The row of Composer, which is not tried."""
-    if results.installed("mosaicml") is None:
+    if results.version_of("mosaicml") is None:
         return {**COMPOSER, "reason": "beside our torch no mosaicml resolves but 0.3.1"}
     return {**COMPOSER, "status": "failed", "reason": "mosaicml is installed, but there is no run for it here"}
 
@@ -88,7 +88,7 @@ def start(
     arguments = [",".join(trainers), str(folder), str(most or 0), str(idioms or 0)]
     command = [sys.executable, "-W", "ignore", "-m", rank.__name__, *arguments]
     children = []
-    for number, environment in enumerate(launched(processes)):
+    for number, environment in enumerate(launch_environments(processes)):
         with (folder / f"output-{number}").open("w") as output:
             children.append(subprocess.Popen(command, env=environment, stdout=output, stderr=output))
     found = []

@@ -8,7 +8,7 @@ from torch import nn
 
 from ...trainers.adapters import prepare
 from . import data
-from .traces import EPOCHS, Trace, alone, digest
+from .traces import EPOCHS, Trace, digest, is_alone
 
 IDIOMS = ("prepare(scheduler)", "accumulate", "gather_for_metrics")
 
@@ -17,7 +17,7 @@ def run(idiom: str, folder: Path, start: Path | None, make: data.Make = data.loa
     """Train; `save_state` after each step of the optimiser."""
     accumulate = 3 if idiom == "accumulate" else 1
     accelerator = Accelerator(cpu=True, gradient_accumulation_steps=accumulate)
-    dls = prepare(make(tail="ragged" if alone() else "pad"), accelerator)
+    dls = prepare(make(tail="ragged" if is_alone() else "pad"), accelerator)
     model = data.model()
     optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
     steps = EPOCHS * -(-len(dls.train) // accumulate)
@@ -38,11 +38,11 @@ def run(idiom: str, folder: Path, start: Path | None, make: data.Make = data.loa
                 accelerator.save_state(str(folder / str(len(trace.batches))))
                 trace.mark(str(len(trace.batches)))
         if idiom == "gather_for_metrics":
-            trace.batches.append(_evaluated(accelerator, model, dls.valid))
+            trace.batches.append(_evaluate(accelerator, model, dls.valid))
     return trace.end(model)
 
 
-def _evaluated(accelerator: Accelerator, model: nn.Module, batches: object) -> str:
+def _evaluate(accelerator: Accelerator, model: nn.Module, batches: object) -> str:
     """The answers and labels of the validation set; raises `AssertionError` unless each came once, in order."""
     answers, labels = [], []
     with torch.no_grad():

@@ -9,7 +9,7 @@ from torch import nn
 
 from ...trainers.adapters import as_fastai, count_epochs, resumable
 from . import data
-from .traces import EPOCHS, Trace, alone
+from .traces import EPOCHS, Trace, is_alone
 
 IDIOMS = ("fit_one_cycle", "ShortEpochCallback", "lr_find", "compiled")
 ALONE = {"lr_find": "fastai reads back what lr_find has changed in the first process alone, for which the others wait"}
@@ -59,7 +59,7 @@ def run(idiom: str, folder: Path, start: Path | None, make: data.Make = data.loa
                 shutil.copy(file, folder / name)
             trace.mark(name)
 
-    dls = make(tail="ragged" if alone() else "pad")
+    dls = make(tail="ragged" if is_alone() else "pad")
     model = data.model(compiled=idiom == "compiled")
     learn = Learner(as_fastai(dls, "cpu"), model, nn.CrossEntropyLoss(), path=folder)  # where lr_find keeps weights
     callbacks = [Watch(), resumable(dls, file, every=1), *([Keep()] if start is None else [])]
@@ -68,6 +68,6 @@ def run(idiom: str, folder: Path, start: Path | None, make: data.Make = data.loa
         if idiom == "lr_find":
             learn.add_cb(count_epochs())
             learn.lr_find(num_it=3, show_plot=False)
-        with nullcontext() if alone() else learn.distrib_ctx(sync_bn=False):
+        with nullcontext() if is_alone() else learn.distrib_ctx(sync_bn=False):
             learn.fit_one_cycle(EPOCHS, 1e-2, cbs=callbacks)
     return trace.end(model)

@@ -24,7 +24,7 @@ from ...pipeline.order.ranks import from_environment
 from ...trainers import Callback, Checkpoint, Learner
 from ...trainers.events import Training
 from . import data, processes
-from .traces import alone, digest, world
+from .traces import digest, is_alone, world
 
 EPOCHS, ROWS, LIMIT = 3, 24, 300.0  # all ranks have equally many batches, also of what is left
 SECONDS = 10.0
@@ -61,10 +61,10 @@ def learner(folder: Path, watch: Watch) -> None:
 
 def plain(folder: Path, watch: Watch) -> None:
     """Train in a loop with DDP; the first rank writes a checkpoint after each step."""
-    if not alone():
+    if not is_alone():
         distributed.init_process_group("gloo")
     loader, model, file = data.loaders(ROWS).train, data.model(), folder / "run.pt"
-    network = model if alone() else DistributedDataParallel(model)
+    network = model if is_alone() else DistributedDataParallel(model)
     optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
     parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "loader": loader}
     if file.exists():
@@ -79,10 +79,10 @@ def plain(folder: Path, watch: Watch) -> None:
             if from_environment("RANK", 0) == 0:
                 torch.save({name: part.state_dict() for name, part in parts.items()}, file.with_suffix(".part"))
                 file.with_suffix(".part").replace(file)
-            if not alone():
+            if not is_alone():
                 distributed.barrier()
             watch(epoch, step, x)
-    if not alone():
+    if not is_alone():
         distributed.destroy_process_group()
 
 
@@ -137,13 +137,13 @@ def wait(started: list["subprocess.Popen[bytes]"]) -> list[int]:
             process.wait()
 
 
-def trained(folder: Path, run: str) -> Iterator[tuple[int, str]]:
+def read_samples(folder: Path, run: str) -> Iterator[tuple[int, str]]:
     """Epoch and digest of each sample that all ranks of a run have trained on."""
     for log in folder.glob(f"{run}-*.log"):
         yield from (tuple(json.loads(line)) for line in log.read_text().splitlines())
 
 
-def whole() -> Counter[tuple[int, str]]:
+def all_samples() -> Counter[tuple[int, str]]:
     """Epoch and digest of each sample of a run on one rank that is never stopped, each once."""
     loader = data.loaders(ROWS, rank=0, world_size=1).train
     return Counter((epoch, digest([image])) for epoch in range(EPOCHS) for x, _ in loader for image in x)
@@ -170,7 +170,8 @@ def study(loop: str, launcher: str, ranks: int, folder: Path, others: tuple[int,
             (again / file.name).write_bytes(file.read_bytes())
         if any(wait(start(loop, launcher if count > 1 else "by hand", count, again, "again"))):
             raise AssertionError((again / "again-0.out").read_text()[-1000:])
-        equal[str(count)] = Counter(trained(cut, "cut")) + Counter(trained(again, "again")) == whole()
+        samples = Counter([*read_samples(cut, "cut"), *read_samples(again, "again")])
+        equal[str(count)] = samples == all_samples()
     return {"seconds": round(seconds, 1), "resumed": equal}
 
 

@@ -8,7 +8,7 @@ from accelerate import PartialState
 from ...trainers import Callback, Checkpoint, Learner
 from ...trainers.events import Training
 from . import data
-from .traces import EPOCHS, Trace, alone
+from .traces import EPOCHS, Trace, is_alone
 
 IDIOMS = ("fit_one_cycle", "fine_tune", "accumulate", "lr_find", "compiled")
 
@@ -59,7 +59,7 @@ def run(idiom: str, folder: Path, start: Path | None, make: data.Make = data.loa
     """Train; `Checkpoint` writes after each step and each epoch, and what it wrote is kept."""
     folder.mkdir(parents=True, exist_ok=True)
     trace, file = Trace(), folder / "run.safetensors"
-    dls = make(tail="ragged" if alone() else "pad")
+    dls = make(tail="ragged" if is_alone() else "pad")
     accumulate = 3 if idiom == "accumulate" else 1
     model = data.model(compiled=idiom == "compiled")
     learn = Learner(dls, model, lr=1e-2, accumulate=accumulate, table=False)

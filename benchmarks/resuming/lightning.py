@@ -8,7 +8,7 @@ from torch import nn
 
 from ...trainers.adapters import data_module
 from . import data
-from .traces import EPOCHS, Trace, alone, world
+from .traces import EPOCHS, Trace, is_alone, world
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "estimated_stepping_batches": {},
@@ -55,7 +55,7 @@ def run(idiom: str, folder: Path, start: Path | None, make: data.Make = data.loa
         max_epochs=EPOCHS,
         accelerator="cpu",
         devices=world(),
-        strategy="auto" if alone() else "ddp",
+        strategy="auto" if is_alone() else "ddp",
         use_distributed_sampler=False,
         logger=False,
         enable_progress_bar=False,
@@ -67,7 +67,7 @@ def run(idiom: str, folder: Path, start: Path | None, make: data.Make = data.loa
         enable_checkpointing=start is None,
         **SETTINGS[idiom],
     )
-    module, batches = Module(), data_module(make(tail="ragged" if alone() else "pad"))
+    module, batches = Module(), data_module(make(tail="ragged" if is_alone() else "pad"))
     if idiom == "Tuner.lr_find":
         Tuner(trainer).lr_find(module, datamodule=batches, num_training=4, update_attr=False)
         module.trace = Trace()

@@ -8,20 +8,20 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ...trainers.adapters import as_dataloader
 from . import data
-from .traces import EPOCHS, Trace, alone, world
+from .traces import EPOCHS, Trace, is_alone, world
 
 IDIOMS = ("OneCycleLR", "as_dataloader, workers that live on", "compiled")
 
 
 def run(idiom: str, folder: Path, start: Path | None, make: data.Make = data.loaders) -> Trace:
     """Train; a checkpoint after each batch."""
-    if not alone() and not distributed.is_initialized():
+    if not is_alone() and not distributed.is_initialized():
         distributed.init_process_group("gloo")
     folder.mkdir(parents=True, exist_ok=True)
-    loader = make(tail="ragged" if alone() else "pad").train
+    loader = make(tail="ragged" if is_alone() else "pad").train
     batches = as_dataloader(loader, num_workers=1, persistent_workers=True) if "workers" in idiom else loader
     model = data.model(compiled=idiom == "compiled")
-    network = model if alone() else DistributedDataParallel(model)
+    network = model if is_alone() else DistributedDataParallel(model)
     optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, EPOCHS * len(batches))
     parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "loader": batches}

@@ -17,7 +17,7 @@ def group(processes: int) -> list[dict[str, str]]:
     return [own | place | {"RANK": str(n), "LOCAL_RANK": str(n)} for n in range(processes)]
 
 
-def launched(processes: int) -> list[dict[str, str]]:
+def launch_environments(processes: int) -> list[dict[str, str]]:
     """The environment of each process of a group, as `torchrun` and accelerate's launcher give it, on CPUs."""
     told = {"ACCELERATE_USE_CPU": "true"}
     if processes > 1:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ..measuring.results import installed
+from ..measuring.results import version_of
 from . import traces
 
 PACKAGES = {
@@ -35,7 +35,7 @@ def rows(trainer: str, folder: Path, most: int | None, idioms: int | None) -> li
     """The rows of a trainer, for its first `idioms`; one row where it is not installed."""
     count = traces.world()
     processes = "alone" if count == 1 else f"{count} processes"
-    if installed(PACKAGES[trainer]) is None:
+    if version_of(PACKAGES[trainer]) is None:
         absent = {"name": NAMES[trainer], "setting": processes, "status": "not installed"}
         return [{**absent, "reason": f"pip install {PACKAGES[trainer]}"}]
     module: ModuleType = importlib.import_module(f".{trainer}", __package__)

@@ -17,9 +17,9 @@ from typing import Any
 import torch
 
 from ...pipeline.order.ranks import from_environment
-from ..measuring.results import installed
+from ..measuring.results import version_of
 from . import data
-from .processes import launched
+from .processes import launch_environments
 from .rank import NAMES, PACKAGES
 from .traces import EPOCHS, digest
 
@@ -47,11 +47,11 @@ def rows(trainers: Iterable[str]) -> Iterator[dict[str, Any]]:
     for trainer in trainers:
         for ranks in WORLDS:
             head = {"name": NAMES[trainer], "setting": f"{ranks} {'ranks' if ranks > 1 else 'rank'}"}
-            if installed(PACKAGES[trainer]) is None:
+            if version_of(PACKAGES[trainer]) is None:
                 yield {**head, "status": "not installed", "reason": f"pip install {PACKAGES[trainer]}"}
                 continue
             try:
-                found = trained(trainer, ranks)
+                found = train_ranks(trainer, ranks)
                 again = [repeats(samples, *case, ranks) for samples, case in zip(found, CASES, strict=True)]
             except Exception as error:
                 yield {**head, "status": "failed", "reason": f"{type(error).__name__}: {error}"}
@@ -59,13 +59,13 @@ def rows(trainers: Iterable[str]) -> Iterator[dict[str, Any]]:
             yield {**head, "status": "measured", "cases": len(again), "repeats": sum(again)}
 
 
-def trained(trainer: str, ranks: int) -> list[list[str]]:
+def train_ranks(trainer: str, ranks: int) -> list[list[str]]:
     """The digests of the samples that all ranks have trained on, for each case; raises `AssertionError` where one ends
     without them."""
     with tempfile.TemporaryDirectory() as scratch:
         folder, children = Path(scratch), []
         command = [sys.executable, "-W", "ignore", "-m", f"{__package__}.shares", trainer, scratch]
-        for number, environment in enumerate(launched(ranks)):
+        for number, environment in enumerate(launch_environments(ranks)):
             with (folder / f"output-{number}").open("w") as output:
                 children.append(subprocess.Popen(command, env=environment, stdout=output, stderr=output))
         try:

@@ -100,7 +100,7 @@ def row(name: str, setting: str, run: Run, idiom: str, folder: Path, most: int |
     return {**head, "status": "measured", "resumptions": len(found), "equal": equal}
 
 
-def alone() -> bool:
+def is_alone() -> bool:
     """Whether this is the only process."""
     return world() == 1
 

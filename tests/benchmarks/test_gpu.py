@@ -1,173 +1,97 @@
-"""The day a GPU is there, rehearsed without one: in Triton's interpreter, at tiny sizes, and without figures."""
-
-import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import time
-import zipfile
-from pathlib import Path
+"""The parts of a measurement on a GPU that need none: maps, checks, figures, and in which order all are timed."""
 
 import pytest
+import torch
 
 pytest.importorskip("triton")
-from onewarp.benchmarks import on_gpu
 
-ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("warp", "alone", "grid-sample", "waiting", "tune", "dali", "cv-cuda")
-
-
-def started(folder, *arguments, root=ROOT):
-    return subprocess.Popen(
-        ["bash", str(root / "benchmarks" / "on_gpu.sh"), "--dry", "--budget", "3600", "--out", str(folder), *arguments],
-        env={"PATH": "/usr/bin:/bin", "PYTHON": sys.executable, "HOME": str(folder)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def run(folder, *arguments, root=ROOT):
-    process = started(folder, *arguments, root=root)
-    output = process.communicate()[0]
-    return process.returncode, output
-
-
-def report(folder):
-    file = folder / "dry.json"
-    return json.loads(file.read_text()) if file.exists() else {}
-
-
-@pytest.fixture(scope="module")
-def cut_off(tmp_path_factory):
-    """A call that is killed as soon as it has measured something: its folder, and what the JSON has then."""
-    folder = tmp_path_factory.mktemp("on_gpu")
-    process = started(folder, "--only", "warp")
-    while process.poll() is None and not report(folder).get("groups"):
-        time.sleep(0.05)
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    return folder, report(folder)
-
-
-@pytest.fixture(scope="module")
-def wheels(tmp_path_factory):
-    """A folder with a wheel of a package that is called cvcuda, and has nothing in it."""
-    folder = tmp_path_factory.mktemp("wheels")
-    info = "cvcuda-0.1.dist-info"
-    with zipfile.ZipFile(folder / "cvcuda-0.1-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("cvcuda.py", "")
-        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: cvcuda\nVersion: 0.1\n")
-        wheel.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        wheel.writestr(f"{info}/RECORD", "")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def second(cut_off, wheels):
-    """The call after it, of more parts."""
-    only = [word for part in PARTS for word in ("--only", part)]
-    return cut_off[0], *run(cut_off[0], *only, "--wheels", str(wheels))
-
-
-def test_what_was_measured_before_a_call_is_cut_off_is_kept_and_the_next_one_goes_on(cut_off, second):
-    _, before = cut_off
-    folder, code, output = second
-    assert code == 0, output
-    after = report(folder)
-    first = next(iter(before["groups"]))
-    assert after["groups"][first] == before["groups"][first]  # with the time at which it was measured
-    assert list(after["groups"]) == [
-        "antialiased, 2",
-        "plain, 2",
-        "onewarp: one at a time, same kernel",
-        "onewarp: one at a time, in torch",
-        "grid-sample",
-    ]
-    assert after["checks"] == before["checks"]
-
-
-def test_all_but_the_figures_runs_without_a_gpu(second):
-    folder, code, output = second
-    assert code == 0, output
-    found = report(folder)
-    assert all(check["holds"] for check in found["checks"])
-    assert any(check["name"].startswith("gpu, packed, reflection") for check in found["checks"])
-    assert any(check["name"] == "parameters drawn on the device" for check in found["checks"])
-    names = [[figure["name"] for figure in group["figures"]] for group in found["groups"].values()]
-    assert names[0][0] == "onewarp: antialiased, whole call, graph"
-    assert names[-1] == ["onewarp: antialiased, whole call, graph", "grid_sample, composed"]
-    assert {found["parts"][part] for part in ("checks", "tests", "warp", "alone", "grid-sample", "tune")} == {"done"}
-    assert "median" not in json.dumps(found)
-    assert "microseconds" not in json.dumps(found)
-    assert not (folder / "dry.md").exists()
-    pytest.importorskip("timm", reason="timm comes with the train extra")
-    waited = json.loads((folder / "waiting-dry.json").read_text())
-    assert (waited["model"], waited["rows"]) == ("small_resnet", 24)
-    assert "waiting" not in waited
-
-
-def test_only_what_is_asked_for_is_done_after_the_checks_and_tests(second):
-    assert set(report(second[0])["parts"]) == {"checks", "tests", *PARTS}
-
-
-def test_what_is_missing_is_said_and_wheels_are_taken_from_a_folder(second):
-    folder, _, output = second
-    assert "dali: not done: nvidia.dali is not installed\n" in output
-    assert "cvcuda" in report(folder)["skipped"]["cv-cuda"]  # it was found, but cannot do anything
-    assert "Not measured: cv-cuda (AttributeError" in output
-
-
-def test_where_the_budget_is_used_up_what_there_is_is_kept(second):
-    before = report(second[0])
-    code, output = run(second[0], "--budget", "0", "--only", "kornia", "--only", "warp")
-    assert code == 3
-    assert "warp: done\n" in output
-    assert "the budget of 0 s is used up; the next call goes on with: kornia\n" in output
-    assert report(second[0]) == before
-
-
-def test_a_part_ends_at_its_limit():
-    assert on_gpu.ended([sys.executable, "-c", "import time; time.sleep(3600)"], 0.5).startswith("cut off after")
-    assert on_gpu.ended([sys.executable, "-c", ""], 600) == "done"
-    assert on_gpu.ended([sys.executable, "-c", "raise SystemExit(5)"], 600) == "failed with exit code 5"
+from onewarp.benchmarks import gpu
+from onewarp.benchmarks.measuring.report import Report
+from onewarp.transforms.warp import OutSpec
+from onewarp.transforms.warp.packed import Packed
 
 
 @pytest.fixture
-def other_tree(tmp_path):
-    """A copy of the sources, to put faults in."""
-    ignored = shutil.ignore_patterns(".*", "*.so", "build", "docs", "results", "__pycache__", "*.egg-info")
-    return Path(shutil.copytree(ROOT, tmp_path / "tree", ignore=ignored))
+def setting():
+    return gpu.Setting(torch.device("cpu"), True, 48, 24, 2, 3)
 
 
-def test_nothing_is_measured_where_a_test_or_a_check_fails(other_tree, tmp_path):
-    tests = other_tree / "tests" / "transforms" / "warp" / "triton" / "test_warp.py"
-    tests.write_text(tests.read_text() + f"\n\ndef {on_gpu.DRY_TESTS}_wrongly():\n    assert not DEVICE\n")
-    code, output = run(tmp_path / "out", "--only", "warp", root=other_tree)
-    assert code == 1
-    assert "tests: failed with exit code 1\nnothing is measured" in output
-    found = report(tmp_path / "out")
-    assert (found["parts"], "groups" in found) == ({"checks": "done", "tests": "failed with exit code 1"}, False)
-
-    kernel = other_tree / "transforms" / "warp" / "gpu_kernel.py"
-    text = kernel.read_text()
-    assert text.count("u + 0.5, v + 0.5, 1.0, 1.0,") == 1
-    kernel.write_text(text.replace("u + 0.5, v + 0.5, 1.0, 1.0,", "u + 0.9, v + 0.5, 1.0, 1.0,"))
-    code, output = run(tmp_path / "out", "--only", "warp", root=other_tree)
-    assert code == 1
-    assert "BAD gpu, packed, reflection, antialias=False" in output
-    assert f"it is put aside as dry--{found['machine']['sources']}.json" in output
-    assert report(tmp_path / "out")["parts"] == {"checks": "failed with exit code 1"}
-    assert json.loads((tmp_path / "out" / f"dry--{found['machine']['sources']}.json").read_text()) == found
+def test_maps_are_about_the_middle_and_the_same_for_a_seed():
+    maps = gpu.homographies(50, (40, 60), (20, 30), 7)
+    assert torch.equal(maps, gpu.homographies(50, (40, 60), (20, 30), 7))
+    assert not torch.equal(maps, gpu.homographies(50, (40, 60), (20, 30), 8))
+    middle = maps @ torch.tensor([15.0, 10.0, 1.0])
+    torch.testing.assert_close(middle[:, :2] / middle[:, 2:], torch.tensor([[30.0, 20.0]]).repeat(50, 1))
 
 
-def test_a_folder_without_wheels_is_wrong_usage(tmp_path):
-    code, output = run(tmp_path, "--wheels", str(tmp_path))
-    assert code == 2
-    assert f"--wheels names a folder with files *.whl, but {tmp_path} has none" in output
+@pytest.mark.parametrize(
+    ("largest", "mean", "bound", "holds"),
+    [
+        (1 / 255, 1e-3, 1 / 255, True),
+        (1.01 / 255, 0.0, 1 / 255, False),
+        (0.0, 1.1e-3, 1 / 255, False),
+        (1.4 / 255, 1e-3 + 0.2 / 255, 1.5 / 255, True),  # bytes: half a level more in all, a quarter in the mean
+        (1.4 / 255, 1e-3 + 0.3 / 255, 1.5 / 255, False),
+        (1e-5, 1e-5, 1e-5, True),
+    ],
+)
+def test_a_check_holds_within_its_bound_and_in_the_mean(largest, mean, bound, holds):
+    assert gpu.Check("a back end", largest, mean, bound).holds is holds
+
+
+def test_a_back_end_is_held_to_the_reference_where_pixels_are_in_sight(monkeypatch):
+    images = torch.randint(0, 256, (1, 20, 30, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    maps, spec = gpu.homographies(1, (20, 30), (12, 9), 3), OutSpec((12, 9))
+    assert gpu.compare_to_reference("it", "reference", images, maps, spec).holds
+    right = gpu.warp
+    monkeypatch.setattr(gpu, "warp", lambda *a, **k: right(*a, **k) + 0.01)
+    check = gpu.compare_to_reference("it", "reference", images, maps, spec)
+    assert not check.holds
+    assert check.largest == pytest.approx(0.01, abs=1e-4)
+
+
+def test_a_figure_is_images_a_second():
+    assert gpu.Figure("ours", 64, None, 500.0, 490.0, 510.0).rate == pytest.approx(128_000)
+
+
+def test_packed_images_go_to_a_device_as_they_are():
+    packed = Packed.of([torch.zeros(3, 4, 3, dtype=torch.uint8), torch.ones(2, 2, 3, dtype=torch.uint8)])
+    moved = gpu.to_device(packed, torch.device("cpu"))
+    assert torch.equal(moved.data, packed.data)
+    assert moved.sizes.tolist() == [[3, 4], [2, 2]]
+
+
+def test_all_of_a_group_are_timed_in_every_round_in_alternating_order(monkeypatch):
+    """By a clock that says 1, 2, 3 ... microseconds for one, and ten times that for the other."""
+    calls, counts = [], {"a": 0, "b": 0}
+
+    def time_on_device(call, repeats):
+        name = call()
+        calls.append((name, repeats))
+        counts[name] += 1
+        return counts[name] * (10.0 if name == "b" else 1.0)
+
+    monkeypatch.setattr(gpu, "time_on_device", time_on_device)
+    monkeypatch.setattr(gpu, "ROUNDS", 3)
+    a, b = gpu.measure_group([gpu.Contender(name, 64, lambda name=name: name) for name in "ab"])
+    assert [name for name, _ in calls] == ["a", "a", "b", "b", "b", "a", "a", "b", "b", "a"]
+    assert [repeats for _, repeats in calls[4:6]] == [100, 1000]  # 2 ms at least: 2 and 20 us were seen
+    assert (a.lower, a.median, a.upper) == (3, 4, 5)
+    assert (b.lower, b.median, b.upper) == (30, 40, 50)
+
+
+def test_what_is_measured_is_not_measured_again_and_a_peer_that_fails_is_skipped(setting, tmp_path, monkeypatch):
+    report = Report.open(tmp_path, gpu.machine(True), dry=True)
+    batch = torch.zeros(3, 48, 48, 3, dtype=torch.uint8)
+    monkeypatch.setattr(gpu, "pictures", lambda setting, photos: (batch, "noise"))
+    monkeypatch.setitem(gpu.PEERS, "dali", ("a peer", lambda size, device: 1 / 0))
+    assert gpu.measure(setting, "dali", None, report) == 0
+    assert report.read()["skipped"] == {"dali": "ZeroDivisionError: division by zero"}
+    monkeypatch.setitem(gpu.PEERS, "dali", ("a peer", lambda size, device: lambda x: x))
+    contenders = [gpu.Contender("a peer", 3, lambda: None)]
+    monkeypatch.setattr(gpu, "against_peer", lambda *_: contenders)
+    assert gpu.measure(setting, "dali", None, report) == 0
+    first = report.groups()["dali"]
+    assert first["figures"] == [{"name": "a peer", "images": 3}]
+    assert gpu.measure(setting, "dali", None, report) == 0
+    assert report.groups()["dali"] == first

@@ -1,4 +1,4 @@
-from onewarp.benchmarks.growth import opened, write_tiny
+from onewarp.benchmarks.growth import measure_opening, write_tiny
 from onewarp.pipeline.cache.reader import Cache
 from onewarp.pipeline.loading.loader import Loader
 
@@ -15,7 +15,7 @@ def test_a_tiny_cache_is_a_cache(tmp_path):
 def test_opening_costs_the_same_for_a_hundred_times_the_rows(tmp_path):
     for rows in (5_000, 500_000):
         write_tiny(tmp_path / str(rows), rows)
-    few, many = opened(tmp_path / "5000"), opened(tmp_path / "500000")
+    few, many = measure_opening(tmp_path / "5000"), measure_opening(tmp_path / "500000")
     assert many["rows"] == 500_000
     for step in ("open", "loader"):
         assert many[step]["seconds"] < 0.5

@@ -81,4 +81,4 @@ def test_the_table_has_every_set_of_photos():
 
 def test_a_folder_without_such_photos_is_one_line(photos):
     with pytest.raises(UsageError, match="none that fits"):
-        presize.chosen(photos, 48, 501)
+        presize.choose_photos(photos, 48, 501)

@@ -76,10 +76,10 @@ def make_kernel() -> Any:
 @pytest.fixture(scope="session")
 def compute() -> Any:
     """An instruction of arrays: `compute("add.s32", x, y)` has the type of the first unless `result` names another."""
-    from onewarp.benchmarks.ptx.opcodes import computed, operation
+    from onewarp.benchmarks.ptx.opcodes import compute, operation
 
     def result(opcode: str, *operands: Any, moved: float = 0.0) -> Any:
         with np.errstate(all="ignore"):
-            return computed(operation(opcode), [np.asarray(x) for x in operands], moved)
+            return compute(operation(opcode), [np.asarray(x) for x in operands], moved)
 
     return result

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..transforms.plan import Plan, Stage
 from ..transforms.warp import OutSpec, reference
-from .measuring import maps
+from .measuring import homographies
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,10 @@ class Gate:
         self._references: dict[bool, NDArray[Any]] = {}
         chains = [step.matrix for step in alone.steps if step.matrix is not None]
         side = images.shape[1]
-        self._inside = np.stack([maps.inside([m[i] for m in chains], side, self.size) for i in range(self.count)])
+        each = [[matrices[i] for matrices in chains] for i in range(self.count)]
+        self._inside = np.stack([homographies.inside(chain, side, self.size) for chain in each])
 
-    def expected(self, antialias: bool) -> NDArray[Any]:
+    def reference_for(self, antialias: bool) -> NDArray[Any]:
         """The reference in grey levels, `float64[count, 3, h, w]`."""
         if antialias not in self._references:
             (step,) = self._plan.steps
@@ -77,11 +78,11 @@ class Gate:
 
     def hold(self, batch: Any, claim: Claim) -> Off:
         """A contender's normalised batch beside the reference."""
-        found, expected = self._grey(batch[: self.count]), self.expected(claim.antialias)
+        found, expected = self._grey(batch[: self.count]), self.reference_for(claim.antialias)
         kept = self._inside[:, None]
         if claim.box > 1:
-            found, expected = maps.box_means(found, claim.box), maps.box_means(expected, claim.box)
-            kept = maps.box_means(kept.astype(np.float64), claim.box) == 1
+            found, expected = homographies.box_means(found, claim.box), homographies.box_means(expected, claim.box)
+            kept = homographies.box_means(kept.astype(np.float64), claim.box) == 1
         off = np.abs(found - expected)[np.broadcast_to(kept, found.shape)]
         largest, mean = float(off.max(initial=0)), float(off.mean()) if off.size else np.nan
         return Off(round(largest, 4), round(mean, 4), bool(largest <= claim.largest and mean <= claim.mean))

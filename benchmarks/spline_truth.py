@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MissingDependencyError
-from .measuring import maps
+from .measuring import homographies
 
 Array = NDArray[np.float64]
 
@@ -29,12 +29,12 @@ class Spline:
 
     def under(self, matrix: Array, size: int, samples: int = 8) -> Array:
         """Through a map from output to source: the mean of `samples` x `samples` in each pixel, `[size, size, 3]`."""
-        x, y = maps.positions(matrix, size, samples)
+        x, y = homographies.positions(matrix, size, samples)
         planes = [
             self._evaluate(weights, [y - 0.5, x - 0.5], order=3, mode="reflect", prefilter=False)
             for weights in self._weights
         ]
-        return np.stack([maps.box_means(plane, samples) for plane in planes], -1)
+        return np.stack([homographies.box_means(plane, samples) for plane in planes], -1)
 
 
 def psnr(found: NDArray[Any], expected: Array, kept: NDArray[np.bool_]) -> float:

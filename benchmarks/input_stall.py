@@ -1,6 +1,6 @@
 """How much of a training step is waiting for data: steps fed by the loader beside steps on one batch that stays.
 
-`python -m onewarp.benchmarks.waiting CACHE --model resnet50 --device cuda --out RESULTS.json`; part of `on_gpu.sh`.
+`python -m onewarp.benchmarks.input_stall CACHE --model resnet50 --device cuda --out RESULTS.json`; part of `on_gpu.sh`.
 
 Both loops run the same steps, one after the other in turns; what the loader's loop takes longer is waiting. On a GPU
 the loops are timed by events on the stream, so that nothing is synchronised within them.
@@ -62,12 +62,12 @@ def seconds(steps: int, batches: Batches, step: Callable[[Tensor, Tensor], None]
 
 
 def endless(loader: Loader) -> Batches:
-    """Epoch after epoch."""
+    """The batches of a loader, epoch after epoch, without an end."""
     while True:
         yield from loader
 
 
-def measured(
+def measure(
     cache: Path, model: nn.Module, device: torch.device, batch_size: int, size: int, steps: int, rounds: int
 ) -> dict[str, Any]:
     """Seconds a step with and without loading, and the share of waiting, for each round."""
@@ -95,7 +95,7 @@ def measured(
     }
 
 
-def drawn(folder: Path, per_class: int, size: int) -> Path:
+def draw_cache(folder: Path, per_class: int, size: int) -> Path:
     """A cache of drawn photos."""
     presize(draw_photos(folder / "photos", per_class), folder / "cache", size, label="parent", encoding="raw")
     return folder / "cache"
@@ -104,17 +104,17 @@ def drawn(folder: Path, per_class: int, size: int) -> Path:
 def dry() -> dict[str, Any]:
     """The whole way on the CPU, as small as it gets: what it was done with, and no figure."""
     with tempfile.TemporaryDirectory() as folder:
-        cache = drawn(Path(folder), per_class=4, size=64)
-        found = measured(cache, small_resnet(6), torch.device("cpu"), batch_size=8, size=32, steps=2, rounds=1)
+        cache = draw_cache(Path(folder), per_class=4, size=64)
+        found = measure(cache, small_resnet(6), torch.device("cpu"), batch_size=8, size=32, steps=2, rounds=1)
     return {"model": "small_resnet", **{name: found[name] for name in ("suite", "device", "torch", "rows")}}
 
 
-def on(cache: Path, name: str, device: torch.device, **settings: int) -> dict[str, Any]:
+def measure_model(cache: Path, name: str, device: torch.device, **settings: int) -> dict[str, Any]:
     """The measurement of a model of timm on a cache."""
     import timm
 
     model = timm.create_model(name, pretrained=False, num_classes=len(Cache.open(cache).vocab or ()) or 1)
-    return {"model": name, **measured(cache, model, device, **settings)}
+    return {"model": name, **measure(cache, model, device, **settings)}
 
 
 @click.command()
@@ -132,10 +132,11 @@ def main(cache: Path | None, model: str, device: str, out: Path | None, only_dry
     if only_dry:
         found = dry()
     elif cache is not None:
-        found = on(cache, model, torch.device(device), **settings)
+        found = measure_model(cache, model, torch.device(device), **settings)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            found = on(drawn(Path(folder), per_class=350, size=460), model, torch.device(device), **settings)
+            made = draw_cache(Path(folder), per_class=350, size=460)
+            found = measure_model(made, model, torch.device(device), **settings)
     text = json.dumps(found, indent=1)
     click.echo(text)
     if out:

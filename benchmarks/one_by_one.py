@@ -29,7 +29,7 @@ def in_torch(images: Tensor, plan: Plan) -> Tensor:
     for step in plan.steps:
         if step.matrix is not None:
             assert step.size is not None
-            batch = resampled(batch, step.matrix, step.size)
+            batch = resample(batch, step.matrix, step.size)
         if Stage.LOGIT in step.colour:
             batch = affine(batch.clamp(1e-7, 1 - 1e-7).logit(), step.colour[Stage.LOGIT]).sigmoid()
         if Stage.RGB in step.colour:
@@ -37,8 +37,8 @@ def in_torch(images: Tensor, plan: Plan) -> Tensor:
     return batch
 
 
-def resampled(batch: Tensor, matrix: Any, size: tuple[int, int]) -> Tensor:
-    """A batch `float32[N, 3, H, W]` through homographies of continuous pixels, bilinear, reflected at the edges."""
+def resample(batch: Tensor, matrix: Any, size: tuple[int, int]) -> Tensor:
+    """A batch `float32[N, 3, H, W]` through maps of continuous pixels, bilinear, reflected at the edges."""
     count, _, height, width = batch.shape
     source, leaves = (np.broadcast_to(np.array(s, np.float64), (count, 2)) for s in ((height, width), size))
     normalised = torch.from_numpy(from_pixels(source) @ matrix @ to_pixels(leaves)).float().to(batch.device)

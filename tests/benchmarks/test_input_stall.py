@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from onewarp.benchmarks.waiting import measured
+from onewarp.benchmarks.input_stall import measure
 from onewarp.pipeline.presizing.presizer import presize
 
 
@@ -20,7 +20,7 @@ def cache(tmp_path):
 
 def test_waiting_is_a_share_of_the_step(cache):
     model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 2))
-    found = measured(cache, model, torch.device("cpu"), batch_size=8, size=16, steps=4, rounds=2)
+    found = measure(cache, model, torch.device("cpu"), batch_size=8, size=16, steps=4, rounds=2)
     assert found["rows"] == 24
     assert len(found["rounds"]) == 2
     assert all(one["step"] > 0 and 0 <= one["waiting"] < 1 for one in found["rounds"])

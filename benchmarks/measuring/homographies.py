@@ -16,7 +16,7 @@ HALF = np.array([[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
 """Indices of pixels to continuous pixels: centres lie at .5."""
 
 
-def whole(chain: Sequence[Array]) -> Array:
+def compose(chain: Sequence[Array]) -> Array:
     """The map of the whole chain, `[3, 3]`."""
     return reduce(np.matmul, chain)
 
@@ -59,7 +59,7 @@ def inside(chain: Sequence[Array], side: int, size: int, margin: float = 4) -> N
     edge = int(margin)
     kept[edge : size - edge, edge : size - edge] = True
     for start in range(len(chain)):
-        x, y = positions(whole(chain[start:]), size)
+        x, y = positions(compose(chain[start:]), size)
         kept &= (np.minimum(x, y) > margin) & (np.maximum(x, y) < side - margin)
     return kept
 
