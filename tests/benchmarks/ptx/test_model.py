@@ -4,9 +4,8 @@ import pytest
 
 pytest.importorskip("triton")
 
-from onewarp.benchmarks.ptx.chains import Chains
 from onewarp.benchmarks.ptx.model import DEVICES, Cost, cost, drawing, drawing_row, occupancy, table
-from onewarp.benchmarks.ptx.sass import Resources, kind, version
+from onewarp.benchmarks.ptx.sass import Resources, version
 
 # Instructions a pixel, antialiased and plain, for a pair of compilers: another one makes other code.
 KEPT = {"triton 3.9.0, ptxas 12.9.86": {"sm_90": (262.4, 141.3), "sm_100": (232.6, 134.0)}}
@@ -40,24 +39,6 @@ def test_drawing_takes_no_more_instructions_than_it_did(target):
     assert f"| {target} | {found.thread:,.0f} |" in drawing_row(found, target)
 
 
-@pytest.mark.parametrize(
-    ("body", "longest"),
-    [
-        ("", 2),  # the addresses wait for the parameters
-        ("add.s32 %r2, %r1, 1;\n add.s32 %r3, %r2, 1;\n add.s32 %r4, %r1, 1;\n mov.b32 %r3, 0;", 3),
-        ("setp.lt.u32 %p1, %r1, 9;\n @%p1 mov.b32 %r2, 0;", 3),
-        ("setp.lt.u32 %p1, %r1, 9;\n @%p1 bra $L1;\n$L1:\n mov.b32 %r2, 0;", 4),
-        ("st.global.b32 [%rd3], %r1;\n mov.b32 %r2, 0;\n add.s32 %r2, %r2, 1;", 3),
-        ("st.global.b32 [%rd3], %r1;\n bar.sync 0;\n mov.b32 %r2, 0;\n add.s32 %r2, %r2, 1;", 6),
-    ],
-)
-def test_a_chain_is_of_instructions_that_wait_for_one_another(lines, body, longest):
-    chains = Chains()
-    for one in lines(body).code:
-        chains.add(one)
-    assert chains.longest == longest
-
-
 def test_bounds_follow_from_counts():
     one = Cost("made up", {"FP32 add, mul, fma": 100.0, "special functions": 10.0}, Resources(64, 0, 0, 0), 32)
     h100 = DEVICES[0]
@@ -71,10 +52,3 @@ def test_bounds_follow_from_counts():
 
 def test_as_many_warps_as_registers_allow():
     assert [occupancy(registers, 128) for registers in (32, 72, 80, 121, 128, 255)] == [64, 28, 24, 16, 16, 8]
-
-
-def test_an_instruction_of_no_class_is_an_error():
-    assert kind("FFMA") == "FP32 add, mul, fma"
-    assert kind("UIADD3") == "uniform datapath"
-    with pytest.raises(KeyError, match="NEWOP is in no class"):
-        kind("NEWOP")
