@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from ..pipeline.cache.reader import Cache
 from ..pipeline.loading.loader import Loader
 from ..pipeline.presizing.presizer import presize
-from ..trainers.drawn import draw_photos
-from ..trainers.small import small_resnet
+from ..trainers.small_network import small_resnet
+from ..trainers.synthetic_photos import draw_photos
 from ..transforms.augment import aug_transforms
 from ..transforms.colour import Normalize
 

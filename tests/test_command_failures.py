@@ -16,9 +16,9 @@ import pytest
 from onewarp.cli import COMMANDS, main
 from onewarp.pipeline import parent_label
 from onewarp.pipeline.presizing.presizer import presize
-from onewarp.trainers.drawn import draw_photos
 from onewarp.trainers.run import Settings
 from onewarp.trainers.run import train as run_train
+from onewarp.trainers.synthetic_photos import draw_photos
 
 SMALL = "Resize(32) | aug_transforms(size=32)"
 TRAIN = ["--model", "small_resnet", "--no-pretrained", "--epochs", "1", "--lr", "1e-3", "--bs", "4", "-t", SMALL]

@@ -14,7 +14,7 @@ import pytest
 
 import onewarp
 from onewarp.pipeline import presize
-from onewarp.trainers.drawn import draw_photos
+from onewarp.trainers.synthetic_photos import draw_photos
 
 PAGES = {path.stem: path for path in sorted((Path(onewarp.__file__).parent / "docs" / "trainers").glob("*.md"))}
 LIBRARIES = {"lightning": "lightning", "huggingface": "transformers", "fastai": "fastai"}

@@ -22,7 +22,7 @@ from ..pipeline.loading.loader_state import integer
 from . import generators, saving
 from .events import Callback, Run, Training
 from .recorder import Recorder
-from .training_data import TrainingData
+from .training_data import FingerprintData, SerializableData, StatefulBatches, TrainingData
 from .weights import load_weights, refuse_other_model, weights_of
 
 FORMAT = 2
@@ -80,12 +80,12 @@ def save(learn: Any, path: Path) -> Path:
         "pipeline": pipeline_of(learn.dls),
         "data": data_of(learn.dls),
         "place": {
-            "fit": run.number,
+            "fit": run.fit_index,
             "epoch": run.epoch,
             "step": run.step,
             "epochs": run.epochs,
             "steps": run.steps,
-            "loader": loader.state_dict() if hasattr(loader, "state_dict") else None,
+            "loader": loader.state_dict() if isinstance(loader, StatefulBatches) else None,
         },
         "epochs": learn.epochs,
         "recorder": learn.recorder.state(),
@@ -141,16 +141,16 @@ def refuse_other_data(path: Path, pipeline: str | None, data: str | None, dls: T
 
 def pipeline_of(dls: TrainingData) -> str | None:
     """A name for the data's pipeline: its own fingerprint, or the hash of its JSON; None where it has neither."""
-    found, data = getattr(dls, "fingerprint", None), data_of(dls)
-    if found is None and data is not None:
-        return hashlib.blake2b(data.encode(), digest_size=8).hexdigest()
-    return None if found is None else str(found() if callable(found) else found)
+    if isinstance(dls, FingerprintData) and (name := dls.fingerprint) is not None:
+        return str(name() if callable(name) else name)
+    data = data_of(dls)
+    return None if data is None else hashlib.blake2b(data.encode(), digest_size=8).hexdigest()
 
 
 def data_of(dls: TrainingData) -> str | None:
     """The data's pipeline as JSON; None where it cannot be written, as a lambda among the transforms."""
     try:
-        return str(dls.to_json()) if hasattr(dls, "to_json") else None
+        return str(dls.to_json()) if isinstance(dls, SerializableData) else None
     except SpecError:
         return None
 

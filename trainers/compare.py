@@ -20,7 +20,7 @@ def sharpness(image: Tensor) -> float:
     return float(edges.square().mean())
 
 
-def unlike(one: Tensor, other: Tensor, gain: float = 4.0) -> Pixels:
+def difference(one: Tensor, other: Tensor, gain: float = 4.0) -> Pixels:
     """The absolute difference of two images in 0..1, `gain` times as strong, dark on white, `uint8[h, w, 3]`."""
     return displayable(1 - ((one - other).abs() * gain).clamp(0, 1).to(torch.float32))
 

@@ -28,14 +28,14 @@ from ..pipeline import (
 )
 from ..pipeline.composition.show import displayable
 from ..transforms import Resize, aug_transforms, explain
-from .compare import middle, sharpness, unlike
-from .drawn import draw_photos
+from .compare import difference, middle, sharpness
 from .interpret import ClassificationInterpretation
 from .metrics import accuracy, error_rate
 from .page import Page
 from .pictures import Pixels, grid, on_square, to_pictures
 from .recorder import clock
-from .small import small_resnet
+from .small_network import small_resnet
+from .synthetic_photos import draw_photos
 from .vision import vision_learner
 
 SIZE, PRESIZED, BATCH = 96, 160, 16
@@ -211,7 +211,7 @@ def add_comparison(page: Page, dls: DataLoaders) -> None:
         once, often = (dls.denormalize(x[None])[0] for x in pair)
         kept.append(sharpness(often) / sharpness(once))
         once, often = middle(once, DETAIL), middle(often, DETAIL)
-        images += [displayable(once), displayable(often), unlike(once, often)]
+        images += [displayable(once), displayable(often), difference(once, often)]
         titles += [f"{label}\none warp", f"{label}\none at a time", "difference\nx 4"]
     fused, naive = explain(dls.transforms).resamplings, explain(slow.transforms).resamplings
     page.section(

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from .schedule import Schedule, Setting
+from .schedule import Schedule, StepSettings
 from .training_data import TrainingData
 
 EVENTS = (
@@ -30,9 +30,9 @@ class StopTraining(Exception):  # noqa: N818 - a signal, not an error
 
 @dataclass
 class Run:
-    """Where a call of `fit` stands; `number` counts such calls in the life of a learner."""
+    """Where a call of `fit` stands; `fit_index` counts such calls in the life of a learner."""
 
-    number: int
+    fit_index: int
     epochs: int
     steps: int  # per epoch
     schedule: Schedule
@@ -41,7 +41,7 @@ class Run:
     batch: tuple[Any, Any] = (None, None)
     outputs: Any = None
     loss: Tensor | None = None
-    setting: Setting | None = None
+    setting: StepSettings | None = None
     values: dict[str, float] = field(default_factory=dict)  # of the last epoch, as in the table
 
     @property

@@ -18,6 +18,7 @@ from ..transforms import Fused, TensorImage
 from ..transforms.decoding.resizing import Sizing
 from . import saving
 from .objective import Points
+from .training_data import ExportableData
 from .weights import weights_of
 
 KIND, FORMAT = "learner", 2
@@ -67,7 +68,7 @@ def save(learn: Any, path: Path) -> Path:
     Raises `TrainingError` where the data has no pipeline to write, and `SpecError` where it holds a lambda.
     """
     dls = learn.dls
-    if not hasattr(dls, "transforms") or not hasattr(dls, "blocks"):
+    if not isinstance(dls, ExportableData):
         raise TrainingError(f"export must have DataLoaders with a pipeline, but got {type(dls).__name__}")
     objective = learn.objective
     facts = {

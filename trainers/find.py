@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import TrainingError, UsageError
 from .events import Callback, StopTraining, Training
-from .schedule import Setting
+from .schedule import StepSettings
 
 Curve = NDArray[np.float64]
 Suggest = Callable[[Curve, Curve], float]
@@ -58,9 +58,9 @@ class Sweep(Callback):
         self._average = 0.0
         self._best = float("inf")
 
-    def __call__(self, position: float) -> Setting:
+    def __call__(self, position: float) -> StepSettings:
         """As a schedule: the position does not matter, the step does."""
-        return Setting((self.grid.rate(len(self.rates)),) * self.groups, 0.9)
+        return StepSettings((self.grid.rate(len(self.rates)),) * self.groups, 0.9)
 
     def after_batch(self, learn: Training) -> None:
         """Keep the smoothed loss; stop at the end, at four times the best, and at a loss that is not finite."""

@@ -25,8 +25,8 @@ from .metrics import Metric
 from .objective import Loss, Objective
 from .predictor import Architecture, Predictor
 from .recorder import EpochTable, Recorder
-from .schedule import Constant, OneCycle, Rates, Schedule, spread
-from .training_data import Trained_co
+from .schedule import Constant, OneCycle, Rates, Schedule, per_group_rates
+from .training_data import StatefulBatches, Trained_co
 
 
 class Learner(Predictor[Trained_co]):
@@ -66,7 +66,7 @@ class Learner(Predictor[Trained_co]):
         self.opt: Optimizer = optimiser.adam(self.model, self.layers, wd, wd_bn_bias)
         self.recorder = Recorder()
         self.cbs: list[Callback] = [self.recorder, *([EpochTable()] if table else []), *cbs]
-        self.fits = 0  # calls of fit so far
+        self.n_fits = 0  # calls of fit so far
         self.epochs = 0  # epochs of training so far, over all calls: the loader's epoch
         self.run: Run = Run(0, 1, 1, Constant((lr,)))
         self._resume: checkpoint.Position | None = None
@@ -115,8 +115,8 @@ class Learner(Predictor[Trained_co]):
         """Train for `epochs` along a schedule: the loop."""
         if epochs < 1:
             raise UsageError(f"epochs must be at least 1, but got {epochs}")
-        run = Run(self.fits, epochs, self._steps(), schedule)
-        self.fits += 1
+        run = Run(self.n_fits, epochs, self._steps(), schedule)
+        self.n_fits += 1
         if self._take_up(run):
             return
         self.run, callbacks = run, [*self.cbs, *cbs]
@@ -157,7 +157,7 @@ class Learner(Predictor[Trained_co]):
         run, first = self.run, self.run.step  # no gradients wait in a checkpoint: they accumulate from here on
         network.train()
         if not self.train_bn:
-            optimiser.rest_norms(network)
+            optimiser.freeze_norm_statistics(network)
         for batch in self._batches(run.step):
             run.batch = self._parts(batch)
             run.setting = run.schedule(run.position)
@@ -190,7 +190,7 @@ class Learner(Predictor[Trained_co]):
         if hasattr(loader, "set_epoch"):
             loader.set_epoch(self.epochs)
         place, self._resume = self._resume, None
-        if place is not None and place.step and place.loader is not None and hasattr(loader, "load_state_dict"):
+        if place is not None and place.step and place.loader is not None and isinstance(loader, StatefulBatches):
             loader.load_state_dict(place.loader)
             done = 0
         end = done + self.run.steps - self.run.step
@@ -205,7 +205,7 @@ class Learner(Predictor[Trained_co]):
         place = self._resume
         if place is None:
             return False
-        if run.number < place.fit:
+        if run.fit_index < place.fit:
             return True
         place.check(run, self.dls.train)
         run.epoch, run.step = place.epoch, place.step
@@ -220,7 +220,7 @@ class Learner(Predictor[Trained_co]):
 
     def rates(self, lr: Rates | None) -> tuple[float, ...]:
         """`lr`, or the learner's own, as one rate for each group of layers."""
-        return spread(self.lr if lr is None else lr, len(self.layers))
+        return per_group_rates(self.lr if lr is None else lr, len(self.layers))
 
     def freeze_to(self, number: int) -> None:
         """Train the groups of layers from `number` on (negative: from the end); those before stand still.
@@ -256,7 +256,7 @@ class Learner(Predictor[Trained_co]):
         functions = suggest_funcs if isinstance(suggest_funcs, Sequence) else (suggest_funcs,)
         sweep = find.Sweep(find.Grid(start_lr, end_lr, num_it), len(self.layers), stop_div)
         weights, state = copy.deepcopy(self.model.state_dict()), copy.deepcopy(self.opt.state_dict())
-        kept = self.cbs, self.run, self.fits, self.epochs
+        kept = self.cbs, self.run, self.n_fits, self.epochs
         self.cbs = []
         try:
             with torch.random.fork_rng():
@@ -265,7 +265,7 @@ class Learner(Predictor[Trained_co]):
         finally:
             self.model.load_state_dict(weights)
             self.opt.load_state_dict(state)
-            self.cbs, self.run, self.fits, self.epochs = kept
+            self.cbs, self.run, self.n_fits, self.epochs = kept
         return find.suggest(sweep, functions)
 
     def save(self, path: str | Path) -> Path:

@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 from torch.optim import AdamW, Optimizer
 
-from .schedule import Setting
+from .schedule import StepSettings
 
 Groups = Sequence[Sequence[nn.Parameter]]
 NORMS = (
@@ -56,7 +56,7 @@ def adam(model: nn.Module, groups: Groups, wd: float = 0.01, wd_bn_bias: bool = 
     return AdamW(parts, lr=1e-3, betas=(0.9, 0.99), eps=1e-5)
 
 
-def apply(setting: Setting, optimiser: Optimizer) -> None:
+def apply(setting: StepSettings, optimiser: Optimizer) -> None:
     """Set the learning rates of the groups, and the momentum of all."""
     for part in optimiser.param_groups:
         part["lr"] = setting.rates[part["layers"]]
@@ -75,7 +75,7 @@ def freeze_to(model: nn.Module, groups: Groups, number: int, train_bn: bool = Tr
             parameter.requires_grad_(index >= first or id(parameter) in norms)
 
 
-def rest_norms(network: nn.Module) -> None:
+def freeze_norm_statistics(network: nn.Module) -> None:
     """Let the frozen normalising layers use the statistics that they have, and not move them."""
     for module in network.modules():
         if isinstance(module, NORMS) and not any(p.requires_grad for p in module.parameters(recurse=False)):

@@ -11,7 +11,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
 from ..pipeline.composition.show import displayable
-from .training_data import PredictionData, denormalized
+from .training_data import PredictionData, denormalize
 
 RIGHT, WRONG = "#1b7f4b", "#b3261e"
 Pixels = np.ndarray[Any, Any]
@@ -19,7 +19,7 @@ Pixels = np.ndarray[Any, Any]
 
 def to_pictures(dls: PredictionData, images: Tensor) -> list[Pixels]:
     """A batch `[N, 3, h, w]` as it looks: the data's normalisation, if it has one, is taken back."""
-    return [displayable(image) for image in denormalized(dls, images)]
+    return [displayable(image) for image in denormalize(dls, images)]
 
 
 def on_square(image: Pixels) -> Pixels:

@@ -23,7 +23,7 @@ from .answering import answering
 from .answers import Answer, Refusal, answers
 from .metrics import Metric, names_of
 from .objective import Loss, Objective, Points, objective_for
-from .showing import results
+from .results_plot import results
 from .training_data import Batches, Predicted_co, batches_of, kind_of, vocab_of
 
 
@@ -51,7 +51,7 @@ def in_order(batches: Batches) -> Batches:
     return batches.in_order() if isinstance(batches, Loader) and (batches.shuffle or batches.augments) else batches
 
 
-def spread(batches: Batches, count: int) -> Sequence[Any]:
+def sample_evenly(batches: Batches, count: int) -> Sequence[Any]:
     """A batch of samples spread evenly over a loader of ours, which is often sorted by class; else the first batch."""
     if not isinstance(batches, Loader):
         return next(iter(batches))
@@ -166,7 +166,7 @@ class Predictor(Generic[Predicted_co]):
 
         They are spread evenly over a loader of ours; of other batches they are the first.
         """
-        sample = spread(self.batches_or_valid(dl), max_n)
+        sample = sample_evenly(self.batches_or_valid(dl), max_n)
         images, _, targets, decoded = self.get_preds([sample], with_input=True, with_decoded=True)
         assert images is not None
         assert decoded is not None

@@ -30,7 +30,7 @@ class Recorder(Callback):
         self.rates: list[tuple[float, ...]] = []
         self.momenta: list[float] = []
         self.rows: list[dict[str, float]] = []  # one for each epoch: train_loss, valid_loss, metrics, seconds
-        self.ends: list[int] = []  # how many steps had been done at the end of each epoch
+        self.epoch_ends: list[int] = []  # how many steps had been done at the end of each epoch
         self._pending: list[Tensor] = []
         self._average = 0.0
         self._count = 0
@@ -64,7 +64,7 @@ class Recorder(Callback):
         """Close the epoch's row."""
         learn.run.values["time"] = time.perf_counter() - self._started
         self.rows.append(dict(learn.run.values))
-        self.ends.append(len(self.losses))
+        self.epoch_ends.append(len(self.losses))
 
     def after_fit(self, learn: Training) -> None:
         """Read what an early end has left."""
@@ -103,7 +103,7 @@ class Recorder(Callback):
         return plain | {
             "momenta": self.momenta,
             "rows": self.rows,
-            "ends": self.ends,
+            "ends": self.epoch_ends,
             "average": self._average,
             "count": self._count,
         }
@@ -112,7 +112,7 @@ class Recorder(Callback):
         """Take up a checkpoint's history."""
         self.losses, self.smoothed = list(state["losses"]), list(state["smoothed"])
         self.rates = [tuple(r) for r in state["rates"]]  # type: ignore[arg-type]
-        self.momenta, self.ends = list(state["momenta"]), [int(e) for e in state["ends"]]
+        self.momenta, self.epoch_ends = list(state["momenta"]), [int(e) for e in state["ends"]]
         self.rows = [dict(r) for r in state["rows"]]  # type: ignore[call-overload]
         self._average, self._count = float(state["average"]), int(state["count"])  # type: ignore[arg-type, call-overload]
         self._pending = []
@@ -126,7 +126,7 @@ class Recorder(Callback):
         axes.plot(steps[skip:], self.losses[skip:], color="#9db8d2", linewidth=0.8, label="train, each step")
         axes.plot(steps[skip:], self.smoothed[skip:], color="#1f5f99", linewidth=1.8, label="train, smoothed")
         if valid := [
-            (end, row["valid_loss"]) for end, row in zip(self.ends, self.rows, strict=True) if "valid_loss" in row
+            (end, row["valid_loss"]) for end, row in zip(self.epoch_ends, self.rows, strict=True) if "valid_loss" in row
         ]:
             axes.plot(*zip(*valid, strict=True), color="#d1562e", marker="o", linewidth=1.8, label="valid")
         axes.set(xlabel="step", ylabel="loss")
@@ -181,10 +181,8 @@ class EpochTable(Callback):
     def after_batch(self, learn: Training) -> None:
         """Move the bar on by one batch."""
         if self._bar is not None and self._task is not None:
-            loss = getattr(getattr(learn, "recorder", None), "loss", float("nan"))
-            self._bar.update(
-                self._task, completed=learn.run.step, description=f"epoch {learn.run.epoch}  loss {loss:.4f}"
-            )
+            text = f"epoch {learn.run.epoch}  loss {learn.recorder.loss:.4f}"
+            self._bar.update(self._task, completed=learn.run.step, description=text)
 
     def after_train(self, learn: Training) -> None:
         """Remove the bar from the terminal."""

@@ -14,7 +14,7 @@ from ..errors import UsageError
 Rates = float | slice | Sequence[float]
 
 
-class Setting(NamedTuple):
+class StepSettings(NamedTuple):
     """What the optimiser is set to for one step."""
 
     rates: tuple[float, ...]
@@ -22,27 +22,27 @@ class Setting(NamedTuple):
 
 
 class Schedule(Protocol):
-    """A position from 0 to 1 in, a `Setting` out."""
+    """A position from 0 to 1 in, a `StepSettings` out."""
 
-    def __call__(self, position: float) -> Setting:
+    def __call__(self, position: float) -> StepSettings:
         """The setting at a position."""
 
 
-def spread(rates: Rates, groups: int) -> tuple[float, ...]:
+def per_group_rates(rates: Rates, groups: int) -> tuple[float, ...]:
     """One learning rate for each of `groups` groups of layers.
 
     A number serves every group, `slice(lo, hi)` is spread geometrically from the first group to the last, and
     `slice(lr)` gives the last group `lr` and all before it a tenth.
 
-    >>> [f"{rate:.0e}" for rate in spread(slice(1e-6, 1e-4), 3)]
+    >>> [f"{rate:.0e}" for rate in per_group_rates(slice(1e-6, 1e-4), 3)]
     ['1e-06', '1e-05', '1e-04']
-    >>> spread(slice(0.1), 3)
+    >>> per_group_rates(slice(0.1), 3)
     (0.01, 0.01, 0.1)
 
     Raises `UsageError` for a rate that is not positive, or a sequence of another length.
     """
     if isinstance(rates, slice):
-        result = _spread_slice(rates, groups)
+        result = _rates_of_slice(rates, groups)
     elif isinstance(rates, Sequence):
         result = tuple(float(rate) for rate in rates)
     else:
@@ -54,7 +54,7 @@ def spread(rates: Rates, groups: int) -> tuple[float, ...]:
     return result
 
 
-def _spread_slice(rates: slice, groups: int) -> tuple[float, ...]:
+def _rates_of_slice(rates: slice, groups: int) -> tuple[float, ...]:
     if rates.stop is None or rates.step is not None:
         raise UsageError(f"lr must be slice(high) or slice(low, high), but got {rates!r}")
     high = float(rates.stop)
@@ -84,9 +84,9 @@ class Constant:
     rates: tuple[float, ...]
     momentum: float = 0.9
 
-    def __call__(self, position: float) -> Setting:
+    def __call__(self, position: float) -> StepSettings:
         """The setting, whatever the position."""
-        return Setting(self.rates, self.momentum)
+        return StepSettings(self.rates, self.momentum)
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class OneCycle:
     Smith, "A disciplined approach to neural network hyper-parameters", arXiv:1803.09820, with cosines for lines.
 
     >>> OneCycle((1.0,), pct_start=0.25)(0.25)
-    Setting(rates=(1.0,), momentum=0.85)
+    StepSettings(rates=(1.0,), momentum=0.85)
     """
 
     rates: tuple[float, ...]
@@ -111,11 +111,11 @@ class OneCycle:
         if self.div <= 0 or self.div_final <= 0:
             raise UsageError(f"div and div_final must be positive, but got {self.div} and {self.div_final}")
 
-    def __call__(self, position: float) -> Setting:
+    def __call__(self, position: float) -> StepSettings:
         """The setting at `position`: rising before `pct_start`, falling after it."""
         start, top, end = self.momenta
         if position < self.pct_start:
             part = position / self.pct_start
-            return Setting(tuple(cosine(r / self.div, r, part) for r in self.rates), cosine(start, top, part))
+            return StepSettings(tuple(cosine(r / self.div, r, part) for r in self.rates), cosine(start, top, part))
         part = (position - self.pct_start) / (1 - self.pct_start)
-        return Setting(tuple(cosine(r, r / self.div_final, part) for r in self.rates), cosine(top, end, part))
+        return StepSettings(tuple(cosine(r, r / self.div_final, part) for r in self.rates), cosine(top, end, part))

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 from typing_extensions import TypeVar
@@ -36,6 +36,51 @@ class TrainingData(PredictionData, Protocol):
         """The batches of an epoch of training, in another order each time."""
 
 
+@runtime_checkable
+class ExportableData(Protocol):
+    """Data that `learn.export` can write, as `DataLoaders`."""
+
+    @property
+    def blocks(self) -> Sequence[Any]:
+        """What a sample is made of, with the vocabularies."""
+
+    @property
+    def transforms(self) -> Any:
+        """The transforms of batches, fused."""
+
+    @property
+    def sizing(self) -> Any:
+        """What size a photo gets before them."""
+
+
+@runtime_checkable
+class SerializableData(Protocol):
+    """Data that tells its pipeline as JSON."""
+
+    def to_json(self) -> str:
+        """The pipeline; raises `SpecError` where it cannot be written."""
+
+
+@runtime_checkable
+class FingerprintData(Protocol):
+    """Data that has a name for its pipeline, or a function that gives one."""
+
+    @property
+    def fingerprint(self) -> Any:
+        """Another one for every other pipeline."""
+
+
+@runtime_checkable
+class StatefulBatches(Protocol):
+    """Batches that know where they stand, as a `Loader`."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a position."""
+
+
 Data = TypeVar("Data", bound=TrainingData)
 Predicted_co = TypeVar("Predicted_co", bound=PredictionData, default=PredictionData, covariant=True)
 Trained_co = TypeVar("Trained_co", bound=TrainingData, default=TrainingData, covariant=True)
@@ -58,17 +103,17 @@ def vocab_of(data: PredictionData) -> Sequence[Any] | None:
     return vocab
 
 
-def normalized(data: Data, mean: Sequence[float], std: Sequence[float]) -> Data:
+def append_normalize(data: Data, mean: Sequence[float], std: Sequence[float]) -> Data:
     """The data with `Normalize(mean, std)` at the end of its transforms; as it is where it has no `normalize`."""
     normalize = getattr(data, "normalize", None)
     result: Data = data if normalize is None else normalize(mean, std)
     return result
 
 
-def denormalized(data: PredictionData, images: Tensor) -> Tensor:
+def denormalize(data: PredictionData, images: Tensor) -> Tensor:
     """A batch of images as it looks: the data's normalisation, where it has one, is taken back."""
-    denormalize = getattr(data, "denormalize", None)
-    result: Tensor = images if denormalize is None else denormalize(images)
+    take_back = getattr(data, "denormalize", None)
+    result: Tensor = images if take_back is None else take_back(images)
     return result
 
 

@@ -15,8 +15,8 @@ from torch.nn import functional
 from ..errors import MissingDependencyError, TrainingError, UsageError
 from .learner import Learner
 from .metrics import dice
-from .small import ResidualBlock, convolution
-from .training_data import Data, normalized
+from .small_network import ResidualBlock, convolution
+from .training_data import Data, append_normalize
 from .vision import outputs_for
 
 
@@ -87,7 +87,7 @@ def unet_learner(
     model = UNet(body, body.feature_info.channels(), outputs_for(dls))
     if pretrained and normalize:
         cfg = body.pretrained_cfg if hasattr(body, "pretrained_cfg") else {}
-        dls = normalized(dls, cfg.get("mean", (0.485, 0.456, 0.406)), cfg.get("std", (0.229, 0.224, 0.225)))
+        dls = append_normalize(dls, cfg.get("mean", (0.485, 0.456, 0.406)), cfg.get("std", (0.229, 0.224, 0.225)))
     learn = Learner(dls, model, **{"metrics": dice} | kwargs)
     if pretrained:
         learn.freeze()

@@ -13,8 +13,8 @@ from . import optimiser
 from .learner import Learner
 from .predictor import Architecture
 from .saving import read_weights
-from .small import small_resnet
-from .training_data import Data, TrainingData, classes_of, kind_of, normalized
+from .small_network import small_resnet
+from .training_data import Data, TrainingData, append_normalize, classes_of, kind_of
 from .weights import plain_names
 
 
@@ -62,10 +62,10 @@ class BodyAndHead(nn.Module):
 
     def groups(self) -> list[list[nn.Parameter]]:
         """Parameters from the input to the head."""
-        return [*halves(self.body), list(self.head.parameters())]
+        return [*split_halves(self.body), list(self.head.parameters())]
 
 
-def halves(body: nn.Module) -> list[list[nn.Parameter]]:
+def split_halves(body: nn.Module) -> list[list[nn.Parameter]]:
     """A body's layers in two groups: by timm's matcher where the model has one, else by its children."""
     if not hasattr(body, "group_matcher"):
         groups = optimiser.default_groups(body)
@@ -109,7 +109,7 @@ def vision_learner(
         load_body(model, Path(weights))
     known = isinstance(arch, str) and (pretrained or weights is not None)
     if known and normalize:
-        dls = normalized(dls, *statistics(model))
+        dls = append_normalize(dls, *statistics(model))
     learn = Learner(dls, model, **kwargs)
     if known:
         learn.freeze()

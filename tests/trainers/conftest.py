@@ -1,4 +1,7 @@
-"""A tiny task that a tiny model learns in a second: which colour a noisy picture has; and scripts in two processes."""
+"""A tiny task that a tiny model learns in a second, drawn photos in a cache and a run over them; and two processes.
+
+The task: which colour a noisy picture has.
+"""
 
 import os
 import socket
@@ -51,6 +54,55 @@ def data() -> Data:
 @pytest.fixture
 def model() -> nn.Module:
     return small_model()
+
+
+@pytest.fixture
+def saved(data, model, tmp_path):
+    """A learner after some steps, and its checkpoint."""
+    from onewarp.trainers import Learner
+
+    learn = Learner(data, model, table=False)
+    learn.fit(1, 1e-2)
+    return learn, learn.save(tmp_path / "c")
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """Four drawn photos of each of six classes, in a folder for each."""
+    from onewarp.trainers.synthetic_photos import draw_photos
+
+    return draw_photos(tmp_path_factory.mktemp("photos"), per_class=4)
+
+
+@pytest.fixture(scope="session")
+def cache(photos, tmp_path_factory):
+    from onewarp.pipeline import RandomSplitter, parent_label, presize
+
+    path = tmp_path_factory.mktemp("cache") / "c"
+    presize(photos, path, size=64, label=parent_label, split=RandomSplitter(seed=0))
+    return path
+
+
+@pytest.fixture(scope="session")
+def transforms():
+    return "Resize(64) | aug_transforms(size=48, min_scale=0.8)"
+
+
+@pytest.fixture(scope="session")
+def quick_run(transforms):
+    """`quick_run(cache, out, **settings)`: an epoch of a small network over a cache."""
+    from onewarp.trainers.run import Settings, train
+
+    def run(cache, out, **settings):
+        chosen = {"model": "small_resnet", "epochs": 1, "lr": 1e-3, "pretrained": False, "bs": 8}
+        return train(cache, transforms, Settings(**chosen | settings), out, command="onewarp train --some words")
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained(quick_run, cache, tmp_path_factory):
+    return quick_run(cache, tmp_path_factory.mktemp("run"))
 
 
 LEAVE = """

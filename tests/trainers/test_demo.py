@@ -1,10 +1,8 @@
 import pytest
-import torch
 
 from onewarp.errors import UsageError
-from onewarp.trainers.compare import middle, sharpness, unlike
 from onewarp.trainers.demo import demo
-from onewarp.trainers.drawn import draw_photos
+from onewarp.trainers.synthetic_photos import draw_photos
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +44,3 @@ def test_a_folder_without_photos_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="is a file"):
         demo(tmp_path, tmp_path / "file")
-
-
-def test_sharpness_falls_with_blur():
-    noise = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0))
-    blurred = torch.nn.functional.avg_pool2d(noise, 3, 1, 1)
-    assert sharpness(blurred) < 0.2 * sharpness(noise)
-    assert (unlike(noise, noise) == 255).all()
-    assert middle(noise, 8).shape == (3, 8, 8)
-    assert torch.equal(middle(noise, 8), noise[:, 12:20, 12:20])

@@ -47,7 +47,7 @@ def test_suggestions_lie_on_the_grid_and_everything_is_put_back(data, model):
     for index, slot in state["state"].items():
         assert all(torch.equal(after["state"][index][key], value) for key, value in slot.items())
     assert torch.equal(torch.get_rng_state(), generator)
-    assert (learn.fits, learn.epochs, len(learn.recorder.losses)) == (1, 1, steps)
+    assert (learn.n_fits, learn.epochs, len(learn.recorder.losses)) == (1, 1, steps)
     assert len(found.plot().axes[0].lines) == 5
 
 

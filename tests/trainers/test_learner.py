@@ -1,5 +1,4 @@
 import copy
-import re
 
 import numpy as np
 import pytest
@@ -12,20 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from onewarp.errors import TrainingError, UsageError
 from onewarp.pipeline.loading.loader import Loader
 from onewarp.pipeline.loading.rows import MemoryRows
-from onewarp.trainers import Callback, Learner, StopTraining, accuracy, error_rate
-from onewarp.trainers.events import EVENTS
-
-
-def test_it_learns_and_prints_the_table(data, model, capsys):
-    learn = Learner(data, model, metrics=error_rate)
-    learn.fit_one_cycle(4, 2e-2)
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["epoch", "train_loss", "valid_loss", "error_rate", "time"]
-    assert len(lines) == 5
-    assert re.fullmatch(r"3\s+\d\.\d{6}\s+\d\.\d{6}\s+0\.\d{6}\s+00:0\d", lines[4])
-    rates = [row["error_rate"] for row in learn.recorder.rows]
-    assert rates[-1] < 0.1
-    assert all(rate * 30 == pytest.approx(round(rate * 30)) for rate in rates)
+from onewarp.trainers import Callback, Learner, accuracy
 
 
 def test_the_losses_are_those_of_the_same_loop_written_out(data, model):
@@ -68,70 +54,6 @@ def test_fine_tune_has_the_chapters_two_phases(data, model):
     assert rates[6] == pytest.approx((1e-5 / 5, 1e-4 / 5, 1e-3 / 5))
     peak = rates[6 + round(0.3 * 12)]
     assert peak == pytest.approx((1e-5, 1e-4, 1e-3), rel=0.05)
-
-
-def test_norms_of_a_frozen_body_stay_trainable(data, model):
-    learn = Learner(data, model, table=False)
-    learn.freeze()
-    trained = [name for name, p in model.named_parameters() if p.requires_grad]
-    assert trained == ["0.1.weight", "0.1.bias", "1.1.weight", "1.1.bias", "2.2.weight", "2.2.bias"]
-    learn.freeze_to(1)
-    assert model[1][0].weight.requires_grad
-    assert not model[0][0].weight.requires_grad
-    learn.unfreeze()
-    assert all(p.requires_grad for p in model.parameters())
-
-
-def test_without_train_bn_the_norms_of_a_frozen_body_stand_still(data, model):
-    learn = Learner(data, model, table=False, train_bn=False)
-    learn.freeze()
-    assert not model[0][1].weight.requires_grad
-    still = {name: value.clone() for name, value in model[:2].state_dict().items()}
-    learn.fit(1, 1e-2)
-    assert all(torch.equal(value, still[name]) for name, value in model[:2].state_dict().items())
-    learn.unfreeze()
-    learn.fit(1, 1e-2)
-    assert not torch.equal(model[0][1].running_mean, still["0.1.running_mean"])
-
-
-def test_norms_and_biases_do_not_decay(data, model):
-    decays = {id(p): g["weight_decay"] for g in Learner(data, model).opt.param_groups for p in g["params"]}
-    assert {name: decays[id(p)] for name, p in model.named_parameters()} == {
-        name: 0.01 if name in ("0.0.weight", "1.0.weight", "2.2.weight") else 0.0
-        for name, _ in model.named_parameters()
-    }
-
-
-def test_events_come_in_their_order(data, model):
-    seen = []
-
-    class Watch(Callback):
-        pass
-
-    for event in EVENTS:
-        setattr(Watch, event, lambda self, learn, event=event: seen.append(event))
-    Learner(data, model, table=False, cbs=[Watch()]).fit(1, 1e-3)
-    batch = ["before_batch", "after_backward", "after_step", "after_batch"]
-    assert seen == [
-        "before_fit",
-        "before_epoch",
-        *batch * 6,
-        "after_train",
-        "after_validate",
-        "after_epoch",
-        "after_fit",
-    ]
-
-
-def test_a_callback_can_stop_the_run(data, model):
-    class Stop(Callback):
-        def after_batch(self, learn):
-            if learn.run.step == 2:
-                raise StopTraining
-
-    learn = Learner(data, model, table=False, cbs=[Stop()])
-    learn.fit(3, 1e-3)
-    assert len(learn.recorder.losses) == 2
 
 
 def test_accumulated_gradients_are_those_of_a_larger_batch(data, model):
@@ -182,28 +104,6 @@ def test_a_model_with_other_outputs_is_refused(data):
     model = nn.Sequential(nn.Flatten(), nn.Linear(192, 10))
     with pytest.raises(TrainingError, match=r"model's output must be \[8, 3\] \(samples, classes\), but got \[8, 10\]"):
         vision_learner(data, model, table=False).fit(1)
-
-
-def test_a_loss_that_is_not_finite_stops_with_a_reason(data, model):
-    for x, _ in [data.train.dataset.tensors]:
-        x[20] = float("nan")
-    with pytest.raises(
-        TrainingError, match=r"the loss became nan at step 3 with learning rate 0\.01, but must be finite"
-    ):
-        Learner(data, model, table=False).fit(1, 1e-2)
-
-
-def test_a_group_for_each_part_of_a_model(data, model):
-    learn = Learner(data, model)
-    assert [len(group) for group in learn.layers] == [3, 4, 2]
-    assert len(Learner(data, nn.Sequential(nn.Flatten(), nn.Linear(192, 3))).layers) == 1
-
-
-def test_recorder_draws(data, model):
-    learn = Learner(data, model, table=False)
-    learn.fit(1, 1e-3)
-    assert len(learn.recorder.plot_loss().axes[0].lines) == 3
-    assert len(learn.recorder.plot_lr().axes) == 2
 
 
 def test_what_cannot_be_fitted_is_refused(data, model):

@@ -22,7 +22,7 @@ from onewarp.pipeline import (
 )
 from onewarp.trainers import ClassificationInterpretation, error_rate, point_distance, vision_learner
 from onewarp.trainers.originals import masks_on_originals, points_on_originals
-from onewarp.trainers.small import small_resnet
+from onewarp.trainers.small_network import small_resnet
 from onewarp.trainers.unet import unet_learner
 from onewarp.transforms import Resize, aug_transforms
 
@@ -139,13 +139,3 @@ def test_the_heads_centres_as_points(shared):
         for point, key in zip(back, batch.keys, strict=True):
             expected = centre(folder / f"{key.rsplit('/', 1)[-1][:-4]}.xml")
             assert point[0].tolist() == pytest.approx(expected, abs=1e-2)
-
-
-def test_an_encoder_of_timm_gives_its_maps():
-    pytest.importorskip("timm", reason="timm comes with the train extra")
-    from onewarp.trainers.unet import UNet, timm_encoder
-
-    body = timm_encoder("resnet18", pretrained=False)
-    model = UNet(body, body.feature_info.channels(), 3)
-    assert model(torch.zeros(1, 3, 64, 96)).shape == (1, 3, 64, 96)
-    assert isinstance(model.head[1], nn.Conv2d)

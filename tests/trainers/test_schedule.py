@@ -3,27 +3,27 @@ import math
 import pytest
 
 from onewarp.errors import UsageError
-from onewarp.trainers.schedule import Constant, OneCycle, spread
+from onewarp.trainers.schedule import Constant, OneCycle, per_group_rates
 
 
 def test_a_slice_is_geometric_over_the_groups():
-    assert spread(slice(1e-6, 1e-4), 3) == pytest.approx((1e-6, 1e-5, 1e-4), rel=1e-12)
+    assert per_group_rates(slice(1e-6, 1e-4), 3) == pytest.approx((1e-6, 1e-5, 1e-4), rel=1e-12)
 
 
 def test_a_slice_with_one_end_gives_the_body_a_tenth():
-    assert spread(slice(2e-3), 3) == pytest.approx((2e-4, 2e-4, 2e-3))
+    assert per_group_rates(slice(2e-3), 3) == pytest.approx((2e-4, 2e-4, 2e-3))
 
 
 def test_a_number_serves_all_and_a_sequence_each():
-    assert spread(0.1, 2) == (0.1, 0.1)
-    assert spread([0.1, 0.2], 2) == (0.1, 0.2)
-    assert spread(slice(1e-6, 1e-4), 1) == (1e-4,)
+    assert per_group_rates(0.1, 2) == (0.1, 0.1)
+    assert per_group_rates([0.1, 0.2], 2) == (0.1, 0.2)
+    assert per_group_rates(slice(1e-6, 1e-4), 1) == (1e-4,)
 
 
 @pytest.mark.parametrize("rates", [0.0, -1.0, math.nan, slice(None), slice(1e-3, 1e-2, 2), slice(0.0, 1.0), [0.1]])
 def test_rates_that_cannot_be_used_are_refused(rates):
     with pytest.raises(UsageError, match="lr must be"):
-        spread(rates, 2)
+        per_group_rates(rates, 2)
 
 
 def test_one_cycle_rises_from_a_25th_and_falls_to_a_100_000th():

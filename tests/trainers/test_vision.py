@@ -9,8 +9,8 @@ from torch import nn
 from onewarp.errors import MissingDependencyError, TrainingError, UsageError
 from onewarp.trainers import vision_learner
 from onewarp.trainers.saving import write
-from onewarp.trainers.small import small_resnet
-from onewarp.trainers.unet import SmallEncoder, UNet, timm_encoder, unet_learner
+from onewarp.trainers.small_network import small_resnet
+from onewarp.trainers.unet import timm_encoder, unet_learner
 from onewarp.trainers.vision import BodyAndHead, ConcatPool, chapter_head, statistics
 
 
@@ -114,8 +114,3 @@ def test_without_timm_the_extra_is_named(data, monkeypatch):
     with pytest.raises(MissingDependencyError, match=r"pip install timm"):
         unet_learner(data, "resnet18")
     assert vision_learner(data, "small_resnet", pretrained=False).arch == ("small_resnet", 3)
-
-
-def test_a_unet_scores_every_pixel():
-    encoder = SmallEncoder((4, 8))
-    assert UNet(encoder, encoder.channels, 3)(torch.zeros(2, 3, 21, 34)).shape == (2, 3, 21, 34)

@@ -49,12 +49,12 @@ def prepare(dls: DataLoaders, accelerator: Any) -> DataLoaders:
             )
         accelerator.dataloader_config.split_batches = True
     own_loaders = shared(dls, accelerator.process_index, accelerator.num_processes, device=accelerator.device)
-    train, valid = PreparedLoader(own_loaders.train), _evaluation(own_loaders, accelerator)
+    train, valid = AccelerateLoader(own_loaders.train), _evaluation(own_loaders, accelerator)
     accelerator.register_for_checkpointing(train)
     return replace(own_loaders, train=train, valid=valid)
 
 
-class PreparedLoader(DataLoaderStateMixin):  # type: ignore[misc]
+class AccelerateLoader(DataLoaderStateMixin):  # type: ignore[misc]
     """A loader that tells accelerate when its last batch comes; all else is the loader's own."""
 
     def __init__(self, loader: Loader, rows: int | None = None) -> None:
@@ -100,13 +100,13 @@ class PreparedLoader(DataLoaderStateMixin):  # type: ignore[misc]
         self.loader.load_state_dict(state)
 
 
-def _evaluation(dls: DataLoaders, accelerator: Any) -> PreparedLoader:
+def _evaluation(dls: DataLoaders, accelerator: Any) -> AccelerateLoader:
     """The validation batches; with several processes in the order in which accelerate gathers them."""
     plain = dls.valid
     if accelerator.num_processes == 1:
-        return PreparedLoader(plain, plain.total)
+        return AccelerateLoader(plain, plain.total)
     blocks = Blocks(plain.total, plain.batch_size, plain.world_size)
-    return PreparedLoader(plain.with_settings(indices=blocks), plain.total)
+    return AccelerateLoader(plain.with_settings(indices=blocks), plain.total)
 
 
 @dataclass(frozen=True)

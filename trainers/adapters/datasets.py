@@ -23,7 +23,7 @@ from ...pipeline.order.ranks import Share, Tail, from_environment
 from ...transforms import Fused, fuse
 from ...transforms.transform import Split
 from ...transforms.transform_lists import Transforms
-from .epochs import SharedEpoch
+from .epochs import EpochNumber
 
 _AT_ONCE = 1 << 14  # positions whose rows are computed together
 
@@ -92,7 +92,7 @@ class OrderSampler(Sampler[int]):
 Sample = TypeVar("Sample")
 
 
-class Augment(SharedEpoch):
+class Augment(EpochNumber):
     """A recipe for the `__getitem__` of a data set: `augment(image, key)`, with the draws of our loader for that key.
 
     `recipe` is a list of transforms, or what `fuse` made of them. The epoch is told by `set_epoch`, also to workers

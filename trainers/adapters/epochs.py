@@ -6,7 +6,7 @@ from torch import Tensor
 from ...pipeline.loading.loader_state import integer
 
 
-class SharedEpoch:
+class EpochNumber:
     """The number of an epoch in shared memory, so that worker processes that live on see a new one."""
 
     def __init__(self, epoch: int = 0) -> None:

@@ -223,7 +223,7 @@ def _classes() -> Classes:
     from fastai.distributed import DistributedDL
     from fastai.torch_core import to_detach
 
-    class Shared(Batches, DistributedDL):  # type: ignore[misc]
+    class RankBatches(Batches, DistributedDL):  # type: ignore[misc]
         """Batches that are shared out already, which fastai does by itself with all but a `DistributedDL`."""
 
         def to_detach(self, batch: Any, cpu: bool = True, gather: bool = True) -> Any:
@@ -288,4 +288,4 @@ def _classes() -> Classes:
             """Count the epoch."""
             self.epochs += not any(isinstance(callback, LRFinder) for callback in self.learn.cbs)
 
-    return Classes(Loaders, Shared, CountEpochs)
+    return Classes(Loaders, RankBatches, CountEpochs)

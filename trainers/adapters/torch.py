@@ -25,7 +25,7 @@ from ...errors import UsageError
 from ...pipeline import DataLoaders
 from ...pipeline.loading.loader import AnyLoader
 from ...pipeline.order.ranks import Share
-from .epochs import SharedEpoch
+from .epochs import EpochNumber
 
 Position = tuple[int, int]
 """Epoch, and position in its order."""
@@ -37,7 +37,7 @@ def shared(dls: DataLoaders, rank: int, world_size: int, **settings: Any) -> Dat
     return DataLoaders.of(dls.rows, dls.samples, dls.transforms, sizing=dls.sizing, **new)
 
 
-class Positions(SharedEpoch, Dataset[Position]):
+class Positions(EpochNumber, Dataset[Position]):
     """The positions of a loader's epochs: item `i` stands for the `i`-th sample of the epoch that `set_epoch` says.
 
     An index that has its epoch with it, `(epoch, position)`, stands for itself.
@@ -93,7 +93,7 @@ class Collate:
         return self.form(self.loader.batch_at([position for _, position in positions], epochs.pop()))
 
 
-class OrderedDataLoader(DataLoader[Any]):
+class ResumableDataLoader(DataLoader[Any]):
     """A `DataLoader` of positions that can stop and go on, also in the middle of an epoch, with any number of workers.
 
     Its states are those of the `Loader` that it stands for, and fit that as well.
@@ -136,7 +136,7 @@ def as_dataloader(
     sampler: None = None,
     batch_sampler: None = None,
     **settings: Any,
-) -> OrderedDataLoader: ...
+) -> ResumableDataLoader: ...
 
 
 @overload
@@ -173,7 +173,7 @@ def as_dataloader(
     settings = {"batch_size": loader.batch_size} | settings
     if sampler is not None:
         return DataLoader(positions, sampler=sampler, collate_fn=collate, **settings)
-    return OrderedDataLoader(
+    return ResumableDataLoader(
         positions, sampler=Epochs(positions, settings["batch_size"] or 1), collate_fn=collate, **settings
     )
 

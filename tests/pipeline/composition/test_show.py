@@ -15,7 +15,7 @@ from onewarp.pipeline.commands.preview import preview
 from onewarp.pipeline.commands.transform_texts import read_fused
 from onewarp.pipeline.composition.show import displayable
 from onewarp.pipeline.presizing.presizer import presize
-from onewarp.trainers.drawn import draw_photos
+from onewarp.trainers.synthetic_photos import draw_photos
 
 RECIPE = "Resize(64) | aug_transforms(size=({}, {}))"
 

@@ -1,6 +1,5 @@
 """Other libraries' transforms: drawn from the sample's key, beside others that draw, without touching their numbers."""
 
-import os
 import random
 import sys
 
@@ -10,7 +9,6 @@ import pytest
 import torch
 from torch import nn
 
-from onewarp.errors import UsageError
 from onewarp.pipeline import Loader
 from onewarp.pipeline.loading.rows import MemoryRows
 from onewarp.trainers.adapters import AlbumentationsTransform, FastaiTransform, TorchvisionTransform
@@ -163,25 +161,3 @@ def test_what_may_draw_from_elsewhere_is_told_from_a_librarys_own():
     assert comes_from(v2.Compose([v2.RandomApply([v2.GaussianBlur(3)]), nn.ReLU()]), *ours)
     assert not comes_from(v2.Compose([v2.RandomApply([v2.Lambda(lambda image: image)])]), *ours)
     assert not comes_from(nn.Sequential(nn.ReLU(), Noise()), *ours)
-
-
-def fails(image):
-    raise ValueError(f"no {tuple(image.shape)}")
-
-
-def dies(image):
-    os._exit(3)
-
-
-def prints(image):
-    print("a library that talks")
-    return image
-
-
-def test_the_process_names_what_fails_in_it_and_is_started_again():
-    image = TensorImage(torch.zeros(3, 4, 4))
-    with pytest.raises(UsageError, match=r"(?s)Foreign.*fails.*ValueError: no \(3, 4, 4\)"):
-        Foreign(fails)(image, keys="a")
-    with pytest.raises(UsageError, match=r"dies.* ended the process that it runs in \(code 3\)"):
-        Foreign(dies)(image, keys="a")
-    assert torch.equal(Foreign(prints)(image, keys="a"), image)

@@ -8,9 +8,11 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from onewarp.errors import UsageError
-from onewarp.pipeline import CategoryBlock, DataBlock, ImageBlock, RandomSplitter
+from onewarp.pipeline import Cache, CategoryBlock, DataBlock, ImageBlock, Loader, RandomSplitter, parent_label
 from onewarp.pipeline.order.orders import Subset, Weighted
+from onewarp.pipeline.presizing.presizer import presize
 from onewarp.trainers import ClassificationInterpretation, Learner
+from onewarp.trainers.predictor import sample_evenly
 from onewarp.transforms import Flip, Resize, Rotate
 
 
@@ -92,3 +94,10 @@ def test_pictures_of_a_loader_that_shuffles_by_itself_are_refused(data, model):
     interpretation = ClassificationInterpretation.from_learner(Learner(data, model, table=False))
     with pytest.raises(UsageError, match="does not shuffle"):
         interpretation.plot_top_losses(4)
+
+
+def test_results_are_spread_over_the_validation_set(photos, tmp_path):
+    presize(photos, tmp_path / "c", size=32, label=parent_label)
+    rows = Loader(tmp_path / "c", batch_size=4)
+    classes = {int(y) for y in sample_evenly(rows, len(rows.rows) // 4)[1]}
+    assert len(classes) == len(Cache.open(tmp_path / "c").vocab)

@@ -88,7 +88,7 @@ def starfish(x: Field, y: Field, rng: Generator) -> Field:
 # Textures: 0 to 1 over the object's own coordinates ---------------------------------------------------------------
 
 
-def spotted(x: Field, y: Field, rng: Generator) -> Field:
+def spots(x: Field, y: Field, rng: Generator) -> Field:
     """Round spots, one in each cell of a grid, out of its middle."""
     cells = rng.uniform(3.2, 5.0)
     u, v = (x + 4) * cells, (y + 4) * cells
@@ -100,7 +100,7 @@ def spotted(x: Field, y: Field, rng: Generator) -> Field:
     return _field(np.clip((radius[at] - distance) * 8 + 0.5, 0, 1))
 
 
-def striped(x: Field, y: Field, rng: Generator) -> Field:
+def stripes(x: Field, y: Field, rng: Generator) -> Field:
     """Wavy bands across the object."""
     turn = rng.uniform(0, np.pi)
     along, across = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
@@ -109,9 +109,9 @@ def striped(x: Field, y: Field, rng: Generator) -> Field:
 
 
 CLASSES: dict[str, tuple[Shape, Shape]] = {
-    f"{texture.__name__}_{shape.__name__}": (shape, texture)
+    f"{adjective}_{shape.__name__}": (shape, texture)
     for shape in (leaf, pebble, starfish)
-    for texture in (spotted, striped)
+    for adjective, texture in (("spotted", spots), ("striped", stripes))
 }
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 from PIL import Image, ImageOps
 
-from onewarp.trainers.drawn import CLASSES, draw_photos, photo
+from onewarp.trainers.synthetic_photos import CLASSES, draw_photos, photo
 
 
 def test_a_picture_follows_from_its_seed():
