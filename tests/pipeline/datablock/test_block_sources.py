@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -125,7 +126,12 @@ LABELS |= st.sampled_from(["007", "7", "7.0", "1e5", "true", "nan", "None", "inf
 @settings(max_examples=25, deadline=None)
 @given(st.lists(LABELS.filter(lambda label: not label.startswith(".")), min_size=2, max_size=6))
 def test_all_ways_give_the_same_classes(labels):
-    """A folder, a table in three forms, by `--label` and by a data block, with a class in validation alone or not."""
+    """A folder, a table in three forms, by `--label` and by a data block, with a class in validation alone or not.
+
+    But for columns of numbers with a point, or with a `nan`, which are numbers in a CSV, and names in a folder.
+    """
+    numbers = all(re.fullmatch(r"-?(0|[1-9]\d*)(\.\d+)?|nan", label, re.IGNORECASE) for label in labels)
+    assume(not numbers or not any("." in label or label.lower() == "nan" for label in labels))
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         for i, label in enumerate(labels):
