@@ -173,23 +173,6 @@ def test_the_fingerprint_tells_caches_apart(tmp_path):
     assert CacheRows(cache).fingerprint == CacheRows(same).fingerprint != CacheRows(other).fingerprint
 
 
-def test_lists_of_labels_are_zeros_and_ones(tmp_path):
-    cache = store(tmp_path, pictures(3))
-    column = cache.index.column_names.index("label")
-    lists = pa.array([[0, 1], [], [1]], pa.list_(pa.int64()))
-    cache.index = cache.index.set_column(column, "label", lists)
-    found = CacheRows(cache).targets(np.array([2, 0, 1]))["label"]
-    assert (found.kind, found.values.tolist()) == ("multicategory", [[0, 1], [1, 1], [0, 0]])
-
-
-def test_rows_without_a_label_are_refused(tmp_path):
-    cache = store(tmp_path, pictures(3))
-    column = cache.index.column_names.index("label")
-    cache.index = cache.index.set_column(column, "label", pa.array([0, None, 1], pa.int32()))
-    with pytest.raises(CacheError, match="1 rows of the cache have no label"):
-        CacheRows(cache)
-
-
 def flip_a_byte(part, offset=100):
     state = part.stat()
     data = bytearray(part.read_bytes())
