@@ -3,6 +3,7 @@ and files that hold them, or a DataBlock, as JSON.
 """
 
 import ast
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def read_transforms(text: str | Path) -> list[Transform]:
     >>> [type(t).__name__ for t in read_transforms("Resize(460) | Flip(p=1)")]
     ['Resize', 'Flip']
     """
-    if isinstance(text, Path) or ((text.endswith(".json") or "(" not in text) and Path(text).is_file()):
+    if isinstance(text, Path) or ((text.endswith(".json") or "(" not in text) and os.path.isfile(text)):
         text = Path(text).read_text(encoding="utf-8")
     if text.lstrip().startswith(("{", "[")):
         return _flat(from_json(text))
