@@ -101,17 +101,6 @@ def test_explain_tells_and_advises():
     assert json.loads(run("explain", "--json").stdout)["resamplings"] == 1
 
 
-def test_doctor_says_what_there_is():
-    done = run("doctor", "--json")
-    found = {f["name"]: f for f in json.loads(done.stdout)}
-    assert found["warp reference"]["well"]
-    assert found["torch"]["detail"]
-    assert all(f["well"] for f in found.values() if not f["there"])
-    for line in run("doctor").stdout.splitlines():
-        f = next(f for f in found.values() if line[4:].startswith(f"{f['name']} "))
-        assert line[:3] == ("BAD" if not f["well"] else "ok " if f["there"] else "-- ")
-
-
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -1,17 +1,16 @@
-"""Pipelines: order, incremental setup, reverse decode, show, JSON."""
+"""Pipelines: order, incremental setup, reverse decode, show."""
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onewarp.errors import SpecError, UsageError
+from onewarp.errors import UsageError
 from onewarp.pipeline.composition.compose import Pipeline
-from onewarp.pipeline.composition.spec import from_json, register, to_json
 from onewarp.transforms.augment import aug_transforms, fuse, setup_aug_tfms
 from onewarp.transforms.category import Categorize
-from onewarp.transforms.colour import Contrast, Normalize
-from onewarp.transforms.geometry import Resize, Rotate, Warp, Zoom
+from onewarp.transforms.colour import Normalize
+from onewarp.transforms.geometry import Rotate, Warp, Zoom
 from onewarp.transforms.to_tensor import ToTensor
 from onewarp.transforms.transform import Transform
 from onewarp.transforms.types import TensorImage
@@ -44,11 +43,6 @@ class Mean(Transform):
 
 class Early(Add):
     order = -1
-
-
-@register
-def named(x):
-    return x
 
 
 def image(seed=0, size=32):
@@ -114,66 +108,6 @@ def test_repr_shows_every_transform_with_its_settings():
     )
 
 
-@pytest.mark.parametrize(
-    "pipeline",
-    [
-        Pipeline([Categorize(("cat", "dog"))]),
-        Pipeline([Resize(460), *aug_transforms(size=224, min_scale=0.75), Normalize((0.5,) * 3, (0.2,) * 3)]),
-        Pipeline([fuse(aug_transforms(size=(3, 4)), dtype=torch.bfloat16)], split="train"),
-        Pipeline([named]),
-    ],
-)
-def test_json_and_back(pipeline):
-    again = Pipeline.from_json(pipeline.to_json())
-    assert again == pipeline
-    assert again.fingerprint == pipeline.fingerprint
-
-
-def test_the_fingerprint_tells_settings_apart():
-    assert Pipeline([Add(1)]).fingerprint != Pipeline([Add(2)]).fingerprint
-
-
-def test_a_lambda_is_refused_by_name():
-    with pytest.raises(SpecError, match=r"<lambda> cannot be written to JSON: use a named class or function"):
-        Pipeline([lambda x: x]).to_json()
-    with pytest.raises(SpecError, match="<lambda> cannot be found by its name"):
-        register(lambda x: x)
-
-
-def test_an_unregistered_function_is_refused_by_name():
-    with pytest.raises(SpecError, match="image cannot be written to JSON"):
-        to_json(image)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ('{"kind": "Rotat"}', "unknown name 'Rotat' in the pipeline's JSON: did you mean Rotate"),
-        ('{"kind": "os:system"}', "unknown name 'os:system'"),
-        ('{"kind": "Resize", "colour": 3}', "Resize has no setting colour: it has method, pad_mode, size"),
-        ('{"kind": ', "cannot be read"),
-        ('{"kind": "dtype", "name": "load"}', "unknown dtype 'load'"),
-        ("3", "must hold a Pipeline, but got a int"),
-    ],
-)
-def test_bad_json_is_one_clear_error(text, message):
-    with pytest.raises(SpecError, match=message):
-        Pipeline.from_json(text)
-
-
-def test_plain_values_come_back():
-    value = {"a": (1, 2.5, None, "x"), 3: True}
-    assert from_json(to_json(value)) == value
-
-
-def test_a_setting_named_kind_comes_back():
-    from onewarp.pipeline import CategoryBlock, PointBlock
-
-    for block in (CategoryBlock(("a", "b")), PointBlock()):
-        again = from_json(to_json(block))
-        assert (again.kind, again.vocab, repr(again)) == (block.kind, block.vocab, repr(block))
-
-
 class AddInTraining(Add):
     split = "train"
 
@@ -219,10 +153,3 @@ def test_what_is_no_transform_is_refused_where_it_is_given():
         Pipeline("Resize(460)")
     with pytest.raises(UsageError, match="split must be"):
         Pipeline([Add()], split="test")
-
-
-def test_a_setting_that_a_later_version_added_is_written_only_where_it_is_set():
-    """So that the fingerprints of recipes that do not use it stay what they were."""
-    assert "factor" not in to_json(Contrast())
-    for transform in (Contrast(), Contrast(factor=(0.5, 2.0))):
-        assert from_json(to_json(transform)) == transform

@@ -1,65 +1,19 @@
-"""Pictures as they are met: a sheet of draws pixel for pixel, and a figure in a notebook once."""
+"""Samples as pictures: what can be drawn, and a figure in a notebook once."""
 
+import itertools
 import json
 import subprocess
 import sys
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from onewarp.errors import UsageError
-from onewarp.pipeline import Loader, parent_label
-from onewarp.pipeline.commands.preview import preview
-from onewarp.pipeline.commands.transform_texts import read_fused
-from onewarp.pipeline.composition.show import displayable
-from onewarp.pipeline.presizing.presizer import presize
-from onewarp.trainers.synthetic_photos import draw_photos
-
-RECIPE = "Resize(64) | aug_transforms(size=({}, {}))"
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    photos = draw_photos(tmp_path_factory.mktemp("photos"), per_class=1)
-    path = tmp_path_factory.mktemp("cache") / "c"
-    presize(photos, path, size=64, label=parent_label)
-    return path
-
-
-@pytest.mark.parametrize(("size", "scale"), [((150, 170), 1), ((50, 60), 3), ((7, 300), 1)])
-def test_a_preview_shows_draws_pixel_for_pixel(cache, tmp_path, size, scale):
-    text = RECIPE.format(*size)
-    path = preview(cache, tmp_path / "new" / "p.png", text, photos=2, draws=2, seed=3)
-    sheet = np.asarray(Image.open(path).convert("RGB"))
-    loader = Loader(cache, batch_tfms=read_fused(text), seed=3)
-    for key in [str(key) for key in loader.rows.keys(np.array([0, len(loader.rows) - 1]))]:
-        for epoch in (0, 1):
-            draw = displayable(loader.replay(key, epoch)[0])
-            assert holds(sheet, draw.repeat(scale, 0).repeat(scale, 1)), (key, epoch)
-
-
-def holds(sheet, image):
-    """Whether `image` stands somewhere in `sheet`."""
-    height, width = image.shape[:2]
-    places = np.argwhere((sheet == image[0, 0]).all(-1))
-    inside = [(y, x) for y, x in places if y + height <= len(sheet) and x + width <= sheet.shape[1]]
-    return any((sheet[y : y + height, x : x + width] == image).all() for y, x in inside)
-
-
-def test_nothing_of_a_preview_touches_its_edge(cache, tmp_path):
-    sheet = np.asarray(Image.open(preview(cache, tmp_path / "p.png", RECIPE.format(40, 40), unfused=True)))
-    assert all((edge == 255).all() for edge in (sheet[:6], sheet[-6:], sheet[:, :6], sheet[:, -6:]))
-
-
-def test_a_preview_needs_photos_draws_and_a_format(cache, tmp_path):
-    for settings, name in (({"photos": 0}, "photos"), ({"draws": 0}, "draws")):
-        with pytest.raises(UsageError, match=f"{name} must be at least 1, but got 0"):
-            preview(cache, tmp_path / "p.png", RECIPE.format(40, 40), **settings)
-    with pytest.raises(UsageError, match="out must end in a format of pictures"):
-        preview(cache, tmp_path / "p", RECIPE.format(40, 40))
-
+from onewarp.pipeline.composition.show import can_show, displayable, save_picture, show, show_grid
+from onewarp.transforms.types import TensorBBox, TensorImage, TensorMask, TensorPoint
 
 NOTEBOOK = """
 import json, os
@@ -93,3 +47,65 @@ def test_a_notebook_shows_a_figure_once():
 
 def test_an_image_is_displayed_as_bytes():
     assert displayable(torch.tensor([0.0, 0.5, 1.0]).reshape(3, 1, 1)).tolist() == [[[0, 128, 255]]]
+
+
+BLACK = TensorImage(torch.zeros(3, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("sample", "shown"),
+    [
+        (BLACK, True),
+        (BLACK + 1, True),
+        (BLACK + 1.1, False),
+        (BLACK - 0.1, False),
+        (TensorImage(torch.full((3, 8, 8), 255, dtype=torch.uint8)), True),
+        (TensorImage(torch.zeros(2, 3, 8, 8)), False),
+        (TensorMask(torch.zeros(8, 8)), True),
+        ("cat", True),
+        (["cat", "dog"], True),
+        (["cat", 3], False),
+        ((), False),
+        ((BLACK, "cat"), True),
+        ((BLACK + 2, "cat"), False),
+        (None, False),
+    ],
+    ids=itertools.count(),
+)
+def test_what_can_be_drawn_as_it_is(sample, shown):
+    assert can_show(sample) == shown
+
+
+def test_labels_are_the_title_and_targets_lie_over_the_image():
+    points, boxes = TensorPoint(torch.tensor([[2.0, 3.0]])), TensorBBox(torch.tensor([[1.0, 2.0, 5.0, 7.0]]))
+    axes = show((BLACK, ["cat", "indoor"], 7, points, boxes, None), title="a.jpg")
+    assert axes.get_title() == "a.jpg | cat, indoor | 7"
+    assert len(axes.images) == 1
+    assert axes.collections[0].get_offsets().tolist() == [[1.5, 2.5]]  # where a pixel's centre is its number
+    assert axes.patches[0].get_bbox().extents.tolist() == [0.5, 1.5, 4.5, 6.5]
+    assert show(BLACK, axes) is axes
+    plt.close("all")
+
+
+@pytest.mark.parametrize(
+    ("count", "grid", "shape"),
+    [(1, {}, (1, 1)), (7, {}, (3, 3)), (7, {"nrows": 2}, (2, 4)), (7, {"ncols": 2}, (4, 2)), (0, {}, (1, 1))],
+)
+def test_a_grid_has_room_for_all_samples(count, grid, shape):
+    figure = show_grid([(BLACK, str(i)) for i in range(count)], **grid)
+    spec = figure.axes[0].get_subplotspec().get_gridspec()
+    assert (spec.nrows, spec.ncols) == shape
+    assert [axes.get_title() for axes in figure.axes if axes.get_title()] == [str(i) for i in range(count)]
+    plt.close("all")
+
+
+def test_a_picture_is_saved_in_the_format_of_its_name(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 5, 3), np.uint8)
+    save_picture(pixels, tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as image:
+        assert np.array_equal(np.asarray(image), pixels)
+    with pytest.raises(UsageError, match=r"out must end in a format of pictures, as \.png, but got '.*/a\.xyz'"):
+        save_picture(pixels, tmp_path / "a.xyz")
+    with pytest.raises(FileNotFoundError) as caught:
+        save_picture(pixels, tmp_path / "none" / "a.png")
+    assert caught.value.filename == str(tmp_path / "none" / "a.png")
