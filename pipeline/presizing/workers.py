@@ -8,7 +8,7 @@ from importlib import import_module
 from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 
-from ...errors import CacheError, UsageError
+from ...errors import CacheError, ResourceError, UsageError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -114,7 +114,7 @@ def _client(scheduler: str, workers: int) -> Iterator[Any]:
         threads = scheduler == "threads"
         if not threads:  # else it starts with the first process, and lets Ctrl-C through to that one
             resource_tracker.ensure_running()
-        with _block_interrupts():
+        with _block_interrupts(), _explain_start():
             cluster = distributed.LocalCluster(
                 n_workers=1 if threads else workers,
                 threads_per_worker=workers if threads else 1,
@@ -124,6 +124,19 @@ def _client(scheduler: str, workers: int) -> Iterator[Any]:
                 silence_logs=50,
             )
         yield stack.enter_context(distributed.Client(stack.enter_context(cluster)))
+
+
+@contextmanager
+def _explain_start() -> Iterator[None]:
+    """Turn the errors of workers that do not start into a `ResourceError` of one line."""
+    try:
+        yield
+    except (RuntimeError, TimeoutError) as error:  # dask's, whatever the process ended of
+        raise ResourceError(
+            "a worker process ended while it started, as where memory is short, or where a script starts its work "
+            "outside of `if __name__ == '__main__':`: give workers=1, or scheduler='threads'; the same command goes on "
+            "from here"
+        ) from error
 
 
 @contextmanager

@@ -11,9 +11,12 @@ import dask
 import pytest
 from distributed import Client, LocalCluster
 
-from onewarp.errors import CacheError, UsageError
+from onewarp.cli import in_options
+from onewarp.errors import CacheError, ResourceError, UsageError
 from onewarp.pipeline.cache.reader import Cache
+from onewarp.pipeline.commands import data_commands
 from onewarp.pipeline.presizing.presizer import presize
+from onewarp.pipeline.presizing.workers import worker_pool
 
 
 def test_a_file_that_kills_its_worker_is_found_and_the_job_goes_on(many, poisoned, draw, tmp_path, files_in):
@@ -58,6 +61,7 @@ def test_a_part_that_killed_its_process_is_looked_into_by_the_next_run(many, poi
     program = f"""
 from poisoned_source import Poisoned
 from onewarp.pipeline.presizing.presizer import presize
+from onewarp.pipeline.presizing.workers import worker_pool
 print(presize(Poisoned({str(many)!r}), {str(tmp_path / "C")!r}, 8, encoding="raw").rejected)
 """
     runs = [subprocess.run([sys.executable, "-c", program], capture_output=True, text=True) for _ in range(2)]
@@ -72,6 +76,7 @@ def test_killed_twice_in_one_part_gives_the_same_rows(many, poisoned, draw, tmp_
     program = f"""
 from poisoned_source import Poisoned
 from onewarp.pipeline.presizing.presizer import presize
+from onewarp.pipeline.presizing.workers import worker_pool
 print(presize(Poisoned({str(many)!r}), {str(tmp_path / "C")!r}, 8, encoding="raw", workers=8, memory=1 << 20).rejected)
 """
     runs = [subprocess.run([sys.executable, "-c", program], capture_output=True, text=True) for _ in range(3)]
@@ -111,6 +116,24 @@ def test_a_scheduler_that_dies_is_one_line_and_the_next_run_goes_on(many, tmp_pa
         killer.join()
     assert "\n" not in str(caught.value)
     assert presize(many, tmp_path / "C", 8).kept > 0
+
+
+KILLED_AT_START = """
+import os, signal, sys
+if "--multiprocessing-fork" in sys.orig_argv:
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_worker_that_is_killed_while_it_starts_is_one_line(tmp_path, monkeypatch):
+    """As by a system without memory, or by itself, where a script does not guard what it starts."""
+    (tmp_path / "sitecustomize.py").write_text(KILLED_AT_START)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(ResourceError, match="a worker process ended while it started") as caught:
+        worker_pool("processes", 1).__enter__()
+    assert "\n" not in str(caught.value)
+    told = in_options(str(caught.value), data_commands.presize)
+    assert "give --workers 1, or --scheduler threads; the same command goes on from here" in told
 
 
 def test_no_worker_gets_ctrl_c():
