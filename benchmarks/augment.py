@@ -28,7 +28,7 @@ from ..transforms.warp import cpu, native
 from . import one_by_one
 from .correctness import EXACT, ROUNDED, SOFTENED, Claim, Gate
 from .measuring import photos, results
-from .measuring.rounds import Turn, in_rounds, quartiles
+from .measuring.timing import Turn, in_rounds, quartiles
 from .peers.augmenting import MEAN, MIN_SCALE, PEERS, SIZE, STD, Job
 
 SIDE, BATCH, SEED = 460, 64, 7
@@ -181,11 +181,11 @@ def together(parts: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
 
 def rate(rows: Sequence[Any], name: str, threads: int = 1) -> float | None:
     """Images a second, the median: of processor time on one core, by the clock on several."""
-    row = results.measured(rows, name=name, threads=threads)
+    row = results.find_row(rows, name=name, threads=threads)
     return None if row is None else float(row["images_per_second"]["cpu" if threads == 1 else "clock"][1])
 
 
-def asked(rows: Sequence[Any], most: int) -> list[dict[str, Any]]:
+def goals(rows: Sequence[Any], most: int) -> list[dict[str, Any]]:
     """What issue 3 asks of the CPU, as far as it was measured."""
     pairs = (
         (DRAWN, "fastai: fused", 90.0),
@@ -200,13 +200,13 @@ def asked(rows: Sequence[Any], most: int) -> list[dict[str, Any]]:
     for name, peer, least in pairs:
         own, other = rate(rows, name), rate(rows, peer)
         if own and other:
-            found.append(results.asked(f"{name}, times {peer}", least, own / other))
-    one, many = (results.measured(rows, name=FUSED, threads=threads) for threads in (1, most))
+            found.append(results.goal(f"{name}, times {peer}", least, own / other))
+    one, many = (results.find_row(rows, name=FUSED, threads=threads) for threads in (1, most))
     if one and many and most == 2:
         ratio = many["images_per_second"]["clock"][1] / one["images_per_second"]["clock"][1]
-        found.append(results.asked(f"{FUSED}, two threads over one", 1.8, ratio))
+        found.append(results.goal(f"{FUSED}, two threads over one", 1.8, ratio))
     if draws := rate(rows, DRAWING):
-        found.append(results.asked(f"{DRAWING}, images a second (5 us each)", 200_000.0, draws))
+        found.append(results.goal(f"{DRAWING}, images a second (5 us each)", 200_000.0, draws))
     return found
 
 
@@ -227,7 +227,7 @@ def measure(
         rows += together(parts)
     settings: dict[str, Any] = {"side": SIDE, "size": SIZE, "batch": batch, "processes": processes}
     settings |= {"rounds": rounds, "seconds": seconds, "seed": SEED}
-    return {**results.about("augment", "cpu", settings), "rows": rows, "asked": asked(rows, max(threads))}
+    return {**results.about("augment", "cpu", settings), "rows": rows, "asked": goals(rows, max(threads))}
 
 
 @click.command()

@@ -32,7 +32,7 @@ from ..transforms.colour import Normalize
 from ..transforms.decoding.decode import decode_pixels
 from ..transforms.decoding.resizing import Sizing, resize
 from .measuring import pagecache, results
-from .measuring.rounds import quartiles
+from .measuring.timing import quartiles
 from .peers import endtoend, loading
 from .peers.loading import BATCH, Epochs, Photos, Reader
 
@@ -59,7 +59,7 @@ class Measurement:
 
 
 WARPED = "onewarp, end to end"
-ASKED = (
+GOALS = (
     # reader, beside whom, state, workers of the one and of the other, at least
     ("onewarp", "FFCV", "sequential", (1, 1), 1.3),
     ("onewarp", "WebDataset", "sequential", (1, 1), 5.0),
@@ -76,20 +76,20 @@ ASKED = (
 )
 
 
-def asked(groups: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def goals(groups: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """What was asked beside what `groups` of a result say, by the clock; pairs that were not measured are left out."""
     by = {(one["reader"], one["state"], one["workers"]): one for one in groups}
     found = []
     alone = by.get(("onewarp", "sequential", 1))
     if alone is not None:
-        found.append(results.asked("load: onewarp, times a copy within memory", 0.7, alone["over_copy_clock"][1]))
-    for reader, other, state, workers, least in ASKED:
+        found.append(results.goal("load: onewarp, times a copy within memory", 0.7, alone["over_copy_clock"][1]))
+    for reader, other, state, workers, least in GOALS:
         one, beside = by.get((reader, state, workers[0])), by.get((other, state, workers[1]))
         if one is None or beside is None:
             continue
         words = f"two threads times one, {reader}" if reader == other else f"{reader}, times {other}"
         ratio = one["rows_per_second_clock"][1] / beside["rows_per_second_clock"][1]
-        found.append(results.asked(f"load: {words}{', scattered' * (state == 'scattered')}", least, ratio))
+        found.append(results.goal(f"load: {words}{', scattered' * (state == 'scattered')}", least, ratio))
     return found
 
 

@@ -37,7 +37,7 @@ from .peers.pillow_alone import Presize
 BASE = "fastai PILImage.create + Resize"
 OURS = "onewarp"
 WEB, PHONE = "500 px web photos", "12 Mpx phone photos"
-ASKED = {WEB: 2.5, PHONE: 4.0}
+GOALS = {WEB: 2.5, PHONE: 4.0}
 """How many times as fast as fastai, at 50 dB in the worst photo."""
 
 
@@ -189,15 +189,15 @@ def absent(setting: str, simd: str | None) -> list[dict[str, Any]]:
     return [{"name": name, **told, "reason": f"{package} is not there"} for name, package in missing]
 
 
-def asked(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def goals(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """What was asked beside what was measured."""
     found = []
-    for setting, times in ASKED.items():
-        ours = results.measured(rows, name=OURS, setting=setting)
+    for setting, times in GOALS.items():
+        ours = results.find_row(rows, name=OURS, setting=setting)
         if ours is not None and ours["times_fastai"] is not None:
-            found.append(results.asked(f"presize: {setting}, times {BASE}", times, ours["times_fastai"]))
+            found.append(results.goal(f"presize: {setting}, times {BASE}", times, ours["times_fastai"]))
         if ours is not None:
-            found.append(results.asked(f"presize: {setting}, the worst photo, dB", 50.0, ours["psnr"]["least"]))
+            found.append(results.goal(f"presize: {setting}, the worst photo, dB", 50.0, ours["psnr"]["least"]))
     return found
 
 
@@ -226,7 +226,7 @@ def measure(sets: Mapping[str, Sequence[str]], size: int, rounds: int, simd: str
     counts = {setting: len(paths) for setting, paths in sets.items()}
     about = results.about("presize", "cpu", {**counts, "size": size, "rounds": rounds})
     about["versions"] |= {name: results.version_of(name) for name in ("pillow", "simplejpeg")}
-    return {**about, "rows": rows, "asked": asked(rows)}
+    return {**about, "rows": rows, "asked": goals(rows)}
 
 
 @click.group(invoke_without_command=True)

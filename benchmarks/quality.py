@@ -169,30 +169,30 @@ def reductions(rows: NDArray[np.uint8], progress: Reporter | None = None, device
 
 def level(rows: Sequence[Any], name: str, setting: str) -> float | None:
     """The mean PSNR of a row."""
-    found = results.measured(rows, name=name, setting=setting)
+    found = results.find_row(rows, name=name, setting=setting)
     return None if found is None else float(found["psnr"]["mean"])
 
 
-def asked(rows: Sequence[Any]) -> list[dict[str, Any]]:
+def goals(rows: Sequence[Any]) -> list[dict[str, Any]]:
     """What issue 3 asks, as far as it was measured."""
     found = []
     own = level(rows, FUSED, "460 -> 224")
     if own is not None:
-        found.append(results.asked("460 -> 224, antialiased, dB", 51.0, own))
+        found.append(results.goal("460 -> 224, antialiased, dB", 51.0, own))
         singly = [n for n in (ALONE, TORCH, *PEERS) if n not in ("fastai: fused", "cv2: composed")]
         peers = [("fastai: fused", 4.0), *((name, 9.0) for name in singly)]
         levels = [(name, least, level(rows, name, "460 -> 224")) for name, least in peers]
         found += [
-            results.asked(f"460 -> 224, over {name}, dB", least, own - other)
+            results.goal(f"460 -> 224, over {name}, dB", least, own - other)
             for name, least, other in levels
             if other is not None
         ]
     if (close := level(rows, FUSED, "256 -> 224")) is not None:
-        found.append(results.asked("256 -> 224, antialiased, dB", 46.0, close))
+        found.append(results.goal("256 -> 224, antialiased, dB", 46.0, close))
     for setting in shrinks(SIDES[0]):
         ours, bilinear = level(rows, FUSED, setting), level(rows, BILINEAR, setting)
         if ours is not None and bilinear is not None:
-            found.append(results.asked(f"{setting}, over {BILINEAR}, dB", -1.0, ours - bilinear))
+            found.append(results.goal(f"{setting}, over {BILINEAR}, dB", -1.0, ours - bilinear))
     return found
 
 
@@ -203,4 +203,4 @@ def measure(folder: Path, count: int, progress: Reporter | None = None, device: 
         rows += chains(photos.squares(folder, count, side), progress, device)
     rows += reductions(photos.squares(folder, count, SIDES[0]), progress, device)
     settings = {"photos": count, "sides": list(SIDES), "size": SIZE, "seed": SEED, "samples": 8}
-    return {**results.about("quality", device, settings), "rows": rows, "asked": asked(rows)}
+    return {**results.about("quality", device, settings), "rows": rows, "asked": goals(rows)}

@@ -43,11 +43,11 @@ def speed_table(found: Mapping[str, Any], fidelity: Sequence[Any]) -> str:
     head += [f"PSNR, {setting.replace('->', 'to')}" for setting in settings]
     lines = [f"| {' | '.join(head)} |", "|---|" + "--:|" * (len(head) - 1)]
     base = augment.rate(rows, augment.FUSED)
-    for name in ordered(rows):
+    for name in order(rows):
         one, many = augment.rate(rows, name), augment.rate(rows, name, most)
         times = f"{base / one:,.1f} x" if base and one and name != augment.FUSED else ""
-        cells = [bold(name), said(one, rows, name), times]
-        cells += [said(many, rows, name)] if most > 1 else []
+        cells = [bold(name), rate_cell(one, rows, name), times]
+        cells += [rate_cell(many, rows, name)] if most > 1 else []
         for setting in settings:
             level = quality.level(fidelity, name, setting)
             cells.append("" if level is None else f"{level:.1f} dB")
@@ -55,7 +55,7 @@ def speed_table(found: Mapping[str, Any], fidelity: Sequence[Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def ordered(rows: Sequence[Any]) -> list[str]:
+def order(rows: Sequence[Any]) -> list[str]:
     """Names of rows: the headline, then by speed, then what was not measured."""
     names = dict.fromkeys(row["name"] for row in rows)
     rest = [name for name in names if name not in (*HEADLINE, *ELSEWHERE)]
@@ -67,7 +67,7 @@ def bold(name: str) -> str:
     return f"**{name}**" if name in HEADLINE else name
 
 
-def said(rate: float | None, rows: Sequence[Any], name: str) -> str:
+def rate_cell(rate: float | None, rows: Sequence[Any], name: str) -> str:
     """A rate, or why there is none."""
     if rate is not None:
         return f"{rate:,.0f}"
@@ -81,7 +81,7 @@ def quality_table(found: Mapping[str, Any]) -> str:
     for name in dict.fromkeys(row["name"] for row in found["rows"]):
         cells = []
         for setting in settings:
-            row = results.measured(found["rows"], name=name, setting=setting)
+            row = results.find_row(found["rows"], name=name, setting=setting)
             cells.append("" if row is None else f"{row['psnr']['mean']:.1f} ({row['psnr']['least']:.1f})")
         absent = {row["status"] for row in found["rows"] if row["name"] == name} - {"measured"}
         lines.append(f"| {name}{''.join(f', {status}' for status in absent)} | {' | '.join(cells)} |")
@@ -96,7 +96,7 @@ def presize_table(found: Mapping[str, Any]) -> str:
     for name in dict.fromkeys(row["name"] for row in found["rows"]):
         cells = []
         for setting in settings:
-            row = results.measured(found["rows"], name=name, setting=setting)
+            row = results.find_row(found["rows"], name=name, setting=setting)
             if row is None:
                 cells += ["not measured", "", ""]
                 continue
@@ -116,7 +116,7 @@ def load_table(found: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def asked_table(found: Sequence[Mapping[str, Any]]) -> str:
+def goals_table(found: Sequence[Mapping[str, Any]]) -> str:
     """Markdown: what was asked beside what was measured, losses too."""
     lines = ["| measure | asked, at least | measured | |", "|---|--:|--:|---|"]
     for result in found:
@@ -152,8 +152,8 @@ def pages(folder: Path = results.RESULTS) -> dict[Path, str]:
     faults = results.read("faults", folder=folder)
     robust = [*results.read("workers", folder=folder), *results.read("recovery", folder=folder), *faults]
     loaded = [json.loads(path.read_text()) for path in sorted(folder.glob("load--*.json"))]
-    measured = [*speed, *fidelity, *presized, *robust, *({"asked": load.asked(one["measured"])} for one in loaded)]
-    asked = asked_table(measured) if measured else ""
+    measured = [*speed, *fidelity, *presized, *robust, *({"asked": load.goals(one["measured"])} for one in loaded)]
+    asked = goals_table(measured) if measured else ""
     detail = between(method.read_text(encoding="utf-8"), "quality", levels)
     detail = between(detail, "presize", "".join(presize_table(one) + caption(one) for one in presized))
     detail = between(detail, "faults", "".join(outcomes.table(one["rows"]) + caption(one) for one in faults))

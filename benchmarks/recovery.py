@@ -66,8 +66,8 @@ def result(parts: int, done: Sequence[Kill], settings: dict[str, Any]) -> dict[s
     between = sum(0 < kill.parts < parts and not kill.finished for kill in done)
     same = sum(kill.same for kill in done)
     asked = [
-        results.asked("of 50 kills, between the first part and the last", 40, 50 * between / len(done)),
-        results.asked("of 50 kills, resumed to the same bytes", 50, 50 * same / len(done)),
+        results.goal("of 50 kills, between the first part and the last", 40, 50 * between / len(done)),
+        results.goal("of 50 kills, resumed to the same bytes", 50, 50 * same / len(done)),
     ]
     counts = {"parts": parts, "kills": len(done), "between": between, "same": same}
     about = results.about("recovery", "cpu", settings)

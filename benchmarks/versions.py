@@ -24,7 +24,7 @@ from ..errors import UsageError
 from ..pipeline.presizing.progress import Reporter
 from .measuring import results
 from .measuring.photos import photo_files
-from .measuring.rounds import quartiles
+from .measuring.timing import quartiles
 from .peers import one_version
 
 WORK = {
@@ -131,7 +131,7 @@ def measure(
             (Path(scratch) / path.name).write_bytes(path.read_bytes())
         rows = [compare(python, Path(scratch), name, rounds, seconds, progress) for name in WORK[suite]]
     settings = {"against": version, "of": suite, "rounds": rounds, "seconds": seconds, "photos": PHOTOS}
-    asked = [results.asked(f"{row['name']}, times {version}", LEAST[suite], row["ratio"][1]) for row in rows]
+    asked = [results.goal(f"{row['name']}, times {version}", LEAST[suite], row["ratio"][1]) for row in rows]
     return {**results.about("versions", "cpu", settings), "rows": rows, "asked": asked}
 
 

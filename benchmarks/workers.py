@@ -34,7 +34,7 @@ from ..pipeline.presizing.part_task import PartTask, make_part
 from ..pipeline.presizing.workers import worker_pool
 from ..transforms.decoding.resizing import Sizing
 from .measuring import results
-from .measuring.rounds import quartiles
+from .measuring.timing import quartiles
 
 Way = Callable[[Sequence[PartTask]], object]
 
@@ -129,11 +129,11 @@ def measure(photos: Path, files: int, size: int, rounds: int, grown: Sequence[in
     held = {str(count): memory(photos, count, 128) for count in grown}
     two = rates["dask, 2 workers"]
     pool, one = (_ratio(two, rates[name]) for name in ("bare pool, 2 workers", "dask, 1 worker"))
-    asked = [results.asked("presize: dask, 2 workers, times a bare pool", 0.85, pool)]
-    asked.append(results.asked("presize: dask, 2 workers, times 1 worker", 1.8, one))
+    asked = [results.goal("presize: dask, 2 workers, times a bare pool", 0.85, pool)]
+    asked.append(results.goal("presize: dask, 2 workers, times 1 worker", 1.8, one))
     if len(held) > 1:
         measure = f"presize: memory of a worker, {grown[0]:,} files and {grown[-1]:,}, less over more"
-        asked.append(results.asked(measure, 0.87, min(held.values()) / max(held.values())))
+        asked.append(results.goal(measure, 0.87, min(held.values()) / max(held.values())))
     settings = {"files": files, "size": size, "rounds": rounds, "memory at size": 128}
     rows = [{"name": name, "status": "measured", "files_per_second": quartiles(found)} for name, found in rates.items()]
     return {**results.about("workers", "cpu", settings), "rows": rows, "peak_bytes": held, "asked": asked}

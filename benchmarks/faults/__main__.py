@@ -83,7 +83,7 @@ def main(
                 pairs.append(pair)
     rows = outcomes.rows(outcomes.count(pairs))
     allowed = sum(outcome.state in outcomes.ALLOWED for _, outcome in pairs)
-    asked = [results.asked(f"of {len(pairs):,} faults, mended, refused by name or without effect", len(pairs), allowed)]
+    asked = [results.goal(f"of {len(pairs):,} faults, mended, refused by name or without effect", len(pairs), allowed)]
     result = {**results.about("faults", "cpu", settings), "rows": rows, "asked": asked}
     click.echo(outcomes.table(rows))
     if out is not None:

@@ -47,7 +47,7 @@ ROWS: dict[str, dict[str, type]] = {
     "resuming": {"name": str, "setting": str},
     "faults": {"name": str, "setting": str, "cases": int, "outcomes": dict},
 }
-ASKED: dict[str, Any] = {"measure": str, "asked": (int, float), "got": (int, float), "holds": bool}
+GOAL: dict[str, Any] = {"measure": str, "asked": (int, float), "got": (int, float), "holds": bool}
 STATUSES = ("measured", "not installed", "not taken", "failed", "wrong")
 
 
@@ -108,7 +108,7 @@ def check(found: Any) -> None:
             if len(figures) != 3 or list(figures) != sorted(figures) or figures[0] <= 0:
                 raise UsageError(f"quartiles of {row['name']} must be three rising numbers, but got {figures}")
     for asked in found["asked"]:
-        _fields(asked, ASKED, "asked")
+        _fields(asked, GOAL, "asked")
 
 
 def _fields(found: Any, shape: Mapping[str, Any], what: str) -> None:
@@ -142,7 +142,7 @@ def read(suite: str, device: str = "cpu", folder: Path = RESULTS) -> list[dict[s
     return found
 
 
-def measured(rows: Sequence[Mapping[str, Any]], **fields: Any) -> Mapping[str, Any] | None:
+def find_row(rows: Sequence[Mapping[str, Any]], **fields: Any) -> Mapping[str, Any] | None:
     """The first row that was measured and has these fields."""
     for row in rows:
         if row["status"] == "measured" and all(row.get(name) == value for name, value in fields.items()):
@@ -150,6 +150,6 @@ def measured(rows: Sequence[Mapping[str, Any]], **fields: Any) -> Mapping[str, A
     return None
 
 
-def asked(measure: str, least: float, got: float) -> dict[str, Any]:
+def goal(measure: str, least: float, got: float) -> dict[str, Any]:
     """A figure beside the least that was asked of it."""
     return {"measure": measure, "asked": least, "got": round(got, 2), "holds": bool(got >= least)}

@@ -5,11 +5,9 @@ from pathlib import Path
 
 from ...transforms.warp import gpu
 from .arithmetic import Array
-from .parse import Instruction, Kernel, parsed
+from .parse import Instruction, Kernel, parse
 
 UNREACHABLE = {
-    "return tl.log2(x) * LN_2": "the logarithm of what is infinite or NaN: its argument is limited to 1e-7..1 - 1e-7",
-    "dr = log(change / (1 - change))": "the logarithm of what is infinite or NaN: its argument is limited",
     "power = 255 * tl.exp2(number * tl.log2(share))": "the logarithm of what is infinite or NaN: it is of 1/255..1",
     "row, column = point // columns, point % columns": "a division of numbers that need more than 32 bits: an image "
     "of 4 G pixels",
@@ -48,7 +46,7 @@ class Coverage:
 
 def coverage(visits: dict[str, Array]) -> Coverage:
     """Of the PTX of kernels, and how often each of their instructions was done."""
-    kernels = [(parsed(text), counts) for text, counts in visits.items()]
+    kernels = [(parse(text), counts) for text, counts in visits.items()]
     done = {
         (kernel.name, one.place, one.opcode)
         for kernel, counts in kernels

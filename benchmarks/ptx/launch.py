@@ -18,7 +18,7 @@ from ...transforms.warp import gpu
 from .arithmetic import FLOATS, Array
 from .chains import Chains
 from .memory import Memory, address_of
-from .parse import Kernel, parsed
+from .parse import Kernel, parse
 from .threads import Grid, Threads
 
 MOST_LANES = 16384
@@ -84,7 +84,7 @@ class Interpreter:
                 taken = [bound[name] for name, kind in kinds.items() if kind != "constexpr"]
                 size = tuple(grid(bound) if callable(grid) else grid)
                 self.compiled[compiled.asm["ptx"]] = compiled
-                self.launch(self.changed(parsed(compiled.asm["ptx"])), taken, size)
+                self.launch(self.changed(parse(compiled.asm["ptx"])), taken, size)
             return compiled
 
         return run

@@ -20,7 +20,7 @@ from ...transforms.warp.footprint import TILE
 from ...transforms.warp.gpu_tiles import SLOPES
 from .arithmetic import Array
 from .launch import Interpreter
-from .parse import parsed
+from .parse import parse
 from .sass import Resources, count_instructions, resources
 
 SOURCE, SIZE = 460, 224
@@ -111,7 +111,7 @@ def drawing(target: str, images: int = 2) -> Drawing:
     with interpreter:
         _plan(augmentation, images)
     ((text, visits),) = interpreter.visits.items()
-    compiled, threads = interpreter.compiled[text], images * parsed(text).threads
+    compiled, threads = interpreter.compiled[text], images * parse(text).threads
     machine = sum(count_instructions(text, visits, compiled, threads).values())
     used = resources(compiled.asm["cubin"])
     return Drawing(float(visits.sum()) / threads, machine, float(visits.sum()) / images, interpreter.chain, used)
@@ -140,7 +140,7 @@ def cost(target: str, antialias: bool, images: int = 2, most: int | None = None)
         augmentation.images(batch, plan)
     ((text, visits),) = interpreter.visits.items()
     compiled, pixels = interpreter.compiled[text], len(usual) * TILE * TILE * gpu.SPAN
-    used, threads = resources(compiled.asm["cubin"]), parsed(text).threads
+    used, threads = resources(compiled.asm["cubin"]), parse(text).threads
     return Cost(
         "antialiased" if antialias else "plain",
         count_instructions(text, visits, compiled, pixels),

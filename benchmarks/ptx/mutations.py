@@ -41,7 +41,7 @@ class Mutant:
 
     def code(self) -> Kernel:
         """The kernel with the change."""
-        return spliced(self.kernel, self.place, [self.after] if self.after else [])
+        return splice(self.kernel, self.place, [self.after] if self.after else [])
 
     def comparing(self) -> Kernel | None:
         """The kernel as it was, which does the changed instruction too, into a register of its own, and raises
@@ -58,7 +58,7 @@ class Mutant:
         compare = replace(self.before, opcode=opcode, operands=(differs, target, other), text="a comparison")
         trap = replace(self.before, opcode="trap", operands=(differs,), guard=differs, wanted=True, text="a trap")
         none = replace(self.before, opcode="mov.pred", operands=(differs, Number(0)), guard=None, text="none differs")
-        return spliced(self.kernel, self.place, [none, beside, self.before, compare, trap])
+        return splice(self.kernel, self.place, [none, beside, self.before, compare, trap])
 
 
 def mutants(kernel: Kernel, place: int) -> dict[str, list[Mutant]]:
@@ -73,7 +73,7 @@ def mutants(kernel: Kernel, place: int) -> dict[str, list[Mutant]]:
     return found
 
 
-def spliced(kernel: Kernel, place: int, code: list[Instruction]) -> Kernel:
+def splice(kernel: Kernel, place: int, code: list[Instruction]) -> Kernel:
     """The kernel with other code in place of one instruction; its text tells it from every other one's."""
     more = len(code) - 1
     labels = {label: at + more if at > place else at for label, at in kernel.labels.items()}
@@ -108,7 +108,7 @@ def _fitting(one: Instruction, opcode: str) -> tuple[Operand, ...]:
     return one.operands[:3] if opcode.startswith("mul") and one.opcode.startswith("mad") else one.operands
 
 
-def _swapped(pairs: Iterable[tuple[str, str]], opcode: str) -> Iterator[str]:
+def _swap(pairs: Iterable[tuple[str, str]], opcode: str) -> Iterator[str]:
     """The opcode with a part of it, between dots, replaced by its opposite."""
     dotted = f".{opcode}."
     for pair in pairs:
@@ -120,7 +120,7 @@ def _swapped(pairs: Iterable[tuple[str, str]], opcode: str) -> Iterator[str]:
 _KNOWN = frozenset(opcodes())
 
 
-def _known(found: Iterable[str]) -> list[str]:
+def _meaningful(found: Iterable[str]) -> list[str]:
     """The opcodes that have a meaning, each once."""
     return [opcode for opcode in dict.fromkeys(found) if opcode in _KNOWN]
 
@@ -129,24 +129,24 @@ def _other_opcodes(opcode: str) -> list[str]:
     """Opcodes of the same family with the same operands."""
     family = opcode.split(".")[0]
     pairs = COMPARISONS if family == "setp" else OPPOSITES
-    found = list(_swapped(pairs, opcode))
+    found = list(_swap(pairs, opcode))
     found += [other.replace(".b", ".u") for other in found if family == "shl"]  # a right shift has a sign
     found += [other.replace(".u", ".b").replace(".s", ".b") for other in found if family == "shr"]
     found += [f"{other[:3]}.lo{other[3:]}" for other in found if other.startswith("mul.")]  # integers have two halves
     found += [other.replace(".lo.", ".") for other in found if family == "mul"]
-    return _known(found)
+    return _meaningful(found)
 
 
 def _other_modifiers(opcode: str) -> list[str]:
     """The same opcode with another half, sign or rounding."""
-    found = list(_swapped(MODIFIERS, opcode))
+    found = list(_swap(MODIFIERS, opcode))
     family, *parts = opcode.split(".")
     if family in SIGNED and parts[:1] not in (["eq"], ["ne"], ["lo"]):
         for i, part in enumerate(parts):
             if part[0] in SIGNS and part[1:].isdigit():
                 other = SIGNS[1 - SIGNS.index(part[0])] + part[1:]
                 found.append(".".join([family, *parts[:i], other, *parts[i + 1 :]]))
-    return _known(found)
+    return _meaningful(found)
 
 
 def _other_operands(one: Instruction) -> Iterator[tuple[Operand, ...]]:

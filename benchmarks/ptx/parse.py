@@ -132,7 +132,7 @@ _LEFT_OUT = (".reg", ".local", ".shared", ".pragma", ".file", ".section", "//", 
 
 
 @cache
-def parsed(text: str) -> Kernel:
+def parse(text: str) -> Kernel:
     """The kernel of a module in PTX.
 
     Raises `Unknown` for what does not look like one.

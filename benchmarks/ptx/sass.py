@@ -16,7 +16,7 @@ from typing import Any
 import triton
 
 from .arithmetic import Array
-from .parse import parsed
+from .parse import parse
 
 TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
 CLASSES = {
@@ -116,7 +116,7 @@ def _tool(name: str, machine_code: bytes, *options: str) -> str:
 
 def frequencies(ptx: str, visits: Array, code: list[Machine]) -> list[float]:
     """How often threads come to each instruction of machine code, all of them together."""
-    kernel = parsed(ptx)
+    kernel = parse(ptx)
     of_line: dict[int, int] = {}
     begins = set(kernel.blocks)
     arrivals = 0

@@ -27,7 +27,7 @@ from _pytest.runner import runtestprotocol
 from .coverage import source
 from .launch import Interpreter
 from .mutations import Mutant, mutants
-from .parse import Kernel, Unknown, parsed
+from .parse import Kernel, Unknown, parse
 from .verdicts import SAME_OUTPUTS, SAME_RESULT, WITHIN_TOLERANCE
 
 KERNELS = ("warp_kernel", "tiles_kernel", "draw_kernel", "colour_kernel")
@@ -37,7 +37,7 @@ TIMES_AS_MANY_STEPS = 3
 
 
 @dataclass(frozen=True)
-class Done:
+class Baseline:
     """A test that has been run on the code as it is: the instructions that it does of each kernel, digests of what its
     launches leave, and its seconds.
     """
@@ -81,16 +81,16 @@ class Study:
 
         Raises `RuntimeError` where a test fails on the code as it is.
         """
-        done = self._unchanged(items)
+        done = self._run_unchanged(items)
         self.interpreter.most_steps = TIMES_AS_MANY_STEPS * self.interpreter.steps
         places = _places(done)
         for number in range(count):
             verdict = None
             while verdict is None:
-                verdict = self._tried(self._drawn(places[sorted(places)[number % len(places)]]), done)
+                verdict = self._try_mutant(self._draw(places[sorted(places)[number % len(places)]]), done)
             yield verdict
 
-    def _unchanged(self, items: Sequence[pytest.Item]) -> list[Done]:
+    def _run_unchanged(self, items: Sequence[pytest.Item]) -> list[Baseline]:
         done = []
         for item in items:
             self.interpreter.visits = {}
@@ -99,7 +99,7 @@ class Study:
             if failure:
                 raise RuntimeError(f"{item.nodeid} fails on the code as it is: {failure}")
             seconds = time.process_time() - begin
-            done.append(Done(item, self.interpreter.visits, [_digest(x) for x in outputs], seconds))
+            done.append(Baseline(item, self.interpreter.visits, [_digest(x) for x in outputs], seconds))
         return done
 
     def _run(self, item: pytest.Item) -> tuple[str, list[torch.Tensor]]:
@@ -109,21 +109,21 @@ class Study:
         outputs, self.interpreter.outputs = self.interpreter.outputs, None
         return failure, outputs
 
-    def _drawn(self, places: Sequence[tuple[str, int]]) -> Mutant:
+    def _draw(self, places: Sequence[tuple[str, int]]) -> Mutant:
         """A mutant: an instruction first, then a kind, then one of its kind."""
         while True:
             text, place = self.draws.choice(places)
-            kernel = parsed(text)
+            kernel = parse(text)
             if not kernel.useless(place) and (kinds := mutants(kernel, place)):
                 return self.draws.choice(kinds[self.draws.choice(sorted(kinds))])
 
-    def _tried(self, mutant: Mutant, done: Sequence[Done]) -> Verdict | None:
+    def _try_mutant(self, mutant: Mutant, done: Sequence[Baseline]) -> Verdict | None:
         """None for a mutant that has no meaning: it is no instruction of PTX."""
         tests = sorted(
             (one for one in done if one.visits_a_second(mutant)), key=lambda one: -one.visits_a_second(mutant)
         )
         tests, different = tests[:MOST_TESTS], []
-        with self._changed(mutant.kernel, mutant.code()):
+        with self._substitute(mutant.kernel, mutant.code()):
             for one in tests:
                 failure, outputs = self._run(one.item)
                 if failure.startswith(f"onewarp.benchmarks.ptx.parse.{Unknown.__name__}"):
@@ -133,10 +133,10 @@ class Study:
                 if [_digest(x) for x in outputs] != one.outputs:
                     different.append((one, outputs))
                     del different[1:]
-        return Verdict(mutant, len(tests), "", self._unnoticed(mutant, tests, different))
+        return Verdict(mutant, len(tests), "", self._why_unnoticed(mutant, tests, different))
 
-    def _unnoticed(
-        self, mutant: Mutant, tests: Sequence[Done], different: list[tuple[Done, list[torch.Tensor]]]
+    def _why_unnoticed(
+        self, mutant: Mutant, tests: Sequence[Baseline], different: list[tuple[Baseline, list[torch.Tensor]]]
     ) -> str:
         """Why no test notices it; `different` is a test with other outputs, if there is one."""
         if different:
@@ -145,13 +145,13 @@ class Study:
             apart = [_difference(x, y) for x, y in zip(before, after, strict=True) if _digest(x) != _digest(y)]
             return f"{WITHIN_TOLERANCE}: off by {max(apart, default=0.0):.1e} in {one.item.name}"
         if comparing := mutant.comparing():
-            with self._changed(mutant.kernel, comparing):
+            with self._substitute(mutant.kernel, comparing):
                 if not any(_failure(one.item) for one in tests):
                     return SAME_RESULT
         return SAME_OUTPUTS
 
     @contextmanager
-    def _changed(self, kernel: Kernel, code: Kernel) -> Iterator[None]:
+    def _substitute(self, kernel: Kernel, code: Kernel) -> Iterator[None]:
         """Runs `code` wherever `kernel` is launched."""
         before = self.interpreter.changed
         self.interpreter.changed = lambda other: code if other.text == kernel.text else other
@@ -161,7 +161,7 @@ class Study:
             self.interpreter.changed, self.interpreter.visits = before, {}
 
 
-def _places(done: Sequence[Done]) -> dict[str, list[tuple[str, int]]]:
+def _places(done: Sequence[Baseline]) -> dict[str, list[tuple[str, int]]]:
     """For each kernel the instructions that some test does: their variant and index."""
     reached: dict[str, Any] = {}
     for one in done:
@@ -169,7 +169,7 @@ def _places(done: Sequence[Done]) -> dict[str, list[tuple[str, int]]]:
             reached[text] = reached[text] + visits if text in reached else visits
     places: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for text in sorted(reached):
-        if (name := parsed(text).name) in KERNELS:
+        if (name := parse(text).name) in KERNELS:
             places[name] += [(text, place) for place in reached[text].nonzero()[0].tolist()]
     return places
 
@@ -199,12 +199,12 @@ def study(session: pytest.Session, interpreter: Interpreter, options: dict[str, 
     rows = []
     for verdict in Study(interpreter, options["seed"]).run(session.items, options["count"]):
         rows.append(verdict.row())
-        print(told(rows[-1]), flush=True)
+        print(describe(rows[-1]), flush=True)
     Path(options["out"]).write_text(json.dumps(rows, indent=1) + "\n")
     return True
 
 
-def told(row: dict[str, Any]) -> str:
+def describe(row: dict[str, Any]) -> str:
     """A verdict in a line."""
     word = f"noticed by {row['noticed']}" if row["noticed"] else "NOT NOTICED"
     return f"{row['kernel']} {row['place']}: {row['kind']}: {row['change']}: {word}: {row['why']}"

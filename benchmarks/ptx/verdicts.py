@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..measuring.results import commit
-from .survivors import explained
 
 LEAST_NOTICED = 0.92
 """Of the mutants that are not set apart."""
+REASONS: dict[tuple[str, str], str] = {}
+"""Why no test could notice a change: by a piece of the line of Python, and a piece of the change."""
 SAME_RESULT, SAME_OUTPUTS, WITHIN_TOLERANCE = "same result", "same outputs", "within tolerance"
 
 
@@ -61,5 +62,13 @@ def table(found: dict[str, Any]) -> str:
 
 
 def _reason(row: dict[str, Any]) -> str:
-    """Why a mutant is not noticed: what was found out, and the words of `survivors.py` where it has some."""
-    return f"{row['why']}; {words}" if (words := explained(row)) else row["why"]
+    """Why a mutant is not noticed: what was found out, and the words of `REASONS` where it has some."""
+    return f"{row['why']}; {words}" if (words := explain(row)) else row["why"]
+
+
+def explain(row: dict[str, Any]) -> str:
+    """The words for a mutant that no test notices; nothing where nobody has written any."""
+    for (line, change), words in REASONS.items():
+        if line in row["line"] and change in row["change"]:
+            return words
+    return ""

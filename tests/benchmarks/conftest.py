@@ -76,7 +76,7 @@ def speed() -> Any:
         speeds = {"clock": quartiles, "cpu": quartiles}
         rows.append({"name": name, "threads": threads, "status": "measured", "images_per_second": speeds})
     rows += [{"name": "absent", "threads": n, "status": "not installed", "reason": "not installed"} for n in (1, 2)]
-    return {**results.about("augment", "cpu", {"batch": 64}), "rows": rows, "asked": augment.asked(rows, 2)}
+    return {**results.about("augment", "cpu", {"batch": 64}), "rows": rows, "asked": augment.goals(rows, 2)}
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import torch
 
 from onewarp.benchmarks import augment
 from onewarp.benchmarks.correctness import EXACT
-from onewarp.benchmarks.measuring.rounds import Turn
+from onewarp.benchmarks.measuring.timing import Turn
 from onewarp.pipeline.presizing.progress import NoProgress
 from onewarp.transforms.augment import fuse
 from onewarp.transforms.warp import cpu

@@ -41,7 +41,7 @@ def test_a_batch_that_is_not_what_it_says_is_refused():
 
 
 def test_what_was_asked_is_a_ratio_of_medians_and_what_was_not_measured_is_left_out(loading):
-    found = {one["measure"]: (one["got"], one["holds"]) for one in load.asked(loading)}
+    found = {one["measure"]: (one["got"], one["holds"]) for one in load.goals(loading)}
     assert found == {
         "load: onewarp, times a copy within memory": (0.8, True),
         "load: onewarp, times FFCV": (2.0, True),

@@ -64,7 +64,7 @@ def test_the_reference_is_the_mean_of_a_flat_photo_and_psnr_finds_a_turned_one(p
 
 def test_what_is_asked_is_held_against_fastai_and_50_db():
     rows = [measured(presize.OURS, presize.WEB, 2.25, 57.0), measured(presize.OURS, presize.PHONE, 4.5, 49.0)]
-    assert [(one["got"], one["holds"]) for one in presize.asked(rows)] == [
+    assert [(one["got"], one["holds"]) for one in presize.goals(rows)] == [
         (2.25, False),
         (57.0, True),
         (4.5, True),

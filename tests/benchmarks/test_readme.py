@@ -54,7 +54,7 @@ def test_loading_is_told_beside_its_peers(loading):
 
 
 def test_what_was_asked_stands_beside_what_was_measured_and_losses_too(speed):
-    lines = readme.asked_table([speed, {"asked": [results.asked("kills", 50, 49)]}]).splitlines()
+    lines = readme.goals_table([speed, {"asked": [results.goal("kills", 50, 49)]}]).splitlines()
     assert f"| {augment.FUSED}, times {augment.ALONE} | 2.5 | 20.0 |  |" in lines
     assert lines[-1] == "| kills | 50 | 49 | **missed** |"
 

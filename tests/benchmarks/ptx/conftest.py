@@ -9,7 +9,7 @@ import torch
 pytest.importorskip("triton")
 
 from onewarp.benchmarks.ptx import Interpreter
-from onewarp.benchmarks.ptx.parse import Kernel, parsed
+from onewarp.benchmarks.ptx.parse import Kernel, parse
 
 MODULE = """.version 8.4
 .target sm_90a
@@ -41,7 +41,7 @@ MODULE = """.version 8.4
 
 def kernel(body: str, threads: int = 64, declared: str = "", variables: str = "") -> Kernel:
     """A kernel whose %rd3 and %rd4 are the addresses of word %r1, the thread's number, of its two arguments."""
-    return parsed(MODULE.format(body=body, threads=threads, declared=declared, globals=variables))
+    return parse(MODULE.format(body=body, threads=threads, declared=declared, globals=variables))
 
 
 def run(body: str, first: Any = None, second: Any = None, **options: Any) -> Any:

@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("triton")
 
 from onewarp.benchmarks.ptx import Unknown
-from onewarp.benchmarks.ptx.parse import Address, Group, Name, Number, Register, parsed
+from onewarp.benchmarks.ptx.parse import Address, Group, Name, Number, Register, parse
 
 
 def behind(kernel):
@@ -90,6 +90,6 @@ def test_what_is_no_ptx_is_refused(make_kernel, body, what):
 
 def test_a_text_without_a_kernel_or_its_threads_is_refused(make_kernel):
     with pytest.raises(Unknown, match="no kernel is found in the PTX"):
-        parsed("// nothing")
+        parse("// nothing")
     with pytest.raises(Unknown, match="k: the number of threads is not said"):
-        parsed(make_kernel("ret;").text.replace(".reqntid 64", ""))
+        parse(make_kernel("ret;").text.replace(".reqntid 64", ""))

@@ -1,6 +1,6 @@
 """What became of mutants is counted, and told with its reason."""
 
-from onewarp.benchmarks.ptx import survivors
+from onewarp.benchmarks.ptx import verdicts
 from onewarp.benchmarks.ptx.verdicts import SAME_OUTPUTS, SAME_RESULT, result, table
 
 ROW = {"kernel": "k", "kind": "another opcode", "place": "nobody.py:0:0", "line": "x = a | b", "change": "a | b -> c"}
@@ -23,5 +23,5 @@ def test_mutants_are_counted_by_kernel_and_by_kind():
 
 
 def test_a_survivor_is_explained_by_its_line_and_its_change(monkeypatch):
-    monkeypatch.setattr(survivors, "REASONS", {("a | b", "-> c"): "b is a part of a", ("a | b", "-> d"): "never"})
+    monkeypatch.setattr(verdicts, "REASONS", {("a | b", "-> c"): "b is a part of a", ("a | b", "-> d"): "never"})
     assert f"| `a \\| b -> c` | `x = a \\| b` | {SAME_OUTPUTS}; b is a part of a |" in table(result(ROWS, "", "", 0))

@@ -28,7 +28,7 @@ class Turn:
     cpu: float
 
 
-def timed(call: Callable[[], Any], seconds: float) -> Turn:
+def time_call(call: Callable[[], Any], seconds: float) -> Turn:
     """The mean call of as many as fill `seconds`, at least one."""
     calls, clock, cpu = 0, time.perf_counter(), time.process_time()
     while not calls or time.perf_counter() - clock < seconds:
@@ -49,14 +49,14 @@ def in_rounds(
 
     Those of the `uneven`, whose calls do more or less by chance, are `LONGER`.
     """
-    slow = {name for name, call in contenders.items() if timed(call, 0).clock > SLOW}
+    slow = {name for name, call in contenders.items() if time_call(call, 0).clock > SLOW}
     turns: dict[str, list[Turn]] = {name: [] for name in contenders}
     order, draws = list(contenders), random.Random(seed)
     for i in range(rounds):
         draws.shuffle(order)
         for name in order:
             if i % 2 == 0 or name not in slow:
-                turns[name].append(timed(contenders[name], seconds * (LONGER if name in uneven else 1)))
+                turns[name].append(time_call(contenders[name], seconds * (LONGER if name in uneven else 1)))
             progress.advance(1)
     return turns
 
