@@ -1,6 +1,6 @@
 """What happens in a training, by name: the moments at which callbacks are called, and where the run stands."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -68,7 +68,7 @@ class Training(Protocol):
 class Callback:
     """Something done at named moments of a training: override the methods that matter.
 
-    Lower `order` is called first. Inherit, or give a function for one event to `on`.
+    Lower `order` is called first.
     """
 
     order: int = 0
@@ -102,15 +102,6 @@ class Callback:
 
     def after_fit(self, learn: Training) -> None:
         """After the last epoch, or after whatever ended the run."""
-
-
-def on(event: str, function: Callable[[Training], None]) -> Callback:
-    """A callback that calls `function` at one event."""
-    if event not in EVENTS:
-        raise ValueError(f"event must be one of {', '.join(EVENTS)}, but got {event!r}")
-    callback = Callback()
-    setattr(callback, event, function)
-    return callback
 
 
 def notify(event: str, callbacks: Sequence[Callback], learn: Training) -> None:

@@ -147,7 +147,7 @@ class Points:
         return functional.mse_loss(outputs.reshape(targets.shape), scaled.to(outputs.dtype), reduction="none")
 
     def activation(self, outputs: Tensor) -> Tensor:
-        """Points in pixels."""
+        """The points of each sample in pixels of its image."""
         height, width = self.size
         points = outputs.float().reshape(len(outputs), -1, 2)
         return (points + 1) / 2 * points.new_tensor([width, height])

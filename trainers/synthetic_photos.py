@@ -79,7 +79,7 @@ def pebble(x: Field, y: Field, rng: Generator) -> Field:
 
 
 def starfish(x: Field, y: Field, rng: Generator) -> Field:
-    """Five rounded arms."""
+    """A star of five rounded arms."""
     angle = np.arctan2(y, x)
     arms = 0.68 + rng.uniform(0.26, 0.34) * np.cos(5 * angle + rng.uniform(0, 6.3))
     return _field((arms - np.hypot(x, y)) * 1.3)

@@ -75,7 +75,7 @@ class StatefulBatches(Protocol):
     """Batches that know where they stand, as a `Loader`."""
 
     def state_dict(self) -> dict[str, Any]:
-        """The position."""
+        """Where the next batch stands."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a position."""

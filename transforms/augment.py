@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from ..errors import UsageError
 from .colour import Brightness, Contrast
 from .execute import Images, call, output_size, run_images, run_masks
-from .fusible import Geometric, Pointwise
+from .fusible import Geometric, Mode, Pointwise
 from .fusion import check_colours, find_segments, find_single_segments, make_plan
 from .geometry import Dihedral, Flip, RandomResizedCrop, Rotate, Warp, Zoom
 from .mix import Mix
@@ -150,20 +150,20 @@ class Fused(Transform):
                 f"{type(self.mixes[0]).__name__} mixes the images of a batch and their labels: call it on "
                 f"(images, labels), or with split='valid', where nothing mixes"
             )
-        done = self._moved(x, split, seed, epoch, keys) if self.transforms else x
+        done = self._transform(x, split, seed, epoch, keys) if self.transforms else x
         if not mixing:
             return done
         images, labels = done
         return self.mix(images, labels, keys, seed, epoch)
 
-    def _moved(self, x: Any, split: Split | None, seed: int, epoch: int, keys: Keys) -> Any:
-        """All but the mixing."""
+    def _transform(self, x: Any, split: Split | None, seed: int, epoch: int, keys: Keys) -> Any:
+        """What all transforms but the mixing ones make of `x`."""
 
-        def planned(sizes: NDArray[Any], keys: Keys) -> Plan:
+        def plan(sizes: NDArray[Any], keys: Keys) -> Plan:
             return self.plan(sizes, keys, seed, epoch, split)
 
         how: dict[str, Any] = {"dtype": self.dtype, "channels_last": self.channels_last, "antialias": self.antialias}
-        return call(planned, x, keys, **how, min_visible=self.min_visible)
+        return call(plan, x, keys, **how, min_visible=self.min_visible)
 
     def decode(self, y: TensorImage):  # type: ignore[no-untyped-def]
         """Colours as they were: normalisation undone, which is what can be undone of an image."""
@@ -273,7 +273,7 @@ def aug_transforms(
     p_lighting: float = 0.75,
     xtra_tfms: Transforms = (),
     size: Size | None = None,
-    mode: Literal["bilinear"] = "bilinear",
+    mode: Mode = "bilinear",
     pad_mode: Padding = "reflection",
     batch: bool = False,
     min_scale: float = 1.0,

@@ -12,7 +12,7 @@ from .draw import Draw
 from .generator import GeneratorMode
 from .random_transform import Params, RandTransform
 from .transform import Split, flatten
-from .types import TensorImage, check_pixels, typed
+from .types import TensorImage, check_pixels, from_torchvision
 
 
 class Barrier(RandTransform):
@@ -27,7 +27,7 @@ class Barrier(RandTransform):
 
     def __call__(self, x: Any, **how: Any) -> Any:
         """Draw for `x`, a sample or a batch, and apply it; `UsageError` for images of floats that are not in 0..1."""
-        for image in map(typed, flatten(x)):
+        for image in map(from_torchvision, flatten(x)):
             if isinstance(image, TensorImage):
                 check_pixels(image)
         return super().__call__(x, **how)

@@ -163,7 +163,7 @@ class MultiCategorize(Transform):
     """
 
     order = 1
-    whole = True
+    takes_tuple = True
     vocab: Sequence[Any] | None = None
     sort: bool = True
     add_na: bool = False
@@ -196,7 +196,7 @@ class MultiCategorize(Transform):
 
 
 def numbers_of(vocab: Sequence[Any] | None) -> dict[Any, int]:
-    """Each label's number."""
+    """The number of each label; `LabelError` where there is no vocabulary yet."""
     if vocab is None:
         raise LabelError("there is no vocabulary yet: call setup with the training labels, or give vocab=[...]")
     return {label_of(label): i for i, label in enumerate(vocab)}

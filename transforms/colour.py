@@ -25,9 +25,9 @@ from .colour_operations import (
     SOLARIZE,
 )
 from .fusible import Pointwise
-from .operations import ColourOperation, Given, Number, Row, between, between_logs, convert_decision, fixed
+from .operations import ColourOperation, Decision, Number, Row, between, between_logs, constant, convert_decision
 from .plan import Array, Stage
-from .settings import check_given, check_number, check_numbers, check_pair, check_range
+from .settings import check_decision, check_number, check_numbers, check_pair, check_range
 from .transform import Split
 from .types import TensorImage
 from .warp.opcodes import Flag
@@ -51,7 +51,7 @@ def lighting_factor(transform: Any) -> Number:
 def check_lighting(transform: Any) -> None:
     """`UsageError` where a setting of contrast or saturation makes no factor."""
     check_number(transform, "max_lighting", 0, 1, "[)")
-    check_given(transform, "draw")
+    check_decision(transform, "draw")
     if transform.factor is not None:
         check_pair(transform, "factor")
 
@@ -62,13 +62,13 @@ class Brightness(Pointwise):
     stage = Stage.LOGIT
     max_lighting: float = 0.2
     p: float = 0.75
-    draw: Given = None
+    draw: Decision = None
     batch: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_number(self, "max_lighting", 0, 1)
-        check_given(self, "draw", 0, 1)
+        check_decision(self, "draw", 0, 1)
 
     def row(self) -> Row[ColourOperation]:
         """What is added to the logits, as a brightness."""
@@ -85,7 +85,7 @@ class Contrast(Pointwise):
     stage = Stage.LOGIT
     max_lighting: float = 0.2
     p: float = 0.75
-    draw: Given = None
+    draw: Decision = None
     batch: bool = False
     factor: tuple[float, float] | None = field(default=None, metadata={"added": "0.2.0"})
 
@@ -107,7 +107,7 @@ class Saturation(Pointwise):
     stage = Stage.LOGIT
     max_lighting: float = 0.2
     p: float = 0.75
-    draw: Given = None
+    draw: Decision = None
     batch: bool = False
     factor: tuple[float, float] | None = field(default=None, metadata={"added": "0.2.0"})
 
@@ -126,16 +126,16 @@ class Hue(Pointwise):
     stage = Stage.HUE
     max_hue: float = 0.1
     p: float = 0.75
-    draw: Given = None
+    draw: Decision = None
     batch: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_number(self, "max_hue")
-        check_given(self, "draw")
+        check_decision(self, "draw")
 
     def row(self) -> Row[ColourOperation]:
-        """The turns."""
+        """By how many turns the hue changes."""
         return HUE.row(p=self.p, turns=between(-self.max_hue, self.max_hue, self.draw))
 
 
@@ -150,16 +150,16 @@ class Gamma(Pointwise):
     stage = Stage.TABLE
     max_gamma: float = 1.5
     p: float = 0.5
-    draw: Given = None
+    draw: Decision = None
     batch: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_number(self, "max_gamma", 0, ends="(]")
-        check_given(self, "draw", 0, ends="(]")
+        check_decision(self, "draw", 0, ends="(]")
 
     def row(self) -> Row[ColourOperation]:
-        """The power."""
+        """The power to which each channel is raised."""
         most = math.log(self.max_gamma)
         return GAMMA.row(p=self.p, gamma=between_logs(-most, most, self.draw))
 
@@ -170,16 +170,16 @@ class LinearBrightness(Pointwise):
     stage = Stage.TABLE
     factor: tuple[float, float] = (0.8, 1.2)
     p: float = 0.75
-    draw: Given = None
+    draw: Decision = None
     batch: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_pair(self, "factor", 0)
-        check_given(self, "draw", 0)
+        check_decision(self, "draw", 0)
 
     def row(self) -> Row[ColourOperation]:
-        """The factor."""
+        """The factor of each channel."""
         low, high = self.factor
         return SCALE.row(p=self.p, factor=between(low, high, self.draw))
 
@@ -193,7 +193,7 @@ class Invert(Pointwise):
 
     def row(self) -> Row[ColourOperation]:
         """The negative of what is at least a level that all are."""
-        return SOLARIZE.row(p=self.p, threshold=fixed(-1))
+        return SOLARIZE.row(p=self.p, threshold=constant(-1))
 
 
 class Solarize(Pointwise):
@@ -202,13 +202,13 @@ class Solarize(Pointwise):
     stage = Stage.TABLE
     threshold: float | tuple[float, float] = 0.5
     p: float = 0.5
-    draw: Given = None
+    draw: Decision = None
     batch: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_range(self, "threshold", 0, 1)
-        check_given(self, "draw")
+        check_decision(self, "draw")
 
     def row(self) -> Row[ColourOperation]:
         """The threshold in grey levels; one that is not drawn is the first level that is no less."""
@@ -224,16 +224,16 @@ class Posterize(Pointwise):
     stage = Stage.TABLE
     bits: float | tuple[float, float] = 4
     p: float = 0.5
-    draw: Given = None
+    draw: Decision = None
     batch: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_range(self, "bits", 0, 8)
-        check_given(self, "draw", 0, 8)
+        check_decision(self, "draw", 0, 8)
 
     def row(self) -> Row[ColourOperation]:
-        """The bits."""
+        """How many upper bits of each level are kept."""
         return POSTERIZE.row(p=self.p, bits=between(*ends(self.bits), self.draw))
 
 
@@ -246,7 +246,7 @@ class Grayscale(Pointwise):
 
     def row(self) -> Row[ColourOperation]:
         """No share of the colour stays."""
-        return FACTOR.row(p=self.p, flags=Flag.MIX, factor=fixed(0))
+        return FACTOR.row(p=self.p, flags=Flag.MIX, factor=constant(0))
 
 
 class Normalize(Pointwise):
@@ -286,10 +286,10 @@ class Normalize(Pointwise):
         """A factor and an offset for each channel."""
         mean, std = self._statistics()
         numbers = zip(CHANNELS.operands, (*(1 / std), *(-mean / std)), strict=True)
-        return Row(CHANNELS, {operand.name: fixed(value) for operand, value in numbers})
+        return Row(CHANNELS, {operand.name: constant(value) for operand, value in numbers})
 
     def decode(self, y: TensorImage):  # type: ignore[no-untyped-def]
-        """Back to RGB in 0..1."""
+        """The colours in 0..1 again, by the deviation and then the mean."""
         mean, std = (torch.tensor(s, dtype=torch.float32, device=y.device)[:, None, None] for s in self._statistics())
         return y.plain().float() * std + mean
 

@@ -25,33 +25,33 @@ def affine(linear: Array, offset: Array | float = 0.0) -> Array:
     return maps
 
 
-def scaled(factor: Array) -> Array:
+def diagonals(factor: Array) -> Array:
     """Diagonal matrices `[N, 3, 3]` with `factor`, `[N]` or `[N, 3]`, on the diagonal."""
     matrix = np.zeros((len(factor), 9))
     matrix[:, ::4] = factor[:, None] if factor.ndim == 1 else factor
     return matrix.reshape(-1, 3, 3)
 
 
-def blended(share: Array) -> Array:
+def luma_blends(share: Array) -> Array:
     """Matrices `[N, 3, 3]` that keep `share` of the colour, and take the rest from the luma."""
-    return np.asarray(scaled(share) + (1 - share)[:, None, None] * np.array(LUMA))
+    return np.asarray(diagonals(share) + (1 - share)[:, None, None] * np.array(LUMA))
 
 
 def _brightness(row: Row[Any], params: Params) -> Array:
     """An offset by the logit of the change."""
     change = np.clip(params["change"], 1e-7, 1 - 1e-7)
-    return affine(scaled(np.ones(len(change))), np.log(change / (1 - change)))
+    return affine(diagonals(np.ones(len(change))), np.log(change / (1 - change)))
 
 
 def _factor(row: Row[Any], params: Params) -> Array:
     """A scale, or a full matrix that keeps the luma."""
-    return affine((blended if row.flags & Flag.MIX else scaled)(params["factor"]))
+    return affine((luma_blends if row.flags & Flag.MIX else diagonals)(params["factor"]))
 
 
 def _channels(row: Row[Any], params: Params) -> Array:
     """A scale and an offset for each channel."""
     scale, shift = (np.stack([params[f"{kind}_{channel}"] for channel in "rgb"], -1) for kind in ("scale", "shift"))
-    return affine(scaled(scale), shift)
+    return affine(diagonals(scale), shift)
 
 
 def _hue(row: Row[Any], params: Params) -> Array:

@@ -16,11 +16,11 @@ def eager(call: Callable[..., Any]) -> Callable[..., Any]:
     untraced: list[Callable[..., Any]] = []
 
     @wraps(call)
-    def called(*args: Any, **named: Any) -> Any:
+    def call_eager(*args: Any, **named: Any) -> Any:
         if "torch._dynamo" not in sys.modules:  # nothing is compiled, and importing it takes seconds
             return call(*args, **named)
         if not untraced:
             untraced.append(torch.compiler.disable(call))  # type: ignore[no-untyped-call]
         return untraced[0](*args, **named)
 
-    return called
+    return call_eager

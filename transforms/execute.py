@@ -14,7 +14,16 @@ from .plan import Array, Plan, Stage, Step
 from .random_transform import Keys, Params, RandTransform
 from .targets import keep_visible, move_boxes, move_points
 from .transform import Transform
-from .types import TensorBBox, TensorImage, TensorMask, TensorPoint, as_given, check_pixels, sizes_of, typed
+from .types import (
+    TensorBBox,
+    TensorImage,
+    TensorMask,
+    TensorPoint,
+    check_pixels,
+    from_torchvision,
+    sizes_of,
+    to_torchvision_like,
+)
 from .warp import OutSpec, warp, warp_mask
 from .warp.outspec import Padding
 from .warp.packed import Packed
@@ -53,14 +62,14 @@ def run(
             "min_visible": min_visible,
         }
         return tuple(run(plan, element, **how) for element in x)
-    done = _run_one(plan, typed(x), dtype, channels_last, antialias, min_visible)
-    return as_given(x, done, plan.size) if done is not x else x
+    done = _run_one(plan, from_torchvision(x), dtype, channels_last, antialias, min_visible)
+    return to_torchvision_like(x, done, plan.size) if done is not x else x
 
 
 def _run_one(plan: Plan, x: Any, dtype: torch.dtype, channels_last: bool, antialias: bool, min_visible: float) -> Any:
     match x:
         case TensorImage():
-            return TensorImage(_typed_image(plan, x.plain(), antialias))
+            return TensorImage(_run_image(plan, x.plain(), antialias))
         case TensorMask():
             masks = x.plain() if x.ndim == 3 else x.plain()[None]
             moved = run_masks(plan, list(masks))
@@ -77,7 +86,7 @@ def _run_one(plan: Plan, x: Any, dtype: torch.dtype, channels_last: bool, antial
     return x
 
 
-def _typed_image(plan: Plan, image: Tensor, antialias: bool) -> Tensor:
+def _run_image(plan: Plan, image: Tensor, antialias: bool) -> Tensor:
     """An image or batch with its dtype kept, unless numbers beyond a picture's range (normalised ones) come out."""
     check_pixels(image)
     batch = image if image.ndim == 4 else image[None]
@@ -119,13 +128,13 @@ def run_images(
         output_size(plan)  # which says what is missing
         x = torch.stack([x[i] for i in range(len(x))])
     result = x.permute(0, 3, 1, 2)
-    return result if result.dtype == dtype else _converted(result, dtype)
+    return result if result.dtype == dtype else _convert(result, dtype)
 
 
 _spec = lru_cache(maxsize=64)(OutSpec)  # most batches want what the one before did
 
 
-def _converted(x: Tensor, dtype: torch.dtype) -> Tensor:
+def _convert(x: Tensor, dtype: torch.dtype) -> Tensor:
     if x.dtype == torch.uint8:
         return (x / 255).to(dtype)
     return (x * 255).round().clamp(0, 255).to(dtype) if dtype == torch.uint8 else x.to(dtype)
@@ -138,12 +147,12 @@ def _barrier(images: Images, step: Step) -> Images:
     transform, params = step.barrier
     if isinstance(images, Packed):
         rows = [{name: values[i : i + 1] for name, values in params.items()} for i in range(len(images))]
-        done = [_applied(transform, images[i][None], row)[0] for i, row in enumerate(rows)]
+        done = [_apply(transform, images[i][None], row)[0] for i, row in enumerate(rows)]
         return Packed.of([image if image.dtype == torch.uint8 else (image * 255).round().byte() for image in done])
-    return _applied(transform, images, params)
+    return _apply(transform, images, params)
 
 
-def _applied(transform: Transform, images: Tensor, params: Params) -> Tensor:
+def _apply(transform: Transform, images: Tensor, params: Params) -> Tensor:
     batch = TensorImage(images.permute(0, 3, 1, 2))
     done = transform.apply(batch, params) if isinstance(transform, RandTransform) else transform.encode(batch)
     if done.shape != batch.shape:

@@ -1,6 +1,6 @@
 """The base classes of transforms that fuse: a homography or a colour map a sample, declared by a row or by methods."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +9,15 @@ from ..errors import UsageError
 from .draw import Draw
 from .execute import call
 from .operations import ColourOperation, Row
-from .plan import Array, Composition, Plan, Segment, Stage, cover, frames_of, height_width, scaling, times
+from .plan import Array, Composition, Plan, Segment, Stage, compose, cover, frames_of, height_width, scaling
 from .random_transform import Keys, Params, RandTransform, check_key, decide, sample_keys
 from .settings import check_number
 from .transform import Split
 from .warp.opcodes import NUMBERS
 from .warp.outspec import PADDINGS, Padding
+
+Mode = Literal["bilinear"]
+"""What the ancestors call `mode`: their transforms take it at this place, and here it has one value."""
 
 
 class Fusible(RandTransform):
@@ -27,8 +30,8 @@ class Fusible(RandTransform):
         """What it does to training samples; None where its own methods say so."""
         return None
 
-    def row_at_rest(self) -> Row[Any] | None:
-        """What it does to all other samples; None for nothing, or where `rest` says so."""
+    def eval_row(self) -> Row[Any] | None:
+        """What it does to all other samples; None for nothing, or where `eval_params` says so."""
         return None
 
     @property
@@ -42,9 +45,9 @@ class Fusible(RandTransform):
         row = self.row()
         return {} if row is None else row.decide(draw)
 
-    def rest(self, n: int) -> Params | None:
+    def eval_params(self, n: int) -> Params | None:
         """The operands of its row at rest."""
-        row = self.row_at_rest()
+        row = self.eval_row()
         return None if row is None else row.decide(Draw(np.zeros((n, NUMBERS))))
 
     def __call__(
@@ -74,9 +77,9 @@ class Fusible(RandTransform):
         raise UsageError(f"{type(self).__name__} must be a Geometric or a Pointwise transform")
 
     def __post_init__(self) -> None:
-        mode = getattr(self, "mode", "bilinear")
-        if mode != "bilinear":
-            raise UsageError(f"mode must be 'bilinear' (filtered where the image shrinks), but got {mode!r}")
+        (only,) = get_args(Mode)
+        if (mode := getattr(self, "mode", only)) != only:
+            raise UsageError(f"mode must be {only!r} (filtered where the image shrinks), but got {mode!r}")
         if hasattr(self, "p"):
             check_number(self, "p", 0, 1)
         if hasattr(self, "pad_mode"):
@@ -107,10 +110,10 @@ def is_declared(transform: Fusible) -> bool:
     def distance(name: str) -> int:
         return next((i for i, c in enumerate(classes) if name in vars(c)), len(classes))
 
-    return distance("row") <= min(distance(name) for name in _CARRIED_OUT)
+    return distance("row") <= min(distance(name) for name in _METHODS_OF_A_ROW)
 
 
-_CARRIED_OUT = ("params", "rest", "normalised", "place", "effect")
+_METHODS_OF_A_ROW = ("params", "eval_params", "normalised", "place", "effect")
 """What a row says, and a method may say instead."""
 
 
@@ -143,7 +146,7 @@ class Geometric(Fusible):
         if size is None or (row is not None and row.operation.resizes):
             return matrix, frame
         leaves = frames_of(size, frame)
-        return times(matrix, scaling(cover(frame, leaves))), leaves
+        return compose(matrix, scaling(cover(frame, leaves))), leaves
 
     def padding(self) -> Padding | None:
         """What lies outside the image; None where the operation never looks there."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .operations import GeometricOperation, Operand, Row
-from .plan import Array, cover, crop_matrix, pair
+from .plan import Array, cover, crop_matrix, stack_xy
 from .random_transform import Params
 from .warp.opcodes import Flag, Opcode
 
@@ -66,7 +66,7 @@ def _dihedral(row: Row[Any], params: Params, frame: Array) -> Array:
     return matrix
 
 
-def _transposed(row: Row[Any], params: Params, frame: Array) -> Array:
+def _transpose_frame(row: Row[Any], params: Params, frame: Array) -> Array:
     """The frame's sides change places where it transposes."""
     if not row.flags & Flag.TURNS:
         return frame
@@ -80,14 +80,14 @@ def _affine(row: Row[Any], params: Params, frame: Array) -> Array:
     skew = np.stack([np.ones(n), tx, ty, 1 + tx * ty], -1).reshape(-1, 2, 2)  # along x, then along y
     linear = np.linalg.inv(skew) @ rotation(params["degrees"]) / params["scale"][:, None, None]
     moved = identities(n)
-    moved[:, :2, 2] = -2 * pair(params["x"], params["y"])
+    moved[:, :2, 2] = -2 * stack_xy(params["x"], params["y"])
     return rigid(linear, frame) @ moved
 
 
 def _zoom(row: Row[Any], params: Params, frame: Array) -> Array:
     """A scale by one over the zoom that keeps the point where it is."""
     scale = 1 / params["zoom"]
-    return crop_matrix(pair(scale, scale), params["x"], params["y"])
+    return crop_matrix(stack_xy(scale, scale), params["x"], params["y"])
 
 
 def _perspective(row: Row[Any], params: Params, frame: Array) -> Array:
@@ -98,7 +98,7 @@ def _crop(row: Row[Any], params: Params, frame: Array) -> Array:
     """A box of the aspect that is left: the largest in the frame, the smallest around it, or the frame."""
     if row.flags & Flag.SQUISH:
         return identities(len(frame))
-    share = cover(frame, _sized(row, params, frame), inside=not row.flags & Flag.PAD)
+    share = cover(frame, _frames_of_size(row, params, frame), inside=not row.flags & Flag.PAD)
     return crop_matrix(share, params["x"], params["y"])
 
 
@@ -107,10 +107,10 @@ def _random_crop(row: Row[Any], params: Params, frame: Array) -> Array:
     h, w = frame[:, 0], frame[:, 1]
     widest = np.minimum(w, h * params["ratio"])
     width = np.minimum(np.sqrt(params["area"] * w * h * params["ratio"]), widest) * params["share"]
-    return crop_matrix(pair(width / w, width / params["ratio"] / h), params["x"], params["y"])
+    return crop_matrix(stack_xy(width / w, width / params["ratio"] / h), params["x"], params["y"])
 
 
-def _sized(row: Row[Any], params: Params, frame: Array) -> Array:
+def _frames_of_size(row: Row[Any], params: Params, frame: Array) -> Array:
     """Frames of the row's size."""
     return np.broadcast_to(np.array(row.constants[:2], np.float64), frame.shape)
 
@@ -119,7 +119,7 @@ def _homography(row: Row[Any], params: Params, frame: Array) -> Array:
     return np.tile(np.array(row.constants).reshape(3, 3), (len(frame), 1, 1))
 
 
-DIHEDRAL = GeometricOperation(Opcode.DIHEDRAL, (Operand("k", 1, 0.0),), _dihedral, _transposed)
+DIHEDRAL = GeometricOperation(Opcode.DIHEDRAL, (Operand("k", 1, 0.0),), _dihedral, _transpose_frame)
 """One of the eight symmetries of the square: bit 0 of `k` mirrors x, bit 1 y, bit 2 transposes; `TURNS`."""
 AFFINE = GeometricOperation(
     Opcode.AFFINE,
@@ -140,13 +140,13 @@ PERSPECTIVE = GeometricOperation(
     Opcode.PERSPECTIVE, (Operand("x", 1, 0.0), Operand("y", 3, 0.0, chance=2)), _perspective
 )
 """Seen from the side along x and along y, each with its own chance."""
-CROP = GeometricOperation(Opcode.CROP, (Operand("x", 0), Operand("y", 1)), _crop, _sized, resizes=True)
+CROP = GeometricOperation(Opcode.CROP, (Operand("x", 0), Operand("y", 1)), _crop, _frames_of_size, resizes=True)
 """To a size by a box at `x`, `y` of the room that there is; `PAD`, `SQUISH`. Constants: height and width."""
 RANDOM_CROP = GeometricOperation(
     Opcode.RANDOM_CROP,
     (Operand("area", 0), Operand("ratio", 1, log=True), Operand("x", 2), Operand("y", 3), Operand("share", 4)),
     _random_crop,
-    _sized,
+    _frames_of_size,
     resizes=True,
 )
 """To a size by a box of an area (a share of the frame's) and aspect, of whose sides a share is taken."""

@@ -10,12 +10,12 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from ..errors import UsageError
-from .fusible import Geometric
+from .fusible import Geometric, Mode
 from .geometric_operations import AFFINE, CROP, DIHEDRAL, HOMOGRAPHY, PERSPECTIVE, RANDOM_CROP, ZOOM
-from .operations import GeometricOperation, Given, Number, Row, between, between_logs, convert_decision, fixed
+from .operations import Decision, GeometricOperation, Number, Row, between, between_logs, constant, convert_decision
 from .plan import Array, Size, height_width
 from .random_transform import Keys
-from .settings import check_choice, check_given, check_number, check_numbers, check_pair
+from .settings import check_choice, check_decision, check_number, check_numbers, check_pair
 from .transform import Split
 from .types import TensorImage
 from .warp.opcodes import Flag
@@ -26,20 +26,20 @@ class Flip(Geometric):
     """Mirror left and right, with probability `p`; `draw` of 1 mirrors, of 0 does not."""
 
     p: float = 0.5
-    draw: Given = None
+    draw: Decision = None
     size: Size | None = None
-    mode: Literal["bilinear"] = "bilinear"
+    mode: Mode = "bilinear"
     pad_mode: Padding = "reflection"
     batch: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_given(self, "draw")
+        check_decision(self, "draw")
 
     def row(self) -> Row[GeometricOperation]:
         """Mirrored along x, or not."""
         if self.draw is None:
-            return DIHEDRAL.row(p=self.p, k=fixed(1))
+            return DIHEDRAL.row(p=self.p, k=constant(1))
         return DIHEDRAL.row(k=between(0, 0, convert_decision(self.draw, lambda value: np.greater(value, 0))))
 
 
@@ -47,18 +47,18 @@ class Dihedral(Geometric):
     """One of the eight symmetries of the square, with probability `p`: bit 0 mirrors x, bit 1 y, bit 2 transposes."""
 
     p: float = 0.5
-    draw: Given = None
+    draw: Decision = None
     size: Size | None = None
-    mode: Literal["bilinear"] = "bilinear"
+    mode: Mode = "bilinear"
     pad_mode: Padding = "reflection"
     batch: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_given(self, "draw", 0, 8, "[)")
+        check_decision(self, "draw", 0, 8, "[)")
 
     def row(self) -> Row[GeometricOperation]:
-        """One of eight."""
+        """One of the eight symmetries."""
         return DIHEDRAL.row(p=self.p if self.draw is None else 1.0, flags=Flag.TURNS, k=between(0, 8, self.draw))
 
 
@@ -67,19 +67,19 @@ class Rotate(Geometric):
 
     max_deg: float = 10.0
     p: float = 0.5
-    draw: Given = None
+    draw: Decision = None
     size: Size | None = None
-    mode: Literal["bilinear"] = "bilinear"
+    mode: Mode = "bilinear"
     pad_mode: Padding = "reflection"
     batch: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_number(self, "max_deg")
-        check_given(self, "draw")
+        check_decision(self, "draw")
 
     def row(self) -> Row[GeometricOperation]:
-        """Degrees."""
+        """By how many degrees it turns."""
         return AFFINE.row(p=self.p, degrees=between(-self.max_deg, self.max_deg, self.draw))
 
 
@@ -92,11 +92,11 @@ class Zoom(Geometric):
     min_zoom: float = 1.0
     max_zoom: float = 1.1
     p: float = 0.5
-    draw: Given = None
-    draw_x: Given = None
-    draw_y: Given = None
+    draw: Decision = None
+    draw_x: Decision = None
+    draw_y: Decision = None
     size: Size | None = None
-    mode: Literal["bilinear"] = "bilinear"
+    mode: Mode = "bilinear"
     pad_mode: Padding = "reflection"
     batch: bool = False
 
@@ -104,9 +104,9 @@ class Zoom(Geometric):
         super().__post_init__()
         check_number(self, "min_zoom", 0, ends="(]")
         check_number(self, "max_zoom", self.min_zoom)
-        check_given(self, "draw", 0, ends="(]")
-        check_given(self, "draw_x")
-        check_given(self, "draw_y")
+        check_decision(self, "draw", 0, ends="(]")
+        check_decision(self, "draw_x")
+        check_decision(self, "draw_y")
 
     def row(self) -> Row[GeometricOperation]:
         """The zoom, and the point that stays where it is."""
@@ -126,10 +126,10 @@ class Warp(Geometric):
 
     magnitude: float = 0.2
     p: float = 0.5
-    draw_x: Given = None
-    draw_y: Given = None
+    draw_x: Decision = None
+    draw_y: Decision = None
     size: Size | None = None
-    mode: Literal["bilinear"] = "bilinear"
+    mode: Mode = "bilinear"
     pad_mode: Padding = "reflection"
     batch: bool = False
 
@@ -138,7 +138,7 @@ class Warp(Geometric):
         check_number(self, "magnitude", -0.5, 0.5, "()")
         for name, other in (("draw_x", self.draw_y), ("draw_y", self.draw_x)):
             beside = abs(self.magnitude) if other is None else 0 if callable(other) else float(np.max(np.abs(other)))
-            check_given(self, name, beside - 1, 1 - beside, "()")
+            check_decision(self, name, beside - 1, 1 - beside, "()")
 
     def row(self) -> Row[GeometricOperation]:
         """By how much along each axis."""
@@ -160,7 +160,7 @@ class Affine(Geometric):
     shear: float | tuple[float, float] = 0.0
     p: float = 1.0
     size: Size | None = None
-    mode: Literal["bilinear"] = "bilinear"
+    mode: Mode = "bilinear"
     pad_mode: Padding = "reflection"
     batch: bool = False
 
@@ -194,19 +194,19 @@ class ShearX(Geometric):
 
     max_deg: float = 15.0
     p: float = 0.5
-    draw: Given = None
+    draw: Decision = None
     size: Size | None = None
-    mode: Literal["bilinear"] = "bilinear"
+    mode: Mode = "bilinear"
     pad_mode: Padding = "reflection"
     batch: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_number(self, "max_deg", -90, 90, "()")
-        check_given(self, "draw", -90, 90, "()")
+        check_decision(self, "draw", -90, 90, "()")
 
     def row(self) -> Row[GeometricOperation]:
-        """Degrees."""
+        """By how many degrees what is upright leans."""
         return AFFINE.row(p=self.p, shear_x=between(-self.max_deg, self.max_deg, self.draw))
 
 
@@ -226,11 +226,11 @@ class Resize(Geometric):
 
     def row(self) -> Row[GeometricOperation]:
         """A box that lies anywhere."""
-        return self._box(fixed(0.5) if self.method == "squish" else between(0, 1))
+        return self._box(constant(0.5) if self.method == "squish" else between(0, 1))
 
-    def row_at_rest(self) -> Row[GeometricOperation]:
-        """A box in the middle."""
-        return self._box(fixed(0.5))
+    def eval_row(self) -> Row[GeometricOperation]:
+        """A box of the same kind in the middle."""
+        return self._box(constant(0.5))
 
     def _box(self, place: Number) -> Row[GeometricOperation]:
         flags = {"crop": 0, "pad": Flag.PAD, "squish": Flag.SQUISH}[self.method]
@@ -257,7 +257,7 @@ class RandomResizedCrop(Geometric):
     size: Size = 224
     min_scale: float = 0.08
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
-    mode: Literal["bilinear"] = "bilinear"
+    mode: Mode = "bilinear"
     val_xtra: float = 0.14
     max_scale: float = 1.0
 
@@ -277,19 +277,19 @@ class RandomResizedCrop(Geometric):
             ratio=between_logs(low, high),
             x=between(0, 1),
             y=between(0, 1),
-            share=fixed(1.0),
+            share=constant(1.0),
         )
 
-    def row_at_rest(self) -> Row[GeometricOperation]:
+    def eval_row(self) -> Row[GeometricOperation]:
         """A box in the middle, of the aspect of `size`."""
         h, w = height_width(self.size)
         return RANDOM_CROP.row(
             constants=(h, w),
-            area=fixed(_LARGEST),
-            ratio=fixed(w / h),
-            x=fixed(0.5),
-            y=fixed(0.5),
-            share=fixed(1 / (1 + self.val_xtra)),
+            area=constant(_LARGEST),
+            ratio=constant(w / h),
+            x=constant(0.5),
+            y=constant(0.5),
+            share=constant(1 / (1 + self.val_xtra)),
         )
 
     def padding(self) -> Padding | None:
@@ -322,7 +322,7 @@ class Homography(Geometric):
         return np.concatenate([rows, [[0.0, 0.0, 1.0]]])[:3]
 
     def row(self) -> Row[GeometricOperation]:
-        """As given."""
+        """The nine numbers of the matrix, which are not drawn."""
         return HOMOGRAPHY.row(constants=self.whole_matrix().ravel().tolist())
 
 

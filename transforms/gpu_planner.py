@@ -62,13 +62,13 @@ class GpuPlanner:
 
     def hashes(self, keys: Keys, count: int) -> Tensor:
         """The hashes of `count` sample keys where `plan` wants them: `int64[N]`, the bits of `draw.hash_keys`."""
-        return self._sent(torch.from_numpy(sample_keys(keys, count).view(np.int64)))
+        return self._send(torch.from_numpy(sample_keys(keys, count).view(np.int64)))
 
     def stream(self, seed: int, epoch: int) -> Tensor:
         """The key of the numbers of an epoch where `plan` wants it: `int64[2]`."""
-        return self._sent(torch.tensor(stream_key(seed, epoch), dtype=torch.int64))
+        return self._send(torch.tensor(stream_key(seed, epoch), dtype=torch.int64))
 
-    def _sent(self, values: Tensor) -> Tensor:
+    def _send(self, values: Tensor) -> Tensor:
         if self.device.type != "cuda":
             return values
         return values.pin_memory().to(self.device, non_blocking=True)
@@ -173,19 +173,19 @@ class GpuAugment:
         return self.planner(images, keys=plan.keys, seed=plan.seed, epoch=plan.epoch)
 
     def mix(self, x: Tensor, y: Any, keys: Any, seed: int, epoch: int) -> tuple[Tensor, Any]:
-        """The batch mixed."""
+        """The batch mixed as on the host."""
         return self.fused.mix(x, y, keys, seed, epoch)
 
     def masks(self, masks: Any, plan: LazyPlan) -> Any:
-        """Masks, points and boxes go through the host's matrix."""
+        """Masks, a list of `[h, w]`, through the host's matrix."""
         return self.fused.masks(masks, plan.host)
 
     def points(self, points: Any, plan: LazyPlan) -> Any:
-        """As masks."""
+        """Points, a list of `[n, 2]`, through the host's matrix."""
         return self.fused.points(points, plan.host)
 
     def boxes(self, boxes: Any, plan: LazyPlan) -> Any:
-        """As masks."""
+        """Boxes, a list of `[n, 4]`, through the host's matrix."""
         return self.fused.boxes(boxes, plan.host)
 
 

@@ -85,7 +85,7 @@ class MixUp(Mix):
     """
 
     def blend(self, x: Tensor, other: Tensor, numbers: Draw) -> tuple[Tensor, Array]:
-        """A weighted mean."""
+        """The mean of an image and its partner, by the image's share."""
         share = self.share(numbers)
         kept = np.maximum(share, 1 - share)
         work = x.dtype if x.is_floating_point() else torch.float32

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .draw import operation_word
 from .fusible import Geometric, Pointwise, check_stage, is_declared
 from .geometric_operations import CROP
-from .operations import GeometricOperation, Row, fixed
+from .operations import GeometricOperation, Row, constant
 from .plan import Segment, Stage, height_width
 from .transform import Split, Transform
 from .warp.opcodes import FLOATS, INTEGERS, Column, Field, Flag, Group, Opcode
@@ -80,7 +80,7 @@ def compile_table(
 
 
 def _group(row: Row[Any], flags: int) -> Group:
-    """What a row changes."""
+    """What a row changes, as C++ and Triton ask for it."""
     if isinstance(row.operation, GeometricOperation):
         return Group.GEOMETRY
     if Stage.RGB in row.operation.stages:
@@ -110,7 +110,7 @@ class _Table:
         if not isinstance(t, Geometric | Pointwise) or not is_declared(t):
             return "it has methods of its own"
         acts = t.active(split)
-        row = t.row() if acts else t.row_at_rest()
+        row = t.row() if acts else t.eval_row()
         if row is None and acts:
             return "what it picks has methods of its own"
         if row is not None:
@@ -133,7 +133,7 @@ class _Table:
         if row is not None and row.operation.resizes:
             size = row.constants[:2]
         elif size is not None:
-            self._write(CROP.row(constants=height_width(size), x=fixed(0.5), y=fixed(0.5)))
+            self._write(CROP.row(constants=height_width(size), x=constant(0.5), y=constant(0.5)))
         elif row is not None and row.flags & Flag.TURNS and not (self.frame and self.frame[0] == self.frame[1]):
             self.frame, self.turned = "any", type(t).__name__
         if size is not None:
@@ -164,7 +164,7 @@ class _Table:
             self.crop = len(self.integers) - 1
 
     def end(self) -> None:
-        """Close a segment."""
+        """Close a segment by a row, and begin the next launch."""
         self._line(Opcode.END, np.zeros(FLOATS), OF=1, SEGMENT=len(self.launches), GROUP=Group.ALONE)
         self.launches.append(Launch(frozenset(self.stages), self.padding, diagonal=not self.mixes))
         self.stages, self.padding, self.mixes = set(), "reflection", False

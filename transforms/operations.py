@@ -17,9 +17,9 @@ from .plan import Array, Stage
 from .random_transform import Params
 from .warp.opcodes import NUMBERS, Opcode
 
-__all__ = ["ColourOperation", "GeometricOperation", "Number", "Row", "between", "between_logs", "fixed"]
+__all__ = ["ColourOperation", "GeometricOperation", "Number", "Row", "between", "between_logs", "constant"]
 
-Given = float | Sequence[float] | Callable[[Draw], Any] | None
+Decision = float | Sequence[float] | Callable[[Draw], Any] | None
 """A decision taken out of chance's hands: a number, one a sample, or a function of the draw."""
 
 
@@ -29,7 +29,7 @@ class Number:
 
     low: float = 0.0
     high: float = 0.0
-    decision: Given = None
+    decision: Decision = None
     log: bool = False
     """Whether `low` and `high` are logarithms, and the operand is the exponential of what is drawn."""
 
@@ -55,22 +55,22 @@ class Number:
         return np.broadcast_to(np.asarray(value, np.float64), (len(draw),))
 
 
-def between(low: float, high: float, decision: Given = None) -> Number:
+def between(low: float, high: float, decision: Decision = None) -> Number:
     """A number drawn evenly from `low` to `high`, or a decision in its place."""
     return Number(low, high, decision)
 
 
-def between_logs(low: float, high: float, decision: Given = None) -> Number:
+def between_logs(low: float, high: float, decision: Decision = None) -> Number:
     """A number whose logarithm is drawn evenly from `low` to `high`, or a decision in its place."""
     return Number(low, high, decision, log=True)
 
 
-def fixed(value: float) -> Number:
+def constant(value: float) -> Number:
     """The same number for every sample."""
     return Number(decision=value)
 
 
-def convert_decision(decision: Given, convert: Callable[[Any], Any]) -> Given:
+def convert_decision(decision: Decision, convert: Callable[[Any], Any]) -> Decision:
     """A decision whose numbers, an array or one alone, go through `convert`; None stays None."""
     if decision is None:
         return None
@@ -142,7 +142,7 @@ class Row(Generic[O_co]):
     def number(self, operand: Operand) -> Number:
         """What is drawn for an operand."""
         number = self.numbers.get(operand.name)
-        return fixed(operand.neutral or 0.0) if number is None else replace(number, log=number.log or operand.log)
+        return constant(operand.neutral or 0.0) if number is None else replace(number, log=number.log or operand.log)
 
     @property
     def draws(self) -> int:

@@ -76,11 +76,11 @@ class Composition:
 
     def move(self, matrix: Array | None, frame: Array, padding: Padding | None) -> None:
         """Add a homography, output to input in normalised coordinates, and the frame that it leaves."""
-        self.matrix, self.frame, self.padding = times(self.matrix, matrix), frame, padding or self.padding
+        self.matrix, self.frame, self.padding = compose(self.matrix, matrix), frame, padding or self.padding
 
     def recolour(self, stage: Stage, effect: Array) -> None:
         """Add an effect of a stage, with a row a sample."""
-        self.colour[stage] = after(stage, self.colour[stage], effect) if stage in self.colour else effect
+        self.colour[stage] = compose_effects(stage, self.colour[stage], effect) if stage in self.colour else effect
 
     def step(self, segment: Segment) -> Step:
         """The step of a segment; where all frames are of one size, they are whole pixels from here on."""
@@ -89,7 +89,7 @@ class Composition:
             return Step(segment, None, size, self.colour, "reflection", self.barrier)
         if size is not None:
             self.frame = frames_of(size, self.frame)
-        matrix = times(times(to_pixels(self.source), self.matrix), from_pixels(self.frame))
+        matrix = compose(compose(to_pixels(self.source), self.matrix), from_pixels(self.frame))
         return Step(segment, matrix, size, self.colour, self.padding or "reflection")
 
 
@@ -106,7 +106,7 @@ class Plan:
         """Output to source in continuous pixels, `float64[N, 3, 3]`, through all steps."""
         whole: Array | None = None
         for step in self.steps:
-            whole = times(whole, step.matrix)
+            whole = compose(whole, step.matrix)
         return np.tile(np.eye(3), (len(self.sizes), 1, 1)) if whole is None else whole
 
     @property
@@ -141,7 +141,7 @@ def frames_of(size: Size, like: Array) -> Array:
 
 def crop_matrix(share: Array, x: Array, y: Array) -> Array:
     """Matrices to boxes that take `share` `[N, 2]` of a frame, at `x`, `y` `[N]` of the room that there is."""
-    return _scaled_and_moved(share, (1 - share) * (2 * pair(x, y) - 1))
+    return _scale_and_move(share, (1 - share) * (2 * stack_xy(x, y) - 1))
 
 
 def cover(frame: Array, leaves: Array, inside: bool = True) -> Array:
@@ -151,10 +151,10 @@ def cover(frame: Array, leaves: Array, inside: bool = True) -> Array:
     """
     aspect = (frame[:, 1] * leaves[:, 0]) / (frame[:, 0] * leaves[:, 1])  # above one: the frame is too wide
     limit = np.minimum if inside else np.maximum
-    return pair(limit(1 / aspect, 1.0), limit(aspect, 1.0))
+    return stack_xy(limit(1 / aspect, 1.0), limit(aspect, 1.0))
 
 
-def pair(x: Array, y: Array) -> Array:
+def stack_xy(x: Array, y: Array) -> Array:
     """Two columns `[N]` as `[N, 2]`."""
     both = np.empty((len(x), 2))
     both[:, 0], both[:, 1] = x, y
@@ -163,16 +163,16 @@ def pair(x: Array, y: Array) -> Array:
 
 def scaling(scale: Array) -> Array | None:
     """Matrices that scale by `[N, 2]`; None where they are all the identity."""
-    return None if (scale == 1).all() else _scaled_and_moved(scale, 0.0)
+    return None if (scale == 1).all() else _scale_and_move(scale, 0.0)
 
 
-def _scaled_and_moved(scale: Array, centre: Array | float) -> Array:
+def _scale_and_move(scale: Array, centre: Array | float) -> Array:
     matrix = np.zeros((len(scale), 9))
     matrix[:, 0:5:4], matrix[:, 2:6:3], matrix[:, 8] = scale, centre, 1
     return matrix.reshape(-1, 3, 3)
 
 
-def times(a: Array | None, b: Array | None) -> Array | None:
+def compose(a: Array | None, b: Array | None) -> Array | None:
     """The product `a @ b`, None standing for the identity."""
     if a is None or b is None:
         return b if a is None else a
@@ -182,28 +182,28 @@ def times(a: Array | None, b: Array | None) -> Array | None:
 def to_pixels(frame: Array) -> Array:
     """Normalised coordinates to continuous pixels of the frames `[N, 2]` (h, w)."""
     half = frame[:, ::-1] / 2
-    return _scaled_and_moved(half, half)
+    return _scale_and_move(half, half)
 
 
 def from_pixels(frame: Array) -> Array:
     """Continuous pixels of the frames `[N, 2]` (h, w) to normalised coordinates."""
-    return _scaled_and_moved(2 / frame[:, ::-1], -1)
+    return _scale_and_move(2 / frame[:, ::-1], -1)
 
 
-def after(stage: Stage, first: Array, second: Array) -> Array:
+def compose_effects(stage: Stage, first: Array, second: Array) -> Array:
     """One effect of a stage that does `first` and then `second`."""
     match stage:
         case Stage.HUE:
             return first + second
         case Stage.TABLE:
-            return look_up(second, first * 255)
+            return apply_table(second, first * 255)
         case _:  # an affine map; a second rectangle never comes here: it is a step of its own
             maps = np.asarray(second[..., :3] @ first, np.float64)
             maps[..., 3] += second[..., 3]
             return maps
 
 
-def look_up(table: Array, levels: Array) -> Array:
+def apply_table(table: Array, levels: Array) -> Array:
     """Tables `[N, 256]` at grey levels `[N, M]` in 0..255, linearly interpolated."""
     low = np.clip(np.floor(levels), 0, 254).astype(np.int64)
     share = np.clip(levels, 0, 255) - low

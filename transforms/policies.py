@@ -50,7 +50,7 @@ def check_pickable(transform: Geometric | Pointwise) -> None:
         )
 
 
-def picked_row(t: "PickedGeometric | PickedPointwise") -> Row[Any] | None:
+def row_with_pick(t: "PickedGeometric | PickedPointwise") -> Row[Any] | None:
     """The row of the transform inside with the pick; None where that transform has methods of its own."""
     row = t.transform.row() if is_declared(t.transform) else None
     pick = Pick(t.index, t.of, t.at_ends)
@@ -77,7 +77,7 @@ class PickedGeometric(Geometric):
 
     def row(self) -> Row[Any] | None:
         """The transform's, with the pick."""
-        return picked_row(self)
+        return row_with_pick(self)
 
     def params(self, draw: Draw) -> Params:
         """The transform's, and `picked`: bool `[N]`."""
@@ -88,7 +88,7 @@ class PickedGeometric(Geometric):
         return np.where(params["picked"][:, None, None], self.transform.normalised(params, frame), np.eye(3))
 
     def padding(self) -> Padding | None:
-        """The transform's."""
+        """What lies outside the image for the picked transform."""
         return self.transform.padding()
 
 
@@ -104,7 +104,7 @@ class PickedPointwise(Pointwise):
 
     @property
     def stage(self) -> Stage:
-        """The transform's."""
+        """The part of the colour map that the picked transform is."""
         return self.transform.stage
 
     def __post_init__(self) -> None:
@@ -113,7 +113,7 @@ class PickedPointwise(Pointwise):
 
     def row(self) -> Row[Any] | None:
         """The transform's, with the pick."""
-        return picked_row(self)
+        return row_with_pick(self)
 
     def params(self, draw: Draw) -> Params:
         """The transform's, and `picked`: bool `[N]`."""
@@ -147,7 +147,11 @@ def rand_augment(n: int = 2, magnitude: float = 9, bins: int = 31, pad_mode: Pad
     if not 0 <= magnitude < bins:
         raise UsageError(f"magnitude must be from 0 to {bins - 1}, but got {magnitude}")
     share = magnitude / (bins - 1)
-    operations = [*_ranged(share, pad_mode), Solarize(1 - share, p=1.0), Posterize(8 - round(4 * share), p=1.0)]
+    operations = [
+        *_magnitude_operations(share, pad_mode),
+        Solarize(1 - share, p=1.0),
+        Posterize(8 - round(4 * share), p=1.0),
+    ]
     return [t for slot in range(n) for t in pick_one(operations, f"rand_augment {slot}", at_ends=True)]
 
 
@@ -156,11 +160,15 @@ def trivial_augment(pad_mode: Padding = "zeros") -> list[Transform]:
 
     The ranges are those that the paper calls wide, but for factors, which go from 0.1 to 1.9 and not to a black image.
     """
-    operations = [*_ranged(1.0, pad_mode, wide=True), Solarize((0.0, 1.0), p=1.0), Posterize((2.0, 8.0), p=1.0)]
+    operations = [
+        *_magnitude_operations(1.0, pad_mode, wide=True),
+        Solarize((0.0, 1.0), p=1.0),
+        Posterize((2.0, 8.0), p=1.0),
+    ]
     return pick_one(operations, "trivial_augment")
 
 
-def _ranged(share: float, pad_mode: Padding, wide: bool = False) -> list[Transform]:
+def _magnitude_operations(share: float, pad_mode: Padding, wide: bool = False) -> list[Transform]:
     """The operations with a magnitude; `wide` takes TrivialAugment's wide ranges in place of RandAugment's."""
     shear = float(np.rad2deg(np.arctan((0.99 if wide else 0.3) * share)))
     shift, turn = (32 / 224 if wide else 0.45) * share, (135.0 if wide else 30.0) * share  # 32 pixels of 224

@@ -22,7 +22,7 @@ Keys = Key | PurePath | np.integer[Any] | Iterable[Key] | NDArray[np.uint64] | N
 class RandTransform(Transform, dispatcher=True):
     """A random transform: `params(draw)` decides, `apply(x, params)` does it; no decision is ever stored.
 
-    It is confined to training; on the validation split it applies `rest(n)`, which by default leaves `x` as it is.
+    It is confined to training; on the validation split it applies `eval_params(n)`, which by default changes nothing.
 
     >>> class Scale(RandTransform):
     ...     draws = 1
@@ -52,7 +52,7 @@ class RandTransform(Transform, dispatcher=True):
         first, *others = (self.params(Draw(np.full((1, self.draws), u))) for u in (0.0, 0.25, 0.5, 0.75, 1 - 2.0**-24))
         return any(not np.array_equal(first[name], other[name]) for other in others for name in first)
 
-    def rest(self, n: int) -> Params | None:
+    def eval_params(self, n: int) -> Params | None:
         """What happens to each of `n` samples outside training; None for nothing at all."""
         return None
 
@@ -82,7 +82,7 @@ class RandTransform(Transform, dispatcher=True):
             hashes = sample_keys(keys, n)
             params: Params | None = self.params(draw(seed, epoch, hashes, operation or type(self).__name__, self.draws))
         else:
-            params = self.rest(n)
+            params = self.eval_params(n)
         return x if params is None else self.apply(x, params)
 
 
@@ -150,7 +150,7 @@ def decide(
     decisions: list[Params | None] = []
     for t, name in zip(transforms, names, strict=True):
         if isinstance(t, RandTransform):
-            decisions.append(t.params(numbers[name]) if t.active(split) else t.rest(n))
+            decisions.append(t.params(numbers[name]) if t.active(split) else t.eval_params(n))
         else:
             decisions.append({} if split is None or t.split in (None, split) else None)
     return decisions

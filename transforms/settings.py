@@ -36,7 +36,7 @@ def check_range(transform: Any, name: str, low: float, high: float, ends: str = 
     check(transform, name, low, high, ends)
 
 
-def check_given(transform: Any, name: str, low: float = -math.inf, high: float = math.inf, ends: str = "[]") -> None:
+def check_decision(transform: Any, name: str, low: float = -math.inf, high: float = math.inf, ends: str = "[]") -> None:
     """Refuse a decision in place of chance that is a number, or has one, outside of its range; functions pass."""
     value = getattr(transform, name)
     if value is None or callable(value):

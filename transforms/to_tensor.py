@@ -20,11 +20,11 @@ class ToTensor(Transform):
     """
 
     order = 5
-    passes = True
+    passthrough = True
 
     @encodes
     def of_pillow(self, x: Image.Image) -> TensorImage:
-        """The pixels in RGB."""
+        """The pixels of an image of any mode, in RGB."""
         return image_tensor(np.array(x.convert("RGB")))
 
     @encodes

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from ..errors import DispatchError, UsageError
 from .overloads import TransformType, find_overloads, keep_type
-from .types import as_given, typed
+from .types import from_torchvision, to_torchvision_like
 
 if TYPE_CHECKING:
     from plum import Function
@@ -26,8 +26,8 @@ class Transform(metaclass=TransformType, dispatcher=True):
 
     A tuple (not a named tuple) is mapped element by element, a tuple within it too; an element that it has no overload
     for passes, as long as it has one for another. A value on its own without an overload is a `DispatchError`, unless
-    `passes` is set. The result keeps its input's type, unless the overload's return annotation says otherwise: then it
-    is of that type. torchvision's `tv_tensors` come back as such.
+    `passthrough` is set. The result keeps its input's type, unless the overload's return annotation says otherwise:
+    then it is of that type. torchvision's `tv_tensors` come back as such.
 
     >>> class Double(Transform):
     ...     def encode(self, x: int): return 2 * x
@@ -41,9 +41,9 @@ class Transform(metaclass=TransformType, dispatcher=True):
     """Where it is sorted among the others in a `Pipeline`; ties keep their order."""
     split: ClassVar[Split | None] = None
     """Confines it to one split: elsewhere it does nothing."""
-    passes: ClassVar[bool] = False
+    passthrough: ClassVar[bool] = False
     """Whether a value that it has no overload for passes through."""
-    whole: ClassVar[bool] = False
+    takes_tuple: ClassVar[bool] = False
     """Whether a tuple comes whole to the overloads, not element by element."""
 
     _own_overloads: ClassVar[dict[str, list[FunctionType]]]
@@ -70,7 +70,7 @@ class Transform(metaclass=TransformType, dispatcher=True):
         """Back to what was before `encode`, by the overload of `decode` for the type of `y`; what has none passes."""
         return self._dispatch("decode", y)
 
-    def knows(self, method: str) -> str:
+    def accepted_types(self, method: str) -> str:
         """The types that a method has overloads for, as a reader writes them."""
         function = self._function(method)
         types = [m.signature.types[1] for m in function.methods] if function else []
@@ -91,18 +91,18 @@ class Transform(metaclass=TransformType, dispatcher=True):
             return None
 
     def _dispatch(self, method: str, x: Any, *args: Any) -> Any:
-        value = typed(x)
-        if type(x) is tuple and not self.whole:
-            overloads = [self._overload(method, typed(element), *args) for element in flatten(x)]
-            if any(overloads) or self.passes or method == "decode":
+        value = from_torchvision(x)
+        if type(x) is tuple and not self.takes_tuple:
+            overloads = [self._overload(method, from_torchvision(element), *args) for element in flatten(x)]
+            if any(overloads) or self.passthrough or method == "decode":
                 following = iter(overloads)
                 return tuple(self._map(element, following, *args) for element in x)
         elif found := self._overload(method, value, *args):
-            return as_given(x, keep_type(found, found(self, value, *args), value))
-        elif self.passes or method == "decode":
+            return to_torchvision_like(x, keep_type(found, found(self, value, *args), value))
+        elif self.passthrough or method == "decode":
             return x
         raise DispatchError(
-            f"{type(self).__name__} cannot {method} {describe(x)}: it knows {self.knows(method)}. "
+            f"{type(self).__name__} cannot {method} {describe(x)}: it knows {self.accepted_types(method)}. "
             f"Convert the value first, or write an overload for its type"
         )
 
@@ -110,8 +110,8 @@ class Transform(metaclass=TransformType, dispatcher=True):
         """An element of a tuple by the next of the overloads, or a tuple within it by as many as it has elements."""
         if type(x) is tuple:
             return tuple(self._map(element, overloads, *args) for element in x)
-        found, value = next(overloads), typed(x)
-        return as_given(x, keep_type(found, found(self, value, *args), value)) if found else x
+        found, value = next(overloads), from_torchvision(x)
+        return to_torchvision_like(x, keep_type(found, found(self, value, *args), value)) if found else x
 
     def __getstate__(self) -> dict[str, Any]:
         """What pickle and `copy` take: its settings, and nothing cached that was worked out from them."""
@@ -156,4 +156,4 @@ class ItemTransform(Transform):
     ('a', 1)
     """
 
-    whole = True
+    takes_tuple = True

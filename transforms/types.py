@@ -114,7 +114,7 @@ class TensorMultiCategory(TypedTensor):
     """Which classes of a vocabulary hold: `float[c]` of zeros and ones (or `[N, c]` in a batch)."""
 
 
-def typed(x: Any) -> Any:
+def from_torchvision(x: Any) -> Any:
     """`x`, or our type in place of torchvision's `tv_tensors`; whatever is neither comes back as it is.
 
     torchvision counts key points from the middle of the first pixel, ours are half a pixel more.
@@ -147,16 +147,17 @@ def _corners(boxes: Tensor, layout: str) -> Tensor:
     return torch.stack([a, b, a + w, b + h], -1)
 
 
-def as_given(given: Any, result: Any, size: tuple[int, int] | None = None) -> Any:
-    """`result` as torchvision's `tv_tensors` where `given` was one: boxes in its format, points from pixels' middles.
+def to_torchvision_like(original: Any, result: Any, size: tuple[int, int] | None = None) -> Any:
+    """`result` as one of torchvision's `tv_tensors` where `original` was one.
 
+    Boxes come in its format, points are counted from pixels' middles.
     `size` is the height and width of the frame that boxes and points lie in now, by default the one that they lay in.
     """
-    if not isinstance(result, TypedTensor) or not type(given).__module__.startswith("torchvision.tv_tensors"):
+    if not isinstance(result, TypedTensor) or not type(original).__module__.startswith("torchvision.tv_tensors"):
         return result
     from torchvision import tv_tensors
 
-    data, canvas = result.plain(), size or getattr(given, "canvas_size", None)
+    data, canvas = result.plain(), size or getattr(original, "canvas_size", None)
     match result:
         case TensorImage():
             return tv_tensors.Image(data)
@@ -165,7 +166,7 @@ def as_given(given: Any, result: Any, size: tuple[int, int] | None = None) -> An
         case TensorPoint() if canvas is not None:
             return tv_tensors.KeyPoints(data - 0.5, canvas_size=canvas)
         case TensorBBox() if canvas is not None:
-            layout = str(getattr(given, "format", tv_tensors.BoundingBoxFormat.XYXY).value)
+            layout = str(getattr(original, "format", tv_tensors.BoundingBoxFormat.XYXY).value)
             return tv_tensors.BoundingBoxes(_from_corners(data, layout), format=layout, canvas_size=canvas)
     return result
 
@@ -187,7 +188,7 @@ def sizes_of(x: Any) -> "np.ndarray[Any, np.dtype[np.int64]]":
     >>> sizes_of(("cat", TensorImage(torch.zeros(3, 4, 6)))).tolist()
     [[4, 6]]
     """
-    for value in map(typed, _elements(x)):
+    for value in map(from_torchvision, _elements(x)):
         if isinstance(value, Packed):
             return value.sizes.numpy().astype(np.int64)
         if isinstance(value, TensorImage):

@@ -13,14 +13,14 @@ from PIL import Image
 from torch import Tensor
 
 from ...errors import UsageError
-from ...transforms.types import TensorBBox, TensorImage, TensorMask, TensorPoint, typed
+from ...transforms.types import TensorBBox, TensorImage, TensorMask, TensorPoint, from_torchvision
 
 _DRAWABLE = (TensorImage, TensorMask, TensorPoint, TensorBBox)
 
 
 def can_show(y: Any) -> bool:
     """Whether `y` can be drawn as it is: an image in the range of its dtype, a target, a text, or a tuple of these."""
-    y = typed(y)
+    y = from_torchvision(y)
     if type(y) is tuple:
         return len(y) > 0 and all(map(can_show, y))
     if isinstance(y, TensorImage):
@@ -40,7 +40,7 @@ def show(y: Any, ax: Any = None, title: str | None = None) -> Any:
     if ax is None:
         _, ax = plt.subplots(figsize=(3, 3), layout="constrained")
     words = [] if title is None else [title]
-    for element in map(typed, y if type(y) is tuple else (y,)):
+    for element in map(from_torchvision, y if type(y) is tuple else (y,)):
         if isinstance(element, _DRAWABLE):
             _draw(element, ax)
         elif element is not None:

@@ -97,7 +97,7 @@ class OpenMask(Transform):
 class AsPoints(Transform):
     """Points `(x, y)` in pixels of the file, `float32[n, 2]`; one pair alone is one point."""
 
-    whole = True
+    takes_tuple = True
 
     def encode(self, x: Any) -> TensorPoint:
         """Points as rows (x, y)."""
@@ -110,7 +110,7 @@ class AsPoints(Transform):
 class AsBoxes(Transform):
     """Boxes (left, top, right, bottom) in pixels of the file, `float32[n, 4]`."""
 
-    whole = True
+    takes_tuple = True
 
     def encode(self, x: Any) -> TensorBBox:
         """Boxes as rows (left, top, right, bottom)."""
@@ -123,7 +123,7 @@ class AsBoxes(Transform):
 class Encoded(Transform):
     """Zeros and ones that stand for classes already: `TensorMultiCategory` `float32[c]`."""
 
-    whole = True
+    takes_tuple = True
     vocab: Sequence[Any] = ()
 
     def encode(self, x: Any) -> TensorMultiCategory:

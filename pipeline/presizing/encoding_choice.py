@@ -28,7 +28,7 @@ def choose_encoding(
             height, width = upright_size(source.read(item.place), decoding)
         except (OSError, DecodeError):
             continue
-        tall, wide = sizing.of(height, width)
+        tall, wide = sizing.size_for(height, width)
         areas.append(tall * wide)
         if len(areas) == _SAMPLES:
             break

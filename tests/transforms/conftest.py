@@ -37,7 +37,7 @@ from onewarp.transforms.geometry import (
     Warp,
     Zoom,
 )
-from onewarp.transforms.operations import ColourOperation, GeometricOperation, Number, Row, fixed
+from onewarp.transforms.operations import ColourOperation, GeometricOperation, Number, Row, constant
 from onewarp.transforms.plan import Stage
 from onewarp.transforms.policies import pick_one
 from onewarp.transforms.types import TensorImage
@@ -162,7 +162,7 @@ def random_number(operand, generator):
     """A number of an operand: one or two ends, as they are or logarithms, or a decision."""
     low, high = sorted(REACH.get(operand.name, 0.5) * generator.uniform(0.05, 0.95, 2))
     log = bool(generator.integers(2)) if operand.name in ("factor", "gamma") else operand.log
-    return Number(low, high, log=log) if generator.integers(2) else fixed(low)
+    return Number(low, high, log=log) if generator.integers(2) else constant(low)
 
 
 def random_row(operations, generator):

@@ -16,7 +16,7 @@ from onewarp.transforms.colour_operations import (
     SOLARIZE,
 )
 from onewarp.transforms.draw import Draw
-from onewarp.transforms.operations import ColourOperation, fixed
+from onewarp.transforms.operations import ColourOperation, constant
 from onewarp.transforms.warp.opcodes import NUMBERS, Flag
 
 LUMA = [0.2989, 0.5870, 0.1140]
@@ -25,7 +25,7 @@ OPERATIONS = [o for o in vars(colour_operations).values() if isinstance(o, Colou
 
 def effect(operation, flags=0, **operands):
     """The effect for one sample."""
-    row = operation.row(flags=flags, **{name: fixed(value) for name, value in operands.items()})
+    row = operation.row(flags=flags, **{name: constant(value) for name, value in operands.items()})
     return row.operation.effect(row, row.complete(row.decide(Draw(np.zeros((1, NUMBERS)))), 1))[0]
 
 

@@ -14,7 +14,7 @@ from onewarp.transforms.colour import Pointwise
 from onewarp.transforms.colour_operations import FACTOR, HUE
 from onewarp.transforms.fusible import Geometric
 from onewarp.transforms.geometric_operations import AFFINE
-from onewarp.transforms.operations import between, fixed
+from onewarp.transforms.operations import between, constant
 from onewarp.transforms.plan import Stage
 from onewarp.transforms.warp import native
 
@@ -85,7 +85,7 @@ def test_a_users_row_is_drawn_at_once_unless_a_method_says_otherwise(t, declared
 
 
 def test_a_row_is_of_the_stage_that_its_transform_says():
-    t = Coloured(HUE.row(turns=fixed(0.5)), Stage.TABLE)
+    t = Coloured(HUE.row(turns=constant(0.5)), Stage.TABLE)
     with pytest.raises(UsageError, match="Coloured: stage must be HUE, where HUE acts, but got TABLE"):
         fuse([Resize(8), t]).plan(SIZES, KEYS)
-    assert fuse([Resize(8), Coloured(FACTOR.row(factor=fixed(0.5)), Stage.LOGIT)]).plan(SIZES, KEYS).size == (8, 8)
+    assert fuse([Resize(8), Coloured(FACTOR.row(factor=constant(0.5)), Stage.LOGIT)]).plan(SIZES, KEYS).size == (8, 8)

@@ -16,7 +16,7 @@ from onewarp.transforms.geometric_operations import (
     ZOOM,
     perspective,
 )
-from onewarp.transforms.operations import fixed
+from onewarp.transforms.operations import constant
 from onewarp.transforms.warp.opcodes import NUMBERS, Flag
 
 WIDE = np.array([[100.0, 300.0]])
@@ -24,7 +24,7 @@ WIDE = np.array([[100.0, 300.0]])
 
 def carried_out(operation, flags=0, constants=(), frame=WIDE, **operands):
     """The matrix for one sample, and the frame that is left."""
-    row = operation.row(flags=flags, constants=constants, **{name: fixed(value) for name, value in operands.items()})
+    row = operation.row(flags=flags, constants=constants, **{name: constant(value) for name, value in operands.items()})
     params = row.complete(row.decide(Draw(np.zeros((1, NUMBERS)))), 1)
     return operation.matrix(row, params, frame)[0], operation.leaves(row, params, frame)[0].tolist()
 

@@ -7,7 +7,7 @@ from onewarp.errors import UsageError
 from onewarp.transforms import fuse
 from onewarp.transforms.fusion import make_plan
 from onewarp.transforms.geometric_operations import AFFINE, CROP
-from onewarp.transforms.operations import fixed
+from onewarp.transforms.operations import constant
 from onewarp.transforms.random_transform import sample_keys
 from onewarp.transforms.warp import native
 
@@ -37,6 +37,6 @@ def test_cpp_does_what_numpy_does(seed, random_recipe):
 
 def test_a_row_takes_the_numbers_of_its_operation():
     with pytest.raises(UsageError, match=r"AFFINE takes degrees, .* and must have nothing, but got turns"):
-        AFFINE.row(turns=fixed(1))
+        AFFINE.row(turns=constant(1))
     with pytest.raises(UsageError, match="CROP takes x, y, and must have x, y, but got x"):
-        CROP.row(x=fixed(0.5))
+        CROP.row(x=constant(0.5))

@@ -11,16 +11,16 @@ from onewarp.transforms.plan import (
     Plan,
     Segment,
     Stage,
-    after,
+    apply_table,
     common_size,
+    compose,
+    compose_effects,
     cover,
     crop_matrix,
     frames_of,
     from_pixels,
     height_width,
-    look_up,
     scaling,
-    times,
     to_pixels,
 )
 
@@ -85,30 +85,30 @@ def test_a_crop_lies_where_it_is_asked_for_in_the_room_that_there_is():
 
 def test_nothing_stands_for_the_identity():
     matrix = crop_matrix(np.array([[0.5, 0.5]]), np.zeros(1), np.zeros(1))
-    assert times(None, None) is None
-    assert times(matrix, None) is times(None, matrix) is matrix
-    assert np.array_equal(times(matrix, matrix), matrix @ matrix)
+    assert compose(None, None) is None
+    assert compose(matrix, None) is compose(None, matrix) is matrix
+    assert np.array_equal(compose(matrix, matrix), matrix @ matrix)
     assert scaling(np.ones((3, 2))) is None
     assert np.diagonal(scaling(np.array([[2.0, 3.0]]))[0]).tolist() == [2, 3, 1]
 
 
 def test_a_table_is_read_between_two_levels_and_not_beyond_its_ends():
     table = np.array([np.arange(256.0) ** 2])
-    assert look_up(table, np.array([[3.0, 3.5, 255.0, -4.0, 300.0]])).tolist() == [[9, 12.5, 255**2, 0, 255**2]]
+    assert apply_table(table, np.array([[3.0, 3.5, 255.0, -4.0, 300.0]])).tolist() == [[9, 12.5, 255**2, 0, 255**2]]
 
 
 @given(st.lists(st.floats(-2, 2), min_size=24, max_size=24), st.lists(st.floats(0, 1), min_size=3, max_size=3))
 def test_affine_maps_that_follow_one_another_are_one(values, colour):
     first, second = np.array(values).reshape(2, 1, 3, 4)
-    one = after(Stage.RGB, first, second)[0]
+    one = compose_effects(Stage.RGB, first, second)[0]
     by_hand = second[0] @ [*(first[0] @ [*colour, 1]), 1]
     assert one @ [*colour, 1] == pytest.approx(by_hand)
 
 
 def test_tables_that_follow_one_another_are_one_and_hues_add_up():
     levels = np.linspace(0, 1, 256)[None]
-    assert after(Stage.TABLE, 1 - levels, levels**2) == pytest.approx((1 - levels) ** 2, abs=1e-9)
-    assert after(Stage.HUE, np.array([0.25]), np.array([0.5])).tolist() == [0.75]
+    assert compose_effects(Stage.TABLE, 1 - levels, levels**2) == pytest.approx((1 - levels) ** 2, abs=1e-9)
+    assert compose_effects(Stage.HUE, np.array([0.25]), np.array([0.5])).tolist() == [0.75]
 
 
 def test_a_step_multiplies_its_matrices_and_ends_in_whole_pixels():

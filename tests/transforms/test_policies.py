@@ -17,7 +17,7 @@ from onewarp.transforms.decoding.decode import decode
 from onewarp.transforms.draw import draw
 from onewarp.transforms.fusible import Geometric
 from onewarp.transforms.geometric_operations import CROP
-from onewarp.transforms.operations import fixed
+from onewarp.transforms.operations import constant
 from onewarp.transforms.policies import pick_one, rand_augment, trivial_augment
 
 
@@ -84,4 +84,4 @@ def test_what_is_picked_has_no_size():
     with pytest.raises(UsageError, match="what is picked must keep the images' size, but Rotate"):
         pick_one([Rotate(size=8)], "stream")
     with pytest.raises(UsageError, match="what is picked must keep the images' size, but Moved"):
-        pick_one([Moved(CROP.row(constants=(8, 8), x=fixed(0.5), y=fixed(0.5)))], "stream")
+        pick_one([Moved(CROP.row(constants=(8, 8), x=constant(0.5), y=constant(0.5)))], "stream")

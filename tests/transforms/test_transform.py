@@ -58,7 +58,7 @@ def test_a_type_without_overload_is_an_error_that_lists_what_is_known():
 
 def test_a_transform_may_say_that_it_passes_what_it_does_not_know():
     class Easy(Halve):
-        passes = True
+        passthrough = True
 
     assert Easy()(b"raw") == b"raw"
     assert Easy()(6) == "3.0"  # inherited overloads stay

@@ -16,7 +16,7 @@ from onewarp.transforms.types import (
     TensorMask,
     TensorPoint,
     TypedTensor,
-    typed,
+    from_torchvision,
 )
 
 
@@ -46,8 +46,8 @@ def test_plain_and_item():
     [(tv_tensors.Image(torch.ones(3, 4, 4)), TensorImage), (tv_tensors.Mask(torch.ones(4, 4)), TensorMask)],
 )
 def test_tv_images_and_masks_are_ours(theirs, ours):
-    assert type(typed(theirs)) is ours
-    assert torch.equal(typed(theirs).plain(), theirs.as_subclass(torch.Tensor))
+    assert type(from_torchvision(theirs)) is ours
+    assert torch.equal(from_torchvision(theirs).plain(), theirs.as_subclass(torch.Tensor))
 
 
 @pytest.mark.parametrize(
@@ -55,25 +55,25 @@ def test_tv_images_and_masks_are_ours(theirs, ours):
 )
 def test_tv_boxes_of_every_layout_become_corners(layout, box):
     boxes = tv_tensors.BoundingBoxes(torch.tensor([box], dtype=torch.float32), format=layout, canvas_size=(8, 8))
-    assert type(typed(boxes)) is TensorBBox
-    assert typed(boxes).tolist() == [[1, 2, 4, 6]]
+    assert type(from_torchvision(boxes)) is TensorBBox
+    assert from_torchvision(boxes).tolist() == [[1, 2, 4, 6]]
 
 
 def test_tv_key_points_are_points_counted_from_the_edge():
     points = tv_tensors.KeyPoints(torch.tensor([[1.0, 2.0]]), canvas_size=(8, 8))
-    assert type(typed(points)) is TensorPoint
-    assert typed(points).tolist() == [[1.5, 2.5]]  # theirs are counted from the middle of the first pixel
+    assert type(from_torchvision(points)) is TensorPoint
+    assert from_torchvision(points).tolist() == [[1.5, 2.5]]  # theirs are counted from the middle of the first pixel
 
 
 def test_a_rotated_box_is_refused():
     rotated = tv_tensors.BoundingBoxes(torch.ones(1, 5), format="XYWHR", canvas_size=(8, 8))
     with pytest.raises(DispatchError, match="XYWHR"):
-        typed(rotated)
+        from_torchvision(rotated)
 
 
 def test_anything_else_stays():
-    assert typed("cat") == "cat"
-    assert typed(3) == 3
+    assert from_torchvision("cat") == "cat"
+    assert from_torchvision(3) == 3
 
 
 @pytest.mark.parametrize("kind", TypedTensor.__subclasses__(), ids=lambda c: c.__name__)

@@ -285,7 +285,7 @@ def _classes() -> Classes:
             self.learn.dls.train.loader.set_epoch(self.epochs)
 
         def after_epoch(self) -> None:
-            """Count the epoch."""
+            """Count the epoch, unless the rate finder runs."""
             self.epochs += not any(isinstance(callback, LRFinder) for callback in self.learn.cbs)
 
     return Classes(Loaders, RankBatches, CountEpochs)

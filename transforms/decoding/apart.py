@@ -20,7 +20,7 @@ from PIL import Image
 
 from ...errors import DecodeError, ResourceError
 from ..child_process import FROM_OUTSIDE, environment
-from .decoder import Buffer, Decoded, Decoding, decode_here, opened, reasons
+from .decoder import Buffer, Decoding, Picture, decode_here, open_image, reasons
 
 resource: ModuleType | None
 try:
@@ -32,7 +32,7 @@ _PATIENCE = 600.0  # seconds for a machine on which much else runs, beside ten t
 _OK, _REFUSED, _NO_MEMORY = b"ok..", b"no..", b"mem."
 
 
-def decode_apart(data: Buffer, target: int | None, decoding: Decoding) -> Decoded:
+def decode_apart(data: Buffer, target: int | None, decoding: Decoding) -> Picture:
     """What `decode_pixels` gives, from a process of its own.
 
     Raises `DecodeError` where the file is refused, kills the process, or needs more processor time or memory than
@@ -50,10 +50,10 @@ def decode_apart(data: Buffer, target: int | None, decoding: Decoding) -> Decode
         except subprocess.TimeoutExpired:
             child.kill()
             raise DecodeError(f"takes longer to decode than max_seconds, {decoding.max_seconds:g}") from None
-    return _answered(answer, child.returncode, decoding)
+    return _read_answer(answer, child.returncode, decoding)
 
 
-def _answered(answer: bytes, code: int, decoding: Decoding) -> Decoded:
+def _read_answer(answer: bytes, code: int, decoding: Decoding) -> Picture:
     if code == -signal.SIGPROF:
         raise DecodeError(f"takes longer to decode than max_seconds, {decoding.max_seconds:g}")
     if -code in FROM_OUTSIDE or (code > 0 and not answer):
@@ -68,22 +68,22 @@ def _answered(answer: bytes, code: int, decoding: Decoding) -> Decoded:
         raise DecodeError(f"needs more memory to decode than max_memory, {decoding.max_memory:,} bytes")
     if kind == _REFUSED:
         raise DecodeError(bytes(body).decode())
-    return _unpacked(body)
+    return _unpack(body)
 
 
-def _packed(picture: Decoded) -> list[Buffer]:
+def _pack(picture: Picture) -> list[Buffer]:
     said = {field.name: getattr(picture, field.name) for field in fields(picture) if field.name not in _BINARY}
     head = json.dumps([said, picture.raw.shape, len(picture.profile)]).encode()
     return [struct.pack("<I", len(head)), head, picture.profile, np.ascontiguousarray(picture.raw).data.cast("B")]
 
 
-def _unpacked(body: memoryview) -> Decoded:
+def _unpack(body: memoryview) -> Picture:
     (length,) = struct.unpack_from("<I", body)
     said, shape, profile = json.loads(bytes(body[4 : 4 + length]))
     begin = 4 + length + profile
     pixels = np.frombuffer(body[begin:], np.uint8).reshape(shape).copy()
     said["size"] = tuple(said["size"])
-    return Decoded(raw=pixels, profile=bytes(body[4 + length : begin]), **said)
+    return Picture(raw=pixels, profile=bytes(body[4 + length : begin]), **said)
 
 
 _BINARY = ("raw", "profile")
@@ -109,7 +109,7 @@ def _answer(question: bytes, out: IO[bytes]) -> None:
     data, timeless = memoryview(question)[4 + length :], replace(decoding, max_seconds=1e9)
     try:
         with reasons(decoding):
-            parts = [_OK, *_packed(decode_here(opened(data, timeless), target, timeless))]
+            parts = [_OK, *_pack(decode_here(open_image(data, timeless), target, timeless))]
     except MemoryError:
         parts = [_NO_MEMORY]
     except DecodeError as error:

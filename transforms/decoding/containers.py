@@ -18,7 +18,7 @@ Bytes = bytes | bytearray | memoryview
 def check_gif(data: Bytes) -> int:
     """Every block to the end; how many colours the first picture has."""
     view = memoryview(data)
-    width, height, flags, background = struct.unpack_from("<HHBB", _at(view, 0, 13, "GIF"), 6)
+    width, height, flags, background = struct.unpack_from("<HHBB", _bytes_at(view, 0, 13, "GIF"), 6)
     place = 13
     shared = 2 << (flags & 7) if flags & 0x80 else 0
     place += 3 * shared
@@ -26,19 +26,19 @@ def check_gif(data: Bytes) -> int:
         raise DecodeError("is a damaged GIF: its palette lacks its background")
     colours = 0
     while True:
-        mark = _at(view, place, 1, "GIF")[0]
+        mark = _bytes_at(view, place, 1, "GIF")[0]
         if mark == 0x3B:
             break
         if mark == 0x21:
             place = _sub_blocks(view, place + 2)
         elif mark == 0x2C:
-            left, top, wide, tall, own = struct.unpack("<HHHHB", _at(view, place + 1, 9, "GIF"))
+            left, top, wide, tall, own = struct.unpack("<HHHHB", _bytes_at(view, place + 1, 9, "GIF"))
             palette = 2 << (own & 7) if own & 0x80 else 0
             if not colours and (left + wide > width or top + tall > height):
                 raise DecodeError("is a damaged GIF: its picture lies outside its canvas")
             colours = colours or palette or shared
             place += 10 + 3 * palette
-            if not 1 < _at(view, place, 1, "GIF")[0] < 9:
+            if not 1 < _bytes_at(view, place, 1, "GIF")[0] < 9:
                 raise DecodeError("is a damaged GIF: its codes have no width")
             place = _sub_blocks(view, place + 1)
         else:
@@ -49,8 +49,8 @@ def check_gif(data: Bytes) -> int:
 
 
 def _sub_blocks(view: memoryview, place: int) -> int:
-    """Where they end."""
-    while size := _at(view, place, 1, "GIF")[0]:
+    """Where the sub-blocks that begin at `place` end."""
+    while size := _bytes_at(view, place, 1, "GIF")[0]:
         place += 1 + size
     return place + 1
 
@@ -61,14 +61,14 @@ _WEBP_FLAGS = {b"ICCP": 0x20, b"ALPH": 0x10, b"EXIF": 0x08, b"XMP ": 0x04, b"ANI
 def check_webp(data: Bytes) -> None:
     """The chunks fill the container, and the container the file."""
     view = memoryview(data)
-    size = struct.unpack_from("<I", _at(view, 0, 12, "WebP"), 4)[0]
+    size = struct.unpack_from("<I", _bytes_at(view, 0, 12, "WebP"), 4)[0]
     if size + 8 != len(view):
         raise DecodeError(f"is a damaged WebP: it says {size + 8:,} bytes, and has {len(view):,}")
     names = []
     flags, place = 0, 12
     while place < len(view):
-        name, length = struct.unpack("<4sI", _at(view, place, 8, "WebP"))
-        _at(view, place + 8, length + length % 2, "WebP")
+        name, length = struct.unpack("<4sI", _bytes_at(view, place, 8, "WebP"))
+        _bytes_at(view, place + 8, length + length % 2, "WebP")
         if name == b"VP8X":
             flags = view[place + 8]
         names.append(name)
@@ -88,7 +88,7 @@ def check_webp(data: Bytes) -> None:
 
 def webp_size(data: Bytes) -> tuple[int, int]:
     """Width and height of the canvas, as the first chunk says."""
-    head = bytes(_at(memoryview(data), 0, 30, "WebP"))
+    head = bytes(_bytes_at(memoryview(data), 0, 30, "WebP"))
     kind = head[12:16]
     if kind == b"VP8X":
         return 1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(head[27:30], "little")
@@ -105,14 +105,14 @@ def check_bmp(data: Bytes) -> int:
     """The rows fill what follows the header; how many colours the palette has, 0 where there is none."""
     view = memoryview(data)
     start = 14 if bytes(view[:2]) == b"BM" else 0
-    offset = struct.unpack_from("<I", _at(view, 0, 14, "BMP"), 10)[0] if start else 0
-    (size,) = struct.unpack("<I", _at(view, start, 4, "BMP"))
+    offset = struct.unpack_from("<I", _bytes_at(view, 0, 14, "BMP"), 10)[0] if start else 0
+    (size,) = struct.unpack("<I", _bytes_at(view, start, 4, "BMP"))
     if size == 12:
-        width, height, planes, bits = struct.unpack("<HHHH", _at(view, start + 4, 8, "BMP"))
+        width, height, planes, bits = struct.unpack("<HHHH", _bytes_at(view, start + 4, 8, "BMP"))
         packing, colours, entry = 0, 0, 3
     else:
         width, height, planes, bits, packing, _, _, _, colours = struct.unpack(
-            "<iiHHIIiiI", _at(view, start + 4, 32, "BMP")
+            "<iiHHIIiiI", _bytes_at(view, start + 4, 32, "BMP")
         )
         entry = 4
     height = abs(height)
@@ -147,7 +147,7 @@ def _check_runs(view: memoryview, width: int, height: int, half: bool) -> None:
     """Runs that fill each row, but where the file jumps, to the mark of the end."""
     place, x, y, jumped = 0, 0, 0, False
     while True:
-        count, value = _at(view, place, 2, "BMP")
+        count, value = _bytes_at(view, place, 2, "BMP")
         place += 2
         if count or value > 2:
             x += count or value
@@ -155,7 +155,7 @@ def _check_runs(view: memoryview, width: int, height: int, half: bool) -> None:
             if x > width or y >= height:
                 raise DecodeError("is a damaged BMP: a run goes over the end of its row")
         elif value == 2:
-            right, up = _at(view, place, 2, "BMP")
+            right, up = _bytes_at(view, place, 2, "BMP")
             x, y, place, jumped = x + right, y + up, place + 2, True
         else:
             if x != width and not jumped and not (x == 0 and y == height):
@@ -174,11 +174,11 @@ def largest_in_icon(data: Bytes) -> Bytes:
     list, so that of the bitmap alone says the same.
     """
     view = memoryview(data)
-    (count,) = struct.unpack_from("<H", _at(view, 0, 6, "ICO"), 4)
+    (count,) = struct.unpack_from("<H", _bytes_at(view, 0, 6, "ICO"), 4)
     best: tuple[tuple[int, int], memoryview] | None = None
     for i in range(count):
-        width, height, _, reserved, size, place = struct.unpack("<BBBB4xII", _at(view, 6 + 16 * i, 16, "ICO"))
-        entry = _at(view, place, size, "ICO")
+        width, height, _, reserved, size, place = struct.unpack("<BBBB4xII", _bytes_at(view, 6 + 16 * i, 16, "ICO"))
+        entry = _bytes_at(view, place, size, "ICO")
         *found, bits = _size_of_entry(entry)
         if reserved or found != [width or 256, height or 256]:
             raise DecodeError("is a damaged icon: a picture is not what the list of them says")
@@ -210,7 +210,7 @@ def _check_entry(entry: memoryview) -> tuple[int, int, int, int]:
     """The rows of a bitmap, and those of its mask, fill their part of the file; width, height, bits a pixel, and how
     many colours it has.
     """
-    size, width, height, planes, bits, packing = struct.unpack_from("<IiiHHI", _at(entry, 0, 40, "ICO"))
+    size, width, height, planes, bits, packing = struct.unpack_from("<IiiHHI", _bytes_at(entry, 0, 40, "ICO"))
     colours, important = struct.unpack_from("<II", entry, 32)
     colours = colours or (1 << bits if bits <= 8 else 0)
     rows = -(-width * bits // 32) * 4 + -(-width // 32) * 4
@@ -258,22 +258,22 @@ def check_jpeg2000(data: Bytes) -> None:
     place += 2
     while (mark := _marker(view, place)) != 0xFFD9:
         if mark == 0xFF90:  # a tile part, as long as it says; 0: to the end
-            length = struct.unpack(">I", _at(view, place + 6, 4, "JPEG 2000"))[0]
+            length = struct.unpack(">I", _bytes_at(view, place + 6, 4, "JPEG 2000"))[0]
             place = place + length if length else end - 2
             if length and length < 14:
                 raise DecodeError("is a damaged JPEG 2000: a tile part has no length")
         else:
-            if mark == 0xFF52 and _at(view, place, 13, "JPEG 2000")[12] & 0x30:
+            if mark == 0xFF52 and _bytes_at(view, place, 13, "JPEG 2000")[12] & 0x30:
                 raise DecodeError("is a JPEG 2000 with marks of termination, of which the decoder only warns")
-            place += 2 + struct.unpack(">H", _at(view, place + 2, 2, "JPEG 2000"))[0]
+            place += 2 + struct.unpack(">H", _bytes_at(view, place + 2, 2, "JPEG 2000"))[0]
     if place + 2 != end:
         raise DecodeError("is a damaged JPEG 2000: its codestream does not end where it says")
 
 
 def _check_components(view: memoryview, place: int) -> None:
-    mark, _, _, *numbers, count = struct.unpack(">HHH8IH", _at(view, place + 2, 40, "JPEG 2000"))
+    mark, _, _, *numbers, count = struct.unpack(">HHH8IH", _bytes_at(view, place + 2, 40, "JPEG 2000"))
     width, height, left, top, wide, tall, _, _ = numbers
-    components = bytes(_at(view, place + 42, 3 * count, "JPEG 2000"))
+    components = bytes(_bytes_at(view, place + 42, 3 * count, "JPEG 2000"))
     depths, steps = set(components[::3]), [components[i + 1 : i + 3] for i in range(0, 3 * count, 3)]
     if mark != 0xFF51 or not left < width or not top < height or not 0 < wide < 1 << 31 or not 0 < tall < 1 << 31:
         raise DecodeError("is a damaged JPEG 2000: its header is broken")
@@ -284,7 +284,7 @@ def _check_components(view: memoryview, place: int) -> None:
 
 
 def _marker(view: memoryview, place: int) -> int:
-    mark: int = struct.unpack(">H", _at(view, place, 2, "JPEG 2000"))[0]
+    mark: int = struct.unpack(">H", _bytes_at(view, place, 2, "JPEG 2000"))[0]
     if mark < 0xFF00:
         raise DecodeError("is a damaged JPEG 2000: a tile part does not end where it says")
     return mark
@@ -294,14 +294,14 @@ def _codestream(view: memoryview) -> tuple[int, int]:
     """Where the codestream begins and ends among the boxes."""
     place, found = 0, None
     while place < len(view):
-        size, name = struct.unpack(">I4s", _at(view, place, 8, "JPEG 2000"))
+        size, name = struct.unpack(">I4s", _bytes_at(view, place, 8, "JPEG 2000"))
         head = 8
         if size == 1:
-            size, head = struct.unpack(">Q", _at(view, place + 8, 8, "JPEG 2000"))[0], 16
+            size, head = struct.unpack(">Q", _bytes_at(view, place + 8, 8, "JPEG 2000"))[0], 16
         size = size or len(view) - place
         if size < head:
             raise DecodeError("is a damaged JPEG 2000: a box has no length")
-        _at(view, place, size, "JPEG 2000")
+        _bytes_at(view, place, size, "JPEG 2000")
         if name == b"jp2c":
             found = found or (place + head, place + size)
         place += size
@@ -310,7 +310,7 @@ def _codestream(view: memoryview) -> tuple[int, int]:
     return found
 
 
-def _at(view: memoryview, place: int, size: int, kind: str) -> memoryview:
+def _bytes_at(view: memoryview, place: int, size: int, kind: str) -> memoryview:
     part = view[place : place + size]
     if len(part) < size:
         raise CutOffError(f"is cut off: the {kind} goes on behind its {len(view):,} bytes")

@@ -21,12 +21,12 @@ from .decoder import (
     FORMATS,
     LIMITS,
     Buffer,
-    Decoded,
     Decoding,
     Matrix,
+    Picture,
     Pixels,
     decode_here,
-    opened,
+    open_image,
     orientation_of,
     reasons,
 )
@@ -35,9 +35,9 @@ from .orientation import swaps_axes
 __all__ = [
     "FORMATS",
     "LIMITS",
-    "Decoded",
     "Decoding",
     "Matrix",
+    "Picture",
     "Pixels",
     "decode",
     "decode_pixels",
@@ -61,7 +61,7 @@ def decode_pixels(
     target: int | None = None,
     decoding: Decoding | None = None,
     admit: Callable[[int], object] = lambda needed: None,
-) -> Decoded:
+) -> Picture:
     """The pixels of a file, or of its bytes, with what it takes to find a pixel of the file again.
 
     `target` is the short side that the caller needs, in pixels. `admit` is called with the bytes of memory that it may
@@ -73,7 +73,7 @@ def decode_pixels(
         raise UsageError(f"target must be a number of pixels from 1 up, but got {target}")
     data = _bytes_of(source, decoding)
     with reasons(decoding):
-        file = opened(data, decoding)
+        file = open_image(data, decoding)
         admit(file.cost.memory)
         if may_take_long(file.cost, decoding.max_seconds):
             return decode_apart(data, target, decoding)
@@ -91,7 +91,7 @@ def upright_size(source: str | os.PathLike[str] | Buffer, decoding: Decoding | N
     decoding = decoding or Decoding()
     data = _bytes_of(source, decoding)
     with reasons(decoding):
-        image = opened(data, decoding).image
+        image = open_image(data, decoding).image
         turned = swaps_axes(orientation_of(image)) and image.format != "TIFF"  # of which Pillow tells the upright size
         return image.size if turned else image.size[::-1]
 

@@ -70,7 +70,7 @@ class Decoding:
 
 
 @dataclass(frozen=True)
-class Decoded:
+class Picture:
     """Pixels as they lie in the file, not yet turned upright.
 
     `raw` is `uint8[h, w, 3]` in the colours of an ICC `profile`, sRGB where that is empty; `size` the file's own
@@ -121,7 +121,7 @@ def reasons(decoding: Decoding) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenImage:
     """A file whose header was read and is within the limits: Pillow's plugin, its bytes, and what it will cost."""
 
     image: ImageFile.ImageFile
@@ -129,7 +129,7 @@ class Opened:
     cost: Cost
 
 
-def opened(data: Buffer, decoding: Decoding) -> Opened:
+def open_image(data: Buffer, decoding: Decoding) -> OpenImage:
     """Read a file's header. Raises whatever Pillow's plugins do, and `DecodeError` where a limit forbids the file."""
     image = _open_header(data, decoding)
     _refuse_pixels(*image.size, decoding)
@@ -138,7 +138,7 @@ def opened(data: Buffer, decoding: Decoding) -> Opened:
         raise DecodeError(
             f"takes up to {expected.memory:,} bytes of memory to decode, and max_memory is {decoding.max_memory:,}"
         )
-    return Opened(image, data, expected)
+    return OpenImage(image, data, expected)
 
 
 def _refuse_pixels(width: int, height: int, decoding: Decoding) -> None:
@@ -148,7 +148,7 @@ def _refuse_pixels(width: int, height: int, decoding: Decoding) -> None:
         )
 
 
-def decode_here(file: Opened, target: int | None, decoding: Decoding) -> Decoded:
+def decode_here(file: OpenImage, target: int | None, decoding: Decoding) -> Picture:
     """The pixels, in this thread, whatever it takes. Raises whatever Pillow's plugins do."""
     image, data = file.image, file.data
     if image.format in ("JPEG", "MPO"):
@@ -157,7 +157,7 @@ def decode_here(file: Opened, target: int | None, decoding: Decoding) -> Decoded
         return _decode_png(data, decoding)
     if image.format == "TIFF":
         _check_tiff(image, data, decoding)
-    whole, colours, lacks = _checked(image.format or "", data, decoding)
+    whole, colours, lacks = _check_whole(image.format or "", data, decoding)
     if whole is not data:
         image = _open_header(whole, decoding)
     return replace(_load(image, decoding, colours), lacks=lacks)
@@ -207,7 +207,7 @@ def _check_tiff(image: Image.Image, data: Buffer, decoding: Decoding) -> None:
 _SOUND_TIFF = ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "zstd")
 
 
-def _checked(name: str, data: Buffer, decoding: Decoding) -> tuple[Buffer, int, str]:
+def _check_whole(name: str, data: Buffer, decoding: Decoding) -> tuple[Buffer, int, str]:
     """The bytes of a whole file, and how many colours its palette has; of one that is cut off, filled up, and what it
     lacks.
     """
@@ -223,7 +223,7 @@ def _checked(name: str, data: Buffer, decoding: Decoding) -> tuple[Buffer, int, 
         return whole, 0, f"cut off: {cut.share:.0%} of its rows are missing"
 
 
-def _decode_jpeg(data: Buffer, image: ImageFile.ImageFile, target: int | None, decoding: Decoding) -> Decoded:
+def _decode_jpeg(data: Buffer, image: ImageFile.ImageFile, target: int | None, decoding: Decoding) -> Picture:
     width, height = image.size
     convert = needs_conversion(image)
     scalable = image.mode == "RGB" or (image.mode == "L" and not convert)
@@ -232,7 +232,7 @@ def _decode_jpeg(data: Buffer, image: ImageFile.ImageFile, target: int | None, d
     colours = "RGB" if scalable else {"L": "GRAY", "CMYK": "CMYK"}[image.mode]
     try:
         pixels, lacks = jpeg.decode(data, colours, least, decoding.truncated == "accept")
-    except jpeg.UncheckedError:
+    except jpeg.SubsamplingError:
         entropy.check(data, _Deadline(b"", decoding.max_seconds).tick)
         return _load(image, decoding)
     if pixels.shape[:2] != least:
@@ -240,7 +240,7 @@ def _decode_jpeg(data: Buffer, image: ImageFile.ImageFile, target: int | None, d
     profile = image.info["icc_profile"] if convert and scalable else b""
     if not scalable:
         pixels = to_srgb(_as_pillow(pixels, image))
-    return Decoded(pixels, (height, width), orientation_of(image), scale, profile, lacks)
+    return Picture(pixels, (height, width), orientation_of(image), scale, profile, lacks)
 
 
 def _as_pillow(pixels: Pixels, like: Image.Image) -> Image.Image:
@@ -257,7 +257,7 @@ def _dct_scale(short: int, wanted: float) -> int:
     return next((scale for scale in (8, 4, 2) if -(-short // scale) >= wanted), 1)
 
 
-def _decode_png(data: Buffer, decoding: Decoding) -> Decoded:
+def _decode_png(data: Buffer, decoding: Decoding) -> Picture:
     stream = _Deadline(b"", decoding.max_seconds)
     checked = png.check(data, decoding.truncated == "accept", stream.tick, stream)
     image = Image.OPEN["PNG"][0](stream, "")
@@ -271,7 +271,7 @@ def open_whole(data: Buffer, decoding: Decoding) -> ImageFile.ImageFile:
     Raises `DecodeError` for what is not whole, as `decode` does, as far as can be told without decoding.
     """
     with reasons(decoding):
-        image = opened(data, decoding).image
+        image = open_image(data, decoding).image
         if image.format == "PNG":
             stream = _Deadline(b"", decoding.max_seconds)
             png.check(data, False, stream.tick, stream)
@@ -279,10 +279,10 @@ def open_whole(data: Buffer, decoding: Decoding) -> ImageFile.ImageFile:
             return whole
         if image.format == "TIFF":
             _check_tiff(image, data, decoding)
-        return _open_header(_checked(image.format or "", data, decoding)[0], decoding)
+        return _open_header(_check_whole(image.format or "", data, decoding)[0], decoding)
 
 
-def _load(image: ImageFile.ImageFile, decoding: Decoding, colours: int = 0) -> Decoded:
+def _load(image: ImageFile.ImageFile, decoding: Decoding, colours: int = 0) -> Picture:
     """The pixels by Pillow; `colours`, where it is known, is how many the palette has."""
     before = orientation_of(image)
     with libtiff.listening() as said:
@@ -300,7 +300,7 @@ def _load(image: ImageFile.ImageFile, decoding: Decoding, colours: int = 0) -> D
     if turned_already:
         pixels = turn_back(pixels, before)
     height, width = pixels.shape[:2]
-    return Decoded(pixels, (height, width), before if turned_already else after)
+    return Picture(pixels, (height, width), before if turned_already else after)
 
 
 def orientation_of(image: Image.Image) -> int:

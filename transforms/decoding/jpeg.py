@@ -14,7 +14,7 @@ from ...errors import DecodeError
 Bytes = bytes | bytearray | memoryview
 
 
-class UncheckedError(Exception):
+class SubsamplingError(Exception):
     """A chroma subsampling that the decoder does not know."""
 
 
@@ -28,7 +28,7 @@ class Jpeg(NamedTuple):
 def decode(data: Bytes, colours: str, least: tuple[int, int], accept_cut: bool) -> Jpeg:
     """The pixels, scaled down as long as height and width stay at `least`.
 
-    Raises `DecodeError` where libjpeg warns, but with `accept_cut`, and `UncheckedError` where it does not know the
+    Raises `DecodeError` where libjpeg warns, but with `accept_cut`, and `SubsamplingError` where it does not know the
     subsampling.
     """
     try:
@@ -36,7 +36,7 @@ def decode(data: Bytes, colours: str, least: tuple[int, int], accept_cut: bool) 
     except ValueError as error:
         reason = str(error)
     if "subsampling" in reason:
-        raise UncheckedError(reason)
+        raise SubsamplingError(reason)
     if not accept_cut:
         raise DecodeError(f"is a damaged JPEG: {_plain(reason)}")
     try:

@@ -50,13 +50,13 @@ class Header:
 
     @property
     def bits(self) -> int:
-        """Of a pixel."""
+        """How many bits one pixel has, over all its samples."""
         return self.depth * _COLOURS[self.colours][0]
 
     @property
     def row_bytes(self) -> int:
         """The bytes of a row that is not interlaced, without its filter."""
-        return self._packed(self.width)
+        return self._row_bytes(self.width)
 
     @property
     def stream_bytes(self) -> int:
@@ -66,15 +66,15 @@ class Header:
         total = 0
         for top, left, down, right in _ADAM7:
             tall, wide = -(-(self.height - top) // down), -(-(self.width - left) // right)
-            total += max(0, tall) * (1 + self._packed(wide)) if wide > 0 else 0
+            total += max(0, tall) * (1 + self._row_bytes(wide)) if wide > 0 else 0
         return total
 
-    def _packed(self, width: int) -> int:
+    def _row_bytes(self, width: int) -> int:
         return -(-width * self.depth * _COLOURS[self.colours][0] // 8)
 
 
 @dataclass(frozen=True)
-class Checked:
+class Contents:
     """A PNG file that was read through: its header, how many colours its palette has, the share that is missing."""
 
     header: Header
@@ -84,18 +84,18 @@ class Checked:
 
 def check(
     data: bytes | bytearray | memoryview, accept_cut: bool, tick: Callable[[], None], into: io.BytesIO
-) -> Checked:
+) -> Contents:
     """Read a PNG file through, and write the same picture for Pillow `into` a stream.
 
     With `accept_cut`, a file that ends too early is filled up with zeros, and what is damaged behind the pixels does
     not count. `tick` is called now and then, and may raise. Raises `DecodeError` where anything is not as it should be.
     """
-    chunks = _Ordered(data, accept_cut)
+    chunks = _ChunkOrder(data, accept_cut)
     _write_head(into, chunks)
     missing = _write_pixels(into, chunks.header, chunks.pixels, accept_cut, tick)
     _write(into, b"IEND", b"")
     into.seek(0)
-    return Checked(chunks.header, chunks.palette, missing)
+    return Contents(chunks.header, chunks.palette, missing)
 
 
 def head(data: bytes | bytearray | memoryview, accept_cut: bool) -> io.BytesIO:
@@ -104,7 +104,7 @@ def head(data: bytes | bytearray | memoryview, accept_cut: bool) -> io.BytesIO:
     Raises as `check`, for all chunks.
     """
     into = io.BytesIO()
-    _write_head(into, _Ordered(data, accept_cut))
+    _write_head(into, _ChunkOrder(data, accept_cut))
     for name in (b"IDAT", b"IEND"):
         _write(into, name, b"")
     into.seek(0)
@@ -146,7 +146,7 @@ def _chunks(data: memoryview) -> Iterator[Chunk]:
             return
 
 
-class _Ordered:
+class _ChunkOrder:
     """The chunks of a file in the order and number that they may have."""
 
     def __init__(self, data: bytes | bytearray | memoryview, accept_cut: bool) -> None:
@@ -216,7 +216,7 @@ class _Ordered:
         return "" if fits else f"has {len(body)} bytes"
 
 
-def _write_head(into: io.BytesIO, chunks: "_Ordered") -> None:
+def _write_head(into: io.BytesIO, chunks: "_ChunkOrder") -> None:
     into.write(SIGNATURE)
     for chunk in chunks.kept:
         _write(into, chunk.name, chunk.body)
@@ -241,14 +241,14 @@ def _write_pixels(
         piece = next(pieces, b"")
         there += len(piece)
         block = piece.ljust(min(_PIECE, expected - start), b"\0")
-        into.write(_stored(block, start + len(block) == expected))
+        into.write(_block(block, start + len(block) == expected))
         checksum = zlib.adler32(block, checksum)
     next(pieces, None)  # which looks at the end of the stream
     into.write(struct.pack(">I", checksum) + bytes(4))  # of whose own checksum Pillow takes no note
     return (expected - there) / expected
 
 
-def _stored(piece: bytes, last: bool) -> bytes:
+def _block(piece: bytes, last: bool) -> bytes:
     return struct.pack("<BHH", last, len(piece), len(piece) ^ 0xFFFF) + piece
 
 

@@ -8,7 +8,7 @@ import torch
 
 from ...errors import ResourceError, UsageError
 from ..warp import cpu, native
-from .decode import Decoded, Matrix, Pixels
+from .decode import Matrix, Picture, Pixels
 from .orientation import flips, swaps_axes, turn, upright_to_file
 
 
@@ -20,7 +20,7 @@ class Sizing:
     `square` the result is `size` x `size`, enlarged where it must be: `crop` takes the centre, `squish` all of it
     with the aspect lost, `pad` all of it with the aspect kept between black borders.
 
-    >>> Sizing(460).of(375, 500), Sizing(300).of(375, 500), Sizing(460, enlarge=True).of(375, 500)
+    >>> Sizing(460).size_for(375, 500), Sizing(300).size_for(375, 500), Sizing(460, enlarge=True).size_for(375, 500)
     ((375, 500), (300, 400), (460, 613))
     """
 
@@ -34,24 +34,24 @@ class Sizing:
         if self.square not in (None, "crop", "squish", "pad"):
             raise UsageError(f"square must be crop, squish, pad or None, but got {self.square!r}")
 
-    def of(self, height: int, width: int) -> tuple[int, int]:
+    def size_for(self, height: int, width: int) -> tuple[int, int]:
         """The size (height, width) that an upright picture of `height` x `width` gets."""
         if self.square is not None:
             return self.size, self.size
         short = min(height, width)
         if short <= self.size and not self.enlarge:
             return height, width
-        return _scaled(height, self.size, short), _scaled(width, self.size, short)
+        return _scale(height, self.size, short), _scale(width, self.size, short)
 
     def content(self, height: int, width: int) -> tuple[int, int]:
         """The part of that size which the picture fills: all of it, but for `pad`."""
         if self.square != "pad":
-            return self.of(height, width)
+            return self.size_for(height, width)
         long = max(height, width)
-        return _scaled(height, self.size, long), _scaled(width, self.size, long)
+        return _scale(height, self.size, long), _scale(width, self.size, long)
 
 
-def resize(picture: Decoded, sizing: Sizing) -> tuple[Pixels, Matrix]:
+def resize(picture: Picture, sizing: Sizing) -> tuple[Pixels, Matrix]:
     """The picture upright at its size, `uint8[h, w, 3]` contiguous, and the matrix from its pixels to the file's.
 
     The matrix is `float64[3, 3]` on continuous pixels. Antialiased by torch's triangle filter on bytes, as wide as the
@@ -70,28 +70,28 @@ def resize(picture: Decoded, sizing: Sizing) -> tuple[Pixels, Matrix]:
     return np.ascontiguousarray(pixels), to_file
 
 
-def _scaled(length: int, size: int, whole: int) -> int:
+def _scale(length: int, size: int, whole: int) -> int:
     """`length * size / whole`, rounded half up, at least 1."""
     return max(1, (2 * length * size + whole) // (2 * whole))
 
 
-def _region(picture: Decoded, sizing: Sizing) -> tuple[int, int, float, float]:
+def _region(picture: Picture, sizing: Sizing) -> tuple[int, int, float, float]:
     """The part of the decoded pixels to resample: top and left, whole, and height and width, which need not be."""
     tall, wide = (length / picture.scale for length in picture.size)
     if sizing.square != "crop":
         return 0, 0, tall, wide
     side = min(tall, wide)
     flip_y, flip_x = flips(picture.orientation)
-    return _centred(tall, side, flip_y), _centred(wide, side, flip_x), side, side
+    return _centre(tall, side, flip_y), _centre(wide, side, flip_x), side, side
 
 
-def _centred(length: float, side: float, flipped: bool) -> int:
+def _centre(length: float, side: float, flipped: bool) -> int:
     """Where the centre begins, rounded so that a picture and its mirror image keep the same part."""
     spare = (length - side) / 2
     return int(np.ceil(spare)) if flipped else int(spare)
 
 
-def _resample(picture: Decoded, region: tuple[int, int, float, float], size: tuple[int, int]) -> Pixels:
+def _resample(picture: Picture, region: tuple[int, int, float, float], size: tuple[int, int]) -> Pixels:
     """`region` (top, left, height, width) of the pixels at `size`."""
     top, left, tall, wide = region
     kept = size[0] == tall and size[1] == wide
@@ -114,7 +114,7 @@ def _resample(picture: Decoded, region: tuple[int, int, float, float], size: tup
     return result
 
 
-def _to_file(picture: Decoded, region: tuple[int, int, float, float], size: tuple[int, int]) -> Matrix:
+def _to_file(picture: Picture, region: tuple[int, int, float, float], size: tuple[int, int]) -> Matrix:
     """From resampled pixels, still turned as in the file, to the file's."""
     top, left, tall, wide = region
     x, y = wide / size[1] * picture.scale, tall / size[0] * picture.scale

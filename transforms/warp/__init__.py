@@ -59,7 +59,7 @@ def warp(
     >>> warp(images, mirror, None, same, OutSpec((2, 2), dtype=torch.uint8))[0, 0].tolist()
     [[3, 0], [9, 6]]
     """
-    way = operator.called if torch.compiler.is_compiling() else run
+    way = operator.call if torch.compiler.is_compiling() else run
     return way(images, homography, logit, colour, out, hue, table, erase, backend)
 
 

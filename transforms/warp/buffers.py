@@ -74,7 +74,7 @@ class Buffers:
             if size <= len(block) <= 2 * size + 4096:
                 return block
             self._free.append(block)
-        return self._new(_rounded(size))
+        return self._new(_round_up(size))
 
     def _new(self, size: int) -> _Block:
         if self._pinned:
@@ -96,7 +96,7 @@ def copy_all(targets: Sequence[NDArray[Any]], sources: Sequence[NDArray[Any]]) -
         copy(target, source)
 
 
-def _rounded(size: int) -> int:
+def _round_up(size: int) -> int:
     """The next eighth of a power of two, so that batches of about the same size can use the same block."""
     step = max(4096, 1 << max(0, size.bit_length() - 4))
     return max(step, -(-size // step) * step)

@@ -62,7 +62,7 @@ def warp(
     count = len(images)
     height, width = out.size
     result = _buffers.empty((count, 3, height, width), out.dtype, out.memory_format)
-    data, offsets, sizes = _packed(images)
+    data, offsets, sizes = _arrays_of(images)
     try:
         native.extension.warp(
             data=data,
@@ -75,7 +75,7 @@ def warp(
             table=None if table is None else _array(table),
             colour=_array(colour),
             erase=None if erase is None else _array(erase),
-            out=_written(result),
+            out=_memory_of(result),
             height=height,
             width=width,
             number=NUMBERS[out.dtype],
@@ -195,14 +195,14 @@ def _array(tensor: Tensor) -> NDArray[Any]:
     return array if array.flags.aligned else array.copy()
 
 
-def _written(result: Tensor) -> NDArray[Any]:
+def _memory_of(result: Tensor) -> NDArray[Any]:
     """The memory of a batch in either layout, one number behind the other; numpy knows no bfloat16."""
     dense = result if result.is_contiguous() else result.permute(0, 2, 3, 1)
     array: NDArray[Any] = (dense.view(torch.int16) if dense.dtype == torch.bfloat16 else dense).numpy()
     return array
 
 
-def _packed(images: Tensor | Packed) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int32]]:
+def _arrays_of(images: Tensor | Packed) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int32]]:
     """Data, offsets and sizes; dense images are images of one size, one behind the other. Floats become float32."""
     if isinstance(images, Packed):
         return _array(images.data), _array(images.offsets), _array(images.sizes)

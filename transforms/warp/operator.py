@@ -16,7 +16,7 @@ from .outspec import OutSpec
 from .packed import Packed
 
 
-def called(
+def call(
     images: Tensor | Packed,
     homography: Tensor,
     logit: Tensor | None,
@@ -102,7 +102,7 @@ def warp(
     diagonal: bool,
 ) -> Tensor:
     """`gpu.warp` through the operation; the same arguments."""
-    return called(images, homography, logit, colour, out, hue, table, erase, "gpu", tiles, diagonal)
+    return call(images, homography, logit, colour, out, hue, table, erase, "gpu", tiles, diagonal)
 
 
 def recolour(
@@ -142,7 +142,7 @@ def _recolouring(
 
 
 @_recolouring.register_fake
-def _recoloured_shape(images: Tensor, *settings: Any) -> Tensor:
+def _recolour_shape(images: Tensor, *settings: Any) -> Tensor:
     """What the result is like, without data."""
     _, dtype, layout, _ = settings[-4:]
     format_ = torch.channels_last if layout == "channels_last" else torch.contiguous_format

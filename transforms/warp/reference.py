@@ -38,19 +38,19 @@ def warp(
         if not images[i].is_floating_point():
             image = image / 255
         h = homography[i].to(precision).reshape(9)
-        rgb = filtered(image, h, counts[i], bool(copies[i]), out)  # [h, w, 3]
+        rgb = filter_image(image, h, counts[i], bool(copies[i]), out)  # [h, w, 3]
         rgb = recolour(rgb, *(None if p is None else p[i].to(precision) for p in (logit, hue, table)))
         matrix = colour[i].to(precision)  # [3, 4]
         rgb = rgb @ matrix[:, :3].T + matrix[:, 3]
         if erase is not None:
-            rgb = erased(rgb, erase[i].to(precision))
+            rgb = erase_rectangle(rgb, erase[i].to(precision))
         if out.dtype == torch.uint8:
             rgb = (rgb * 255).round().clamp(0, 255)
         result[i] = rgb.permute(2, 0, 1)
     return result
 
 
-def filtered(image: Tensor, h: Tensor, counts: Tensor, copy: bool, out: OutSpec) -> Tensor:
+def filter_image(image: Tensor, h: Tensor, counts: Tensor, copy: bool, out: OutSpec) -> Tensor:
     """The geometry of one image: `[H, W, 3]` through homography `h[9]` to `[h, w, 3]`, in 0..1."""
     height, width = out.size
     if not out.antialias:
@@ -132,7 +132,7 @@ def recolour(rgb: Tensor, logit: Tensor | None, hue: Tensor | None, table: Tenso
         z = rgb.clamp(min=EPSILON).log() - (1 - rgb).clamp(min=EPSILON).log()
         rgb = torch.sigmoid(z @ logit[:, :3].T + logit[:, 3])
     if hue is not None:
-        rgb = turned(rgb, hue)
+        rgb = turn_hue(rgb, hue)
     if table is not None:
         grey = rgb.clamp(0, 1) * 255
         below = grey.floor().clamp(max=254)
@@ -141,7 +141,7 @@ def recolour(rgb: Tensor, logit: Tensor | None, hue: Tensor | None, table: Tenso
     return rgb
 
 
-def turned(rgb: Tensor, turns: Tensor) -> Tensor:
+def turn_hue(rgb: Tensor, turns: Tensor) -> Tensor:
     """Hue moved by `turns` of the HSV circle; value and saturation stay.
 
     With value V, chroma C and hue h in sixths, channel n = 5, 3, 1 (red, green, blue) is
@@ -157,7 +157,7 @@ def turned(rgb: Tensor, turns: Tensor) -> Tensor:
     return value[..., None] - chroma[..., None] * torch.minimum(k, 4 - k).clamp(0, 1)
 
 
-def erased(rgb: Tensor, rectangle: Tensor) -> Tensor:
+def erase_rectangle(rgb: Tensor, rectangle: Tensor) -> Tensor:
     """The picture `[h, w, 3]` with the pixels whose centres lie in the rectangle replaced.
 
     `rectangle` is (left, top, right, bottom) in pixels of the output, then, where given, the RGB to put there.

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onewarp.errors import UsageError
-from onewarp.transforms.decoding.decode import Decoded, decode_pixels
+from onewarp.transforms.decoding.decode import Picture, decode_pixels
 from onewarp.transforms.decoding.resizing import Sizing, resize
 
 
@@ -17,9 +17,9 @@ def triangle(length: int, size: int, begin: float, span: float) -> np.ndarray:
     return weights / weights.sum(1, keepdims=True)
 
 
-def _picture(height: int, width: int, orientation: int = 1) -> Decoded:
+def _picture(height: int, width: int, orientation: int = 1) -> Picture:
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    return Decoded(pixels, (height, width), orientation)
+    return Picture(pixels, (height, width), orientation)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def _picture(height: int, width: int, orientation: int = 1) -> Decoded:
     ],
 )
 def test_sizes(sizing, size, expected):
-    assert sizing.of(*size) == expected
+    assert sizing.size_for(*size) == expected
     assert resize(_picture(*size), sizing)[0].shape == (*expected, 3)
 
 
@@ -52,7 +52,7 @@ def test_the_size_is_what_was_promised_and_the_matrix_stays_inside_the_file(h, w
     sizing = Sizing(size, square, enlarge)
     pixels, matrix = resize(_picture(h, w, orientation), sizing)
     upright = (h, w) if orientation < 5 else (w, h)
-    assert pixels.shape == (*sizing.of(*upright), 3)
+    assert pixels.shape == (*sizing.size_for(*upright), 3)
     assert pixels.flags.c_contiguous
     corners = np.array([[0, 0, 1], [pixels.shape[1], pixels.shape[0], 1.0]]).T
     x, y, one = matrix @ corners
@@ -80,7 +80,7 @@ def test_resampling_is_the_triangle_filter(size):
 def test_a_picture_that_ends_inside_a_decoded_pixel_is_placed_exactly():
     """1001 columns at a scale of 4 are 251 decoded pixels, of which the picture covers 250.25."""
     pixels = np.random.default_rng(1).integers(0, 256, (250, 251, 3), np.uint8)
-    small, matrix = resize(Decoded(pixels, (1000, 1001), 1, scale=4), Sizing(100))
+    small, matrix = resize(Picture(pixels, (1000, 1001), 1, scale=4), Sizing(100))
     assert small.shape == (100, 100, 3)
     assert (matrix @ [100, 100, 1])[:2] == pytest.approx([1001, 1000])
     rows, columns = triangle(250, 100, 0, 250), triangle(251, 100, 0, 250.25)
@@ -92,7 +92,7 @@ def test_a_picture_that_ends_inside_a_decoded_pixel_is_placed_exactly():
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_turning_last_is_the_same_as_turning_first(square, orientation):
     picture = _picture(41, 60, orientation)
-    turned = Decoded(np.ascontiguousarray(picture.upright), picture.upright.shape[:2], 1)
+    turned = Picture(np.ascontiguousarray(picture.upright), picture.upright.shape[:2], 1)
     late, matrix = resize(picture, Sizing(32, square))
     early, upright = resize(turned, Sizing(32, square))
     assert np.abs(late.astype(int) - early).max() <= 1
@@ -104,14 +104,14 @@ def test_turning_last_is_the_same_as_turning_first(square, orientation):
 def test_the_matrix_finds_a_spot_of_the_file(square, orientation):
     pixels = np.zeros((300, 400, 3), np.uint8)
     pixels[140:160, 180:200] = 255
-    small, matrix = resize(Decoded(pixels, (300, 400), orientation), Sizing(100, square))
+    small, matrix = resize(Picture(pixels, (300, 400), orientation), Sizing(100, square))
     weights = small[..., 0].astype(float)
     y, x = (np.average(axis, weights=weights) + 0.5 for axis in np.mgrid[: small.shape[0], : small.shape[1]])
     assert (matrix @ [x, y, 1])[:2] == pytest.approx([190, 150], abs=0.3)
 
 
 def test_pad_borders_are_black_and_centred():
-    small, _ = resize(Decoded(np.full((50, 100, 3), 255, np.uint8), (50, 100), 1), Sizing(40, "pad"))
+    small, _ = resize(Picture(np.full((50, 100, 3), 255, np.uint8), (50, 100), 1), Sizing(40, "pad"))
     assert small[10:30].min() == 255
     assert small[:10].max() == small[30:].max() == 0
 

@@ -368,7 +368,7 @@ def test_labels_that_are_not_aligned_are_warped_too():
 def test_torchs_default_device_is_of_no_matter():
     cpu._one_behind_the_other.cache_clear()
     with torch.device("meta"):
-        _, offsets, sizes = cpu._packed(torch.zeros(2, 3, 5, 3, dtype=torch.uint8, device="cpu"))
+        _, offsets, sizes = cpu._arrays_of(torch.zeros(2, 3, 5, 3, dtype=torch.uint8, device="cpu"))
     assert offsets.tolist() == [0, 45]
     assert sizes.tolist() == [[3, 5], [3, 5]]
 
