@@ -37,14 +37,14 @@ inline Axis axis_of(double step, double shift, double w, int length, Padding pad
 
 // Where the windows of pixels begin, of which u are the centres, and their weights, integers that sum to 2^13.
 template <int taps>
-inline I windows_along(const Axis& axis, F u, I* weights) {
-    const F length = set(static_cast<float>(axis.length));
-    const F x = near(fma(setd(axis.step), u, setd(axis.shift)), length, axis.padding) - set(0.5f);
-    const F x0 = floor(x), f = x - x0;
-    F w[4] = {set(1) - f, f};
+inline Ints windows_along(const Axis& axis, Floats u, Ints* weights) {
+    const Floats length = set(static_cast<float>(axis.length));
+    const Floats x = near(fma(setd(axis.step), u, setd(axis.shift)), length, axis.padding) - set(0.5f);
+    const Floats x0 = floor(x), f = x - x0;
+    Floats w[4] = {set(1) - f, f};
     if (taps == 4) all_taps(f, axis.filter, w);
-    const I begin = fold<taps>(truncate(x0) - seti(taps / 2 - 1), axis.length, axis.padding, w);
-    I rest = seti(static_cast<int>(kRowWeightScale));
+    const Ints begin = fold<taps>(truncate(x0) - seti(taps / 2 - 1), axis.length, axis.padding, w);
+    Ints rest = seti(static_cast<int>(kRowWeightScale));
     for (int i = 0; i < taps; i++)
         if (i != taps / 2 - 1) weights[i] = round(w[i] * set(kRowWeightScale)), rest = rest - weights[i];
     weights[taps / 2 - 1] = rest;
@@ -74,18 +74,18 @@ template <int taps>
 struct Columns {
     int start, count;  // Which bytes of source rows they see.
     struct ColumnVector {
-        alignas(64) int32_t offset[L];  // In bytes, in a blended row of those.
+        alignas(64) int32_t offset[kLanes];  // In bytes, in a blended row of those.
         RowWeights<taps> weights;
-    } vectors[kColumnsTogether / L];
+    } vectors[kColumnsTogether / kLanes];
 };
 template <int taps>
 inline void locate_columns(Columns<taps>& columns, const Axis& axis, int u0, int u1) {
     int first = axis.length, last = 0;
-    for (int u = u0; u < u1; u += L) {
-        auto& here = columns.vectors[(u - u0) / L];
-        I weights[taps];
+    for (int u = u0; u < u1; u += kLanes) {
+        auto& here = columns.vectors[(u - u0) / kLanes];
+        Ints weights[taps];
         // What is beyond the last column sees what that one sees.
-        const F centre = min(lanes() + set(u + 0.5f), set(u1 - 0.5f));
+        const Floats centre = min(lanes() + set(u + 0.5f), set(u1 - 0.5f));
         storei(here.offset, windows_along<taps>(axis, centre, weights));
         here.weights = row_weights<taps>(weights);
         for (const int begin : here.offset) {
@@ -97,14 +97,14 @@ inline void locate_columns(Columns<taps>& columns, const Axis& axis, int u0, int
     const int wanted = 3 * (last - first), rounded = (wanted + 63) / 64 * 64, spare = 3 * axis.length - rounded;
     columns.count = spare < 0 ? wanted : rounded;
     columns.start = spare < 0 || 3 * first < spare ? 3 * first : spare;
-    for (int u = u0; u < u1; u += L)
-        for (int& offset : columns.vectors[(u - u0) / L].offset) offset = 2 * (3 * offset - columns.start);
+    for (int u = u0; u < u1; u += kLanes)
+        for (int& offset : columns.vectors[(u - u0) / kLanes].offset) offset = 2 * (3 * offset - columns.start);
 }
 
 // Whether bytes leave as they are sampled.
-inline bool stores_samples(const Request& request, const Image& image, const Colour& C) {
-    return request.number == Number::uint8 && request.channels_last && !C.has_logit && !C.hue && !C.table &&
-           !image.erase && is_identity(image.colour);
+inline bool stores_samples(const Request& request, const Image& image, const Colour& colour) {
+    return request.number == Number::uint8 && request.channels_last && !colour.has_logit && !colour.hue &&
+           !colour.table && !image.erase && is_identity(image.colour);
 }
 
 template <bool antialias>
@@ -113,8 +113,8 @@ inline void warp_axis_aligned(const Request& request, const Image& image, const 
     constexpr int taps = antialias ? 4 : 2;
     const double* h = image.h;
     Curve curves[3];
-    const Colour C = colour_of(request, image, curves);
-    const bool plain = stores_samples(request, image, C);
+    const Colour colour = colour_of(request, image, curves);
+    const bool plain = stores_samples(request, image, colour);
     const Axis along = axis_of(h[0], h[2], h[8], image.width, request.padding);
     const Axis down = axis_of(h[4], h[5], h[8], image.height, request.padding);
     for (int left = u0; left < u1; left += kColumnsTogether) {
@@ -123,11 +123,11 @@ inline void warp_axis_aligned(const Request& request, const Image& image, const 
         locate_columns(columns, along, left, right);
         const uint8_t* source = image.pixels + columns.start;
         int16_t line[3 * (kColumnsTogether * kMostColumnWidth + 4) + 96];
-        alignas(64) int32_t begin[L], lane[taps][L];
+        alignas(64) int32_t begin[kLanes], lane[taps][kLanes];
         for (int v = v0; v < v1; v++) {
-            const int i = (v - v0) % L;
+            const int i = (v - v0) % kLanes;
             if (!i) {
-                I weights[taps];
+                Ints weights[taps];
                 storei(begin, windows_along<taps>(down, lanes() + set(v + 0.5f), weights));
                 for (int j = 0; j < taps; j++) storei(lane[j], weights[j]);
             }
@@ -136,20 +136,20 @@ inline void warp_axis_aligned(const Request& request, const Image& image, const 
             look_ahead(request, image, v);
             blend_rows<taps>(source + static_cast<int64_t>(begin[i]) * image.stride, image.stride, weights,
                              columns.count, line);
-            for (int u = left; u < right; u += L) {
+            for (int u = left; u < right; u += kLanes) {
                 fetch(image, kLinesPerVector);
-                const auto& here = columns.vectors[(u - left) / L];
-                const int count = right - u < L ? right - u : L;
+                const auto& here = columns.vectors[(u - left) / kLanes];
+                const int count = right - u < kLanes ? right - u : kLanes;
                 if (plain) {
                     uint8_t* out = image.out + 3 * (static_cast<int64_t>(v) * request.width + u);
                     put_row<taps, kRowSumBits>(line, here.offset, here.weights, count, out);
                     continue;
                 }
-                I sum[3];
-                F rgb[3];
+                Ints sum[3];
+                Floats rgb[3];
                 dot_row<taps>(line, here.offset, here.weights, sum);
                 for (int c = 0; c < 3; c++) rgb[c] = real(sum[c]);
-                colour_and_store<antialias>(request, image, C, n, v, u, count, rgb,
+                colour_and_store<antialias>(request, image, colour, n, v, u, count, rgb,
                                             kGreyLevel / (kRowLevelScale * kRowWeightScale));
             }
         }

@@ -25,9 +25,9 @@ ONEWARP_INLINE Pixel pixel_at(const uint8_t* p) {
 
 // Windows filtered one after the other.
 template <int taps, bool no_overread>
-ONEWARP_INLINE void filter_floats(const Image& image, const Taps<taps>& t, F* rgb) {
-    alignas(64) int32_t offset[L];
-    alignas(64) float x[taps][L], y[taps][L];
+ONEWARP_INLINE void filter_floats(const Image& image, const Taps<taps>& t, Floats* rgb) {
+    alignas(64) int32_t offset[kLanes];
+    alignas(64) float x[taps][kLanes], y[taps][kLanes];
     storei(offset, t.line * image.stride + t.column * image.pixel);
     for (int i = 0; i < taps; i++) store(x[i], t.x[i]), store(y[i], t.y[i]);
     const auto filtered = [&](int i) {
@@ -45,15 +45,15 @@ ONEWARP_INLINE void filter_floats(const Image& image, const Taps<taps>& t, F* rg
 
 // One sample for each lane.
 template <int taps, bool antialias>
-inline void sample_floats(const Geometry& G, const Position& p, bool is_near, F* rgb) {
-    const Taps<taps> t = taps_at<taps, antialias>(G, p, is_near);
-    if (G.image.no_overread)
-        filter_floats<taps, true>(G.image, t, rgb);
+inline void sample_floats(const Geometry& geometry, const Position& p, bool is_near, Floats* rgb) {
+    const Taps<taps> t = taps_at<taps, antialias>(geometry, p, is_near);
+    if (geometry.image.no_overread)
+        filter_floats<taps, true>(geometry.image, t, rgb);
     else
-        filter_floats<taps, false>(G.image, t, rgb);
+        filter_floats<taps, false>(geometry.image, t, rgb);
     for (int c = 0; c < 3; c++) {
-        if (G.padding == Padding::colour) rgb[c] = fma(missing(t), G.fill[c], rgb[c]);
-        rgb[c] = select(p.dead, G.fill[c], rgb[c]);
+        if (geometry.padding == Padding::colour) rgb[c] = fma(missing(t), geometry.fill[c], rgb[c]);
+        rgb[c] = select(p.dead, geometry.fill[c], rgb[c]);
     }
 }
 
@@ -66,20 +66,20 @@ inline bool is_in_place(const Request& request, const Image& image) {
 
 // The mean of the samples of each pixel of a vector.
 template <bool antialias>
-ONEWARP_INLINE void means_of_floats(const Geometry& G, const Division& n, int v, int u, F* rgb) {
-    const F du = set(1.f / n.u), dv = set(1.f / n.v), samples = set(1.f / (n.u * n.v));
+ONEWARP_INLINE void means_of_floats(const Geometry& geometry, const Division& n, int v, int u, Floats* rgb) {
+    const Floats du = set(1.f / n.u), dv = set(1.f / n.v), samples = set(1.f / (n.u * n.v));
     for (int c = 0; c < 3; c++) rgb[c] = set(0);
     for (int j = 0; j < n.v; j++) {
-        const Row row = row_at(G.image, v + (j + 0.5) / n.v);
+        const Row row = row_at(geometry.image, v + (j + 0.5) / n.v);
         for (int i = 0; i < n.u; i++) {
-            const F there = lanes() + set(u + (i + 0.5f) / n.u);
-            const Position p =
-                n.precise ? precise_positions(G, row, there, du, dv) : positions<antialias>(G, row, there, du, dv);
-            F sample[3];
-            if (G.image.copies)
-                sample_floats<1, false>(G, p, n.precise, sample);
+            const Floats there = lanes() + set(u + (i + 0.5f) / n.u);
+            const Position p = n.precise ? precise_positions(geometry, row, there, du, dv)
+                                         : positions<antialias>(geometry, row, there, du, dv);
+            Floats sample[3];
+            if (geometry.image.copies)
+                sample_floats<1, false>(geometry, p, n.precise, sample);
             else
-                sample_floats<antialias ? 4 : 2, antialias>(G, p, n.precise, sample);
+                sample_floats<antialias ? 4 : 2, antialias>(geometry, p, n.precise, sample);
             for (int c = 0; c < 3; c++) rgb[c] = fma(sample[c], samples, rgb[c]);
         }
     }
@@ -87,27 +87,27 @@ ONEWARP_INLINE void means_of_floats(const Geometry& G, const Division& n, int v,
 
 template <bool antialias>
 inline void warp_floats(const Request& request, const Image& image, const Division& n, int v0, int v1, int u0, int u1) {
-    const Geometry G = geometry_of(request, image, antialias);
+    const Geometry geometry = geometry_of(request, image, antialias);
     Curve curves[3];
-    const Colour C = colour_of(request, image, curves);
+    const Colour colour = colour_of(request, image, curves);
     const bool in_place = is_in_place(request, image), small = image.width < 4 || image.height < 4;
     for (int v = v0; v < v1; v++) {
         const uint8_t* line = image.pixels + static_cast<int64_t>(v) * image.stride;
         look_ahead(request, image, v);
-        for (int u = u0; u < u1; u += L) {
+        for (int u = u0; u < u1; u += kLanes) {
             fetch(image, 4 * kLinesPerVector);
-            const int last = u + L < u1 ? u + L - 1 : u1 - 1;
-            F rgb[3];
+            const int last = u + kLanes < u1 ? u + kLanes - 1 : u1 - 1;
+            Floats rgb[3];
             if (in_place)
                 planes_of([&](int i) { return pixel_at<true>(line + image.pixel * (u + i < last ? u + i : last)); },
                           rgb);
             else if (small)
                 sample_small(request, image, n, v, u, last + 1 - u, rgb);
             else
-                means_of_floats<antialias>(G, n, v, u, rgb);
+                means_of_floats<antialias>(geometry, n, v, u, rgb);
             if (request.antialias)  // Here, unlike with bytes, copies too can be outside.
                 for (int c = 0; c < 3; c++) rgb[c] = min(max(rgb[c], set(0)), set(1));
-            colour_and_store<antialias>(request, image, C, n, v, u, last + 1 - u, rgb, 1);
+            colour_and_store<antialias>(request, image, colour, n, v, u, last + 1 - u, rgb, 1);
         }
     }
 }
