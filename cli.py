@@ -79,7 +79,7 @@ class Commands(click.Group):
                 stream.reconfigure(errors="backslashreplace")
         sys.exit(self._status(words, run))
 
-    def _status(self, words: Sequence[str], run: Callable[[], Any]) -> int:
+    def _status(self, words: Sequence[str], run: Callable[[], object]) -> int:
         """The exit status of a run; what went wrong is said on stderr."""
         try:
             try:

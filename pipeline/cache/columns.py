@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from ...errors import CacheError
 from .digest_blocks import Blocks, Region, Test, refuse_impossible
@@ -54,7 +54,7 @@ class Column:
         result[np.concatenate(order)] = joined
         return result
 
-    def equal(self, value: Any, chunk: int = 1 << 20) -> list[NDArray[np.bool_]]:
+    def equal(self, value: object, chunk: int = 1 << 20) -> list[NDArray[np.bool_]]:
         """Whether each row holds `value`: masks of the rows in order, `chunk` rows at most in each."""
         masks = []
         for piece in self._pieces:
@@ -63,7 +63,7 @@ class Column:
                 masks.append(mask.fill_null(False).to_numpy(zero_copy_only=False))
         return masks
 
-    def where(self, value: Any) -> NDArray[np.int64]:
+    def where(self, value: object) -> NDArray[np.int64]:
         """The numbers of the rows that hold `value`."""
         return np.flatnonzero(np.concatenate([np.empty(0, bool), *self.equal(value)]))
 
@@ -148,7 +148,9 @@ def piece_of(name: str, array: pa.Array, test: Test | None = None, blocks: Block
     `test` tells which values are impossible; of lists it sees the entries. `blocks` are those of the file of the array.
     """
 
-    def region(buffer: Any, kind: Any, count: int, offset: int, test: Test | None, shape: tuple[int, ...]) -> Region:
+    def region(
+        buffer: pa.Buffer, kind: DTypeLike, count: int, offset: int, test: Test | None, shape: tuple[int, ...]
+    ) -> Region:
         view = _view(name, buffer, np.dtype(kind), count * int(np.prod(shape)), offset * int(np.prod(shape)))
         view = view.reshape(count, *shape)
         if blocks is not None:
@@ -188,7 +190,7 @@ def distinct(numbers: NDArray[np.int64]) -> list[int]:
     return sorted(set(numbers.tolist()))
 
 
-def _view(name: str, buffer: Any, kind: np.dtype[Any], count: int, offset: int) -> NDArray[Any]:
+def _view(name: str, buffer: pa.Buffer | None, kind: np.dtype[np.generic], count: int, offset: int) -> NDArray[Any]:
     if count == 0:
         return np.empty(0, kind)
     if buffer is None or buffer.size < (offset + count) * kind.itemsize:
@@ -197,7 +199,7 @@ def _view(name: str, buffer: Any, kind: np.dtype[Any], count: int, offset: int) 
 
 
 def _range_test(size: int) -> Test:
-    def test(offsets: NDArray[Any]) -> NDArray[np.bool_]:
+    def test(offsets: NDArray[np.int32]) -> NDArray[np.bool_]:
         outside: NDArray[np.bool_] = (offsets < 0) | (offsets > size)
         return outside
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ _HEAD = len(_BEGIN) + 16 + len(_BEHIND)
 _MOST_BYTES = 1 << 30
 
 
-def footer_bytes(footer: dict[str, Any]) -> bytes:
+def footer_bytes(footer: Mapping[str, object]) -> bytes:
     """A footer as JSON that begins with the digest of all bytes behind it."""
     rest = canonical(footer)[1:].encode() + b"\n"
     return _BEGIN + digest([rest]).encode() + _BEHIND + rest
@@ -67,7 +68,7 @@ def is_format2(folder: Path) -> bool:
         return True
 
 
-def check_format(path: Path, footer: dict[str, Any]) -> None:
+def check_format(path: Path, footer: Mapping[str, object]) -> None:
     """Refuse a cache that another version has written in another format."""
     if footer.get("format") == FORMAT:
         return

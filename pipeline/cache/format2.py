@@ -38,7 +38,7 @@ def read_cache(folder: Path) -> tuple[dict[str, Any], Index]:
     return footer, Index(fitting(table.combine_chunks(), footer["rows"], schema, path), tests_of(footer))
 
 
-def part_digest(rows: pa.Table, footer: Mapping[str, Any]) -> str:
+def part_digest(rows: pa.Table, footer: Mapping[str, object]) -> str:
     """What stands in the name of a part: the digest of its rows as JSON, and of what its footer says."""
     small = rows.select([name for name in rows.column_names if not name.endswith("offset")])
     return digest(canonical(row).encode() for row in [*small.to_pylist(), footer])

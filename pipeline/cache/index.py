@@ -56,7 +56,7 @@ class Index:
     def row(self, number: int) -> dict[str, Any]:
         """The columns of one row as plain values."""
         rows = np.array([number], np.int64)
-        return {name: _plain(column[rows][0]) for name, column in self._columns.items()}
+        return {name: to_plain(column[rows][0]) for name, column in self._columns.items()}
 
     def table(self) -> pa.Table:
         """The whole index as a table, compared with its checksums."""
@@ -126,5 +126,6 @@ def _chunks(column: pa.ChunkedArray) -> list[pa.Array]:
     return list(column.chunks) or [pa.array([], column.type)]
 
 
-def _plain(value: Any) -> Any:
+def to_plain(value: object) -> Any:
+    """A value of a column as Python's own: a number, a text, None, or lists of these."""
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value

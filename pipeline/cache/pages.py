@@ -6,7 +6,7 @@ bytes. So a row's pixels can be read in place. The headers are Thrift structures
 (parquet.thrift, PageHeader; thrift-compact-protocol.md).
 """
 
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -18,7 +18,7 @@ _BOOLEAN_TRUE, _BOOLEAN_FALSE, _DOUBLE, _BINARY, _LIST, _STRUCT = 1, 2, 7, 8, 9,
 _DATA_PAGE, _DATA_PAGE_V2, _PLAIN = 0, 3, 0
 
 
-def value_offsets(file: Any, group: int, column: int, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+def value_offsets(file: BinaryIO, group: int, column: int, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     """The byte offset `int64[n]` of each value of a column in a row group, given their lengths in bytes.
 
     `file` is an open binary file. Raises `CacheError` where the column is not stored as described above.
@@ -42,7 +42,7 @@ def value_offsets(file: Any, group: int, column: int, lengths: NDArray[np.int64]
     return offsets
 
 
-def _page(file: Any, position: int, definition_level: int) -> tuple[int, int, int]:
+def _page(file: BinaryIO, position: int, definition_level: int) -> tuple[int, int, int]:
     """The page at `position`: how many values it has, where they begin, and where the next page begins."""
     file.seek(position)
     header, read = _Compact(file.read(1 << 16)).struct()

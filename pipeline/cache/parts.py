@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from ...errors import CacheError
 from . import format2
@@ -48,7 +49,7 @@ class PartWriter:
 
     file: BinaryIO
     schema: pa.Schema
-    _rows: list[Mapping[str, Any]] = field(default_factory=list)
+    _rows: list[Mapping[str, object]] = field(default_factory=list)
     _data: list[Mapping[str, bytes | memoryview]] = field(default_factory=list)
     _pending_bytes: int = 0
 
@@ -71,7 +72,7 @@ class PartWriter:
         with suppress(OSError):  # closing writes a footer, for which there may be no room
             self._writer.close()
 
-    def add(self, row: Mapping[str, Any], data: Mapping[str, bytes | memoryview]) -> None:
+    def add(self, row: Mapping[str, object], data: Mapping[str, bytes | memoryview]) -> None:
         """Add a row; entries of `row` that are no column are left out."""
         row = {name: row[name] for name in self._small}
         self._rows.append(row)
@@ -80,7 +81,7 @@ class PartWriter:
         if self._pending_bytes >= _GROUP_BYTES:
             self._flush()
 
-    def finish(self, footer: Mapping[str, Any]) -> None:
+    def finish(self, footer: Mapping[str, object]) -> None:
         """Write the rows that are left, and `footer` as JSON into the file's footer."""
         self._flush()
         self._writer.add_key_value_metadata({FOOTER.decode(): canonical(footer)})
@@ -155,7 +156,7 @@ def read_frame(file: BinaryIO, path: Path) -> Part:
     return Part(path, rows, rejected, footer, digest)
 
 
-def rejections_in(footer: Any) -> list[Rejection]:
+def rejections_in(footer: object) -> list[Rejection]:
     """The rejected files that a part's footer lists; what a later version says of them is left out."""
     if not isinstance(footer, dict):
         raise CacheError("it was not written by onewarp")
@@ -203,9 +204,7 @@ def _empty_table(schema: pa.Schema, names: list[str]) -> pa.Table:
     return pa.schema([schema.field(name) for name in names]).empty_table()
 
 
-def _offsets(
-    file: BinaryIO, parquet: pq.ParquetFile, column: str, lengths: np.ndarray[Any, Any]
-) -> np.ndarray[Any, Any]:
+def _offsets(file: BinaryIO, parquet: pq.ParquetFile, column: str, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     leaf = _leaf(parquet, column)
     offsets, first = [], 0
     for group in range(parquet.num_row_groups):

@@ -1,6 +1,7 @@
 """What decides a row's pixels, and the fingerprint that says whether two caches were made alike."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -87,17 +88,17 @@ def is_simd() -> bool:
     return ".post" in PIL.__version__
 
 
-def fingerprint(value: Any) -> str:
+def fingerprint(value: object) -> str:
     """A name for settings: 16 hexadecimal digits of the BLAKE2b hash of their JSON."""
     return blake2b(canonical(value).encode(), digest_size=8).hexdigest()
 
 
-def canonical(value: Any) -> str:
+def canonical(value: object) -> str:
     """JSON that is the same for the same value."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
-def differences(before: dict[str, Any], now: dict[str, Any], within: str = "") -> list[str]:
+def differences(before: Mapping[str, object], now: Mapping[str, object], within: str = "") -> list[str]:
     """Each setting in which two recipes differ, as `name was x, now y`.
 
     >>> differences({"size": 460, "decoder": {"pillow": "12.0"}}, {"size": 300, "decoder": {"pillow": "13.0"}})

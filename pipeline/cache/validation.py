@@ -22,9 +22,9 @@ _MOST = 1 << 60  # of rows, and of bytes in a file
 _MOST_SIDE = 1 << 20  # pixels
 
 
-def refuse_footer(footer: Any, path: Path) -> None:
+def refuse_footer(values: object, path: Path) -> None:
     """Raise `CacheError` where the footer of a cache lacks an entry, or has an impossible one."""
-    footer = _Mapping(footer, path, "")
+    footer = _Mapping(values, path, "")
     for name in ("fingerprint", "pipeline_fingerprint"):
         footer.text(name)
     footer.number("rows", 1)
@@ -90,7 +90,7 @@ def _refuse_targets(footer: "_Mapping") -> None:
 class _Mapping:
     """A mapping of the footer; each method raises `CacheError` where a value is not what it must be."""
 
-    def __init__(self, values: Any, path: Path, within: str) -> None:
+    def __init__(self, values: object, path: Path, within: str) -> None:
         self.path, self._within = path, within
         if not isinstance(values, dict):
             name = within.strip() or "the footer"
@@ -134,7 +134,7 @@ class _Mapping:
         if not _is_number(self.get(name), least, most):
             raise self.wrong(name, f"a whole number from {least} to {most}")
 
-    def choice(self, name: str, choices: tuple[Any, ...]) -> None:
+    def choice(self, name: str, choices: tuple[object, ...]) -> None:
         """Refuse the entry `name` unless it is one of `choices`."""
         if not any(
             self.get(name) is choice or (isinstance(choice, str) and self.values[name] == choice) for choice in choices
@@ -152,11 +152,11 @@ class _Mapping:
 _CURE = "the cache was damaged, or not made by onewarp"
 
 
-def _is_number(value: Any, least: int, most: int) -> bool:
+def _is_number(value: object, least: int, most: int) -> bool:
     return type(value) is int and least <= value <= most
 
 
-def _abbreviate(value: Any) -> str:
+def _abbreviate(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import CacheError, DamagedRowError
 from .checksums import checksum, checksum_fault
 from .digest_blocks import Blocks
 from .frames import digest_around
-from .index import Index
+from .index import Index, to_plain
 from .mapping import MappedFiles
 from .parts import bytes_at, read_frame
 from .regular_files import open_regular, read_regular
@@ -73,13 +74,15 @@ def _row_damages(file: BinaryIO, row: int, store: RowStore, prefixes: list[str])
                 yield store.describe(row, fault)
 
 
-def _frame_damages(file: BinaryIO, path: Path, rows: Any, index: Index, prefixes: list[str]) -> Iterator[str]:
+def _frame_damages(
+    file: BinaryIO, path: Path, rows: NDArray[np.int64], index: Index, prefixes: list[str]
+) -> Iterator[str]:
     begins, lengths = (np.concatenate([index[f"{p}{what}"][rows] for p in prefixes]) for what in ("offset", "length"))
     if not path.name.endswith(f"-{digest_around(file, begins, lengths)}.parquet"):
         yield f"{path} is damaged: {_describe_damage(file, path, rows, index)}"
 
 
-def _describe_damage(file: BinaryIO, path: Path, rows: Any, index: Index) -> str:
+def _describe_damage(file: BinaryIO, path: Path, rows: NDArray[np.int64], index: Index) -> str:
     """Which columns of a part differ from the index; else that its other bytes do."""
     try:
         part = read_frame(file, path)
@@ -87,14 +90,10 @@ def _describe_damage(file: BinaryIO, path: Path, rows: Any, index: Index) -> str
         return str(error)
     shared = [name for name in part.rows.column_names if name in index.names and len(part.rows) == len(rows)]
     differing = [
-        name for name in shared if part.rows.column(name).to_pylist() != [_plain(v) for v in index[name][rows]]
+        name for name in shared if part.rows.column(name).to_pylist() != [to_plain(v) for v in index[name][rows]]
     ]
     return (
         f"its columns {', '.join(differing)} are not those that were written"
         if differing
         else "its headers or its footer"
     )
-
-
-def _plain(value: Any) -> Any:
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value

@@ -16,7 +16,7 @@ from ...transforms.augment import explain as explain_transforms
 from ...transforms.decoding.decode import LIMITS, Decoding
 from ...transforms.margin import margin, smallest_presize
 from ...transforms.types import TensorImage
-from ..cache.encodings import ENCODINGS
+from ..cache.encodings import ENCODINGS, Encoding
 from ..cache.export import export as write_files
 from ..cache.inspection import describe
 from ..cache.reader import Cache
@@ -170,18 +170,18 @@ def _in_words(cache: Cache, facts: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _classes(vocab: Sequence[Any], counts: Sequence[int]) -> str:
+def _classes(vocab: Sequence[object], counts: Sequence[int]) -> str:
     each = [f"{name} {count}" for name, count in zip(vocab, counts, strict=True)]
     rest = [f"and {len(each) - _MOST} more (all with --json)"] if len(each) > _MOST else []
     return f"{len(each)} classes: {', '.join([*each[:_MOST], *rest])}"
 
 
-def _in_words_of(settings: Mapping[str, Any]) -> str:
+def _in_words_of(settings: Mapping[str, object]) -> str:
     """Settings in words: `size 460, square none, background 255 255 255`."""
     return ", ".join(f"{name} {_word(value)}" for name, value in settings.items())
 
 
-def _word(value: Any) -> str:
+def _word(value: object) -> str:
     match value:
         case None:
             return "none"
@@ -211,7 +211,7 @@ def verify(cache: str) -> None:
 @click.argument("folder")
 @click.option("--encoding", type=click.Choice(["jpeg", "png", "webp"]), help="Of the files; the cache's, or png.")
 @click.option("--jpeg-quality", "quality", default=95, show_default=True, help="Quality of --encoding jpeg.")
-def export(cache: str, folder: str, encoding: Any, quality: int) -> None:
+def export(cache: str, folder: str, encoding: Encoding | None, quality: int) -> None:
     """Write the images of CACHE as files into FOLDER/split/label/."""
     stored = Cache.open(cache)
     with reporter(len(stored), "exporting") as report:

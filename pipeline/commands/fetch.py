@@ -7,7 +7,6 @@ import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pooch
 import requests
@@ -92,7 +91,7 @@ class Resuming:
 
     target: Path
 
-    def __call__(self, url: str, output_file: Any, pooch_instance: Any) -> None:
+    def __call__(self, url: str, output_file: str | os.PathLike[str], pooch_instance: object) -> None:
         """Download `url` and leave it in `output_file`."""
         part = self.target.with_name(self.target.name + ".part")
         size = part.stat().st_size if part.exists() else 0

@@ -1,7 +1,7 @@
 """What augmentation does to photos, as a picture: each photo beside some of its draws, pixel for pixel."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import wrap
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ...errors import UsageError
 from ...transforms.augment import Fused, fuse
+from ...transforms.transform_lists import Transforms
 from ...transforms.types import TensorImage
 from ..cache.reader import Cache, Row
 from ..composition.show import save_picture, show
@@ -31,7 +32,7 @@ LEAST = 144  # pixels of a picture's side; smaller ones are shown larger, each p
 def preview(
     cache: str | os.PathLike[str],
     out: str | os.PathLike[str],
-    transforms: str | Iterable[Any] | Fused,
+    transforms: str | Transforms | Fused,
     *,
     photos: int = 4,
     draws: int = 4,
@@ -73,7 +74,7 @@ def preview(
     return path
 
 
-def _fuse(transforms: Iterable[Any] | Fused) -> Fused:
+def _fuse(transforms: Transforms | Fused) -> Fused:
     return transforms if isinstance(transforms, Fused) else fuse(transforms)
 
 

@@ -45,7 +45,7 @@ def read_transforms(text: str | Path) -> list[Transform]:
     return [t for call in _calls(tree) for t in _flat(_make(call, text))]
 
 
-def _flat(value: Any) -> list[Transform]:
+def _flat(value: object) -> list[Transform]:
     if isinstance(value, Pipeline):
         value = value.transforms
     if isinstance(value, Fused):

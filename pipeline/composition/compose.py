@@ -1,6 +1,6 @@
 """Transforms one after the other, as one: set up in turn, encoded in order, decoded in reverse."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -8,7 +8,7 @@ from ...errors import SpecError
 from ...transforms.augment import Fused
 from ...transforms.random_transform import Keys, RandTransform
 from ...transforms.transform import Split, Transform, check_split
-from ...transforms.transform_lists import as_transforms, name_operations
+from ...transforms.transform_lists import Transforms, as_transforms, name_operations
 from .show import can_show, show
 from .spec import fingerprint, from_json, register, to_json
 
@@ -107,7 +107,7 @@ class Pipeline:
     def __getitem__(self, i: int) -> Any:
         return self.transforms[i]
 
-    def __add__(self, more: Iterable[Any]) -> Self:
+    def __add__(self, more: Transforms) -> Self:
         return type(self)((*self.transforms, *more), split=self.split)
 
     def __repr__(self) -> str:
@@ -123,7 +123,7 @@ class PipelineOutputs(Sequence[Any]):
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, i: Any) -> Any:
+    def __getitem__(self, i: int | slice) -> Any:
         if isinstance(i, slice):
             return [self[k] for k in range(*i.indices(len(self)))]
         return self.pipeline(self.items[i], keys=i)

@@ -18,7 +18,7 @@ from ...transforms.types import TensorBBox, TensorImage, TensorMask, TensorPoint
 _DRAWABLE = (TensorImage, TensorMask, TensorPoint, TensorBBox)
 
 
-def can_show(y: Any) -> bool:
+def can_show(y: object) -> bool:
     """Whether `y` can be drawn as it is: an image in the range of its dtype, a target, a text, or a tuple of these."""
     y = from_torchvision(y)
     if type(y) is tuple:
@@ -29,7 +29,7 @@ def can_show(y: Any) -> bool:
     return isinstance(y, str | int | float | TensorMask | TensorPoint | TensorBBox) or _texts(y)
 
 
-def _texts(y: Any) -> bool:
+def _texts(y: object) -> bool:
     return isinstance(y, list) and all(isinstance(element, str) for element in y)
 
 
@@ -74,7 +74,7 @@ def displayable(image: Tensor) -> "np.ndarray[Any, np.dtype[np.uint8]]":
     return data.permute(1, 2, 0).cpu().numpy()
 
 
-def show_grid(samples: Sequence[Any], nrows: int | None = None, ncols: int | None = None, size: float = 2.6) -> Any:
+def show_grid(samples: Sequence[object], nrows: int | None = None, ncols: int | None = None, size: float = 2.6) -> Any:
     """Draw samples in a grid, row by row; returns the figure."""
     import matplotlib.pyplot as plt
 

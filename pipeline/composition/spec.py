@@ -40,7 +40,7 @@ def registry() -> dict[str, Any]:
     return {**TransformType.registry, **_REGISTRY}
 
 
-def to_spec(value: Any) -> Any:
+def to_spec(value: object) -> Any:
     """`value` in terms of JSON. Raises `SpecError` for what has no place there, by name."""
     match value:
         case None | bool() | int() | float() | str():
@@ -71,7 +71,7 @@ def to_spec(value: Any) -> Any:
     )
 
 
-def from_spec(spec: Any) -> Any:
+def from_spec(spec: object) -> Any:
     """What `to_spec` wrote. Raises `SpecError` for an unknown name or setting. Lists come back as tuples."""
     if isinstance(spec, list):
         return tuple(from_spec(element) for element in spec)
@@ -96,7 +96,7 @@ def from_spec(spec: Any) -> Any:
     return cls(**settings)
 
 
-def _is_recorded(field: "dataclasses.Field[Any]", value: Any) -> bool:
+def _is_recorded(field: "dataclasses.Field[Any]", value: object) -> bool:
     """Whether a setting is written; one that a later version added only where it is set, so that fingerprints stay."""
     return field.init and not (field.metadata.get("added") and getattr(value, field.name) == field.default)
 
@@ -123,7 +123,7 @@ def _dtype(name: str) -> torch.dtype:
     return dtype
 
 
-def find(name: Any, names: Callable[[], Mapping[str, Any]], where: str) -> Any:
+def find(name: object, names: Callable[[], Mapping[str, Any]], where: str) -> Any:
     """What a name stands for among `names()`. Raises `SpecError` with the names that are near an unknown one.
 
     Names of ours may not be loaded yet, so all that is public is loaded before a name is refused.
@@ -147,7 +147,7 @@ def _load_public_names() -> None:
             getattr(package, name)
 
 
-def to_json(value: Any) -> str:
+def to_json(value: object) -> str:
     """JSON text, the same for the same value."""
     return json.dumps(to_spec(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -161,7 +161,7 @@ def from_json(text: str | bytes) -> Any:
     return from_spec(spec)
 
 
-def can_write(value: Any) -> bool:
+def can_write(value: object) -> bool:
     """Whether `value` can be written to JSON."""
     try:
         to_spec(value)
@@ -170,6 +170,6 @@ def can_write(value: Any) -> bool:
     return True
 
 
-def fingerprint(value: Any) -> str:
+def fingerprint(value: object) -> str:
     """A name for what `value` is: 32 hexadecimal digits of the SHA-256 of its JSON."""
     return hashlib.sha256(to_json(value).encode()).hexdigest()[:32]

@@ -39,7 +39,7 @@ def catalogue_of_samples(
     items: Sequence[Item] | None = None,
     pipeline: Mapping[str, Any] | None = None,
     learnt: Sequence[int] = (),
-    listing: Any = None,
+    listing: object = None,
 ) -> Catalogue:
     """The pictures of `samples` with their targets; `source` reads them at the places in `items`.
 

@@ -1,5 +1,6 @@
 """Checks of a DataBlock's settings when it is made."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from ...errors import UsageError
@@ -39,18 +40,18 @@ def getters_of(block: Any) -> tuple[Getter, ...]:
     return (block.get_x, *(block.get_y if several else [block.get_y]))
 
 
-def check_function(name: str, value: Any) -> None:
+def check_function(name: str, value: object) -> None:
     """Raise `UsageError` for what is neither a function nor None."""
     if value is not None and not callable(value):
         raise UsageError(f"{name} must be a function, but got {value!r} ({type(value).__name__})")
 
 
-def as_list(name: str, value: Any) -> list[Any]:
+def as_list(name: str, value: object) -> list[Any]:
     """One or several things as a list; None for none of them."""
     if value is None:
         return []
     if isinstance(value, Transform) or callable(value):
         return [value]
-    if isinstance(value, str) or not hasattr(value, "__iter__"):
+    if isinstance(value, str) or not isinstance(value, Iterable):
         raise UsageError(f"{name} must be a list, but got {value!r} ({type(value).__name__})")
     return list(value)

@@ -46,7 +46,7 @@ def class_names(schema: pa.Schema, table: str) -> dict[str, ClassNames]:
     return {name: ClassNames(name, names, table) for name, names in names.items() if names is not None}
 
 
-def _names(feature: Any) -> tuple[str, ...] | None:
+def _names(feature: object) -> tuple[str, ...] | None:
     """The names that a feature declares, also that of a list; two classes of one name get their number behind it."""
     if isinstance(feature, list):
         return _names(feature[0]) if len(feature) == 1 else None

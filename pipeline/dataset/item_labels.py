@@ -119,7 +119,7 @@ def origins(items: Sequence[Item]) -> list[str]:
     return [item.key if item.origin is None else item.origin for item in items]
 
 
-def label_name(label: Any) -> str | int:
+def label_name(label: object) -> str | int:
     """A label of a vocabulary as it stands in a cache."""
     name = label_of(label)
     if name is None:

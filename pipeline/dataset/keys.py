@@ -3,13 +3,12 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ...transforms.category import escape_bytes
 from .items import relative_key
 
 
-def keys_of(items: Sequence[Any], root: Path | None = None) -> list[str]:
+def keys_of(items: Sequence[object], root: Path | None = None) -> list[str]:
     """The key of each item: its path from the source, or its number; copies of an item get a number behind it.
 
     >>> keys_of([Path("a/1.jpg"), Path("a/1.jpg"), {"row": 3}], Path("a"))

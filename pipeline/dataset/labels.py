@@ -162,7 +162,7 @@ def column_of(row: Any, column: str) -> Any:
     return getattr(row, column) if isinstance(row, tuple) else row[column]
 
 
-def _columns(row: Any) -> list[Any] | None:
+def _columns(row: object) -> list[Any] | None:
     """The names of a row's columns, None for an object that has attributes alone."""
     if isinstance(row, tuple):
         return list(getattr(row, "_fields", ()))
@@ -173,13 +173,13 @@ def _columns(row: Any) -> list[Any] | None:
     return None
 
 
-def describe(row: Any, limit: int = 120) -> str:
+def describe(row: object, limit: int = 120) -> str:
     """A row in few words, for a message."""
     text = repr(dict(row)) if isinstance(row, Mapping) else repr(row)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def labels_of(items: Sequence[Any], labeller: Callable[[Any], Any]) -> list[Any]:
+def labels_of(items: Sequence[object], labeller: Callable[[Any], Any]) -> list[Any]:
     """The label of every item; an error of a labeller of the user's own names the item."""
     labels = []
     for item in items:

@@ -52,7 +52,7 @@ class MemorySource:
         return {"rows": (), "image": self.image, "key": self.key}
 
 
-def rows_in_memory(table: Any) -> tuple[Mapping[str, Any], ...] | None:
+def rows_in_memory(table: object) -> tuple[Mapping[str, Any], ...] | None:
     """The rows of a table of pandas, polars or Arrow; None for anything else.
 
     Raises `SourceError` where two columns have one name.
@@ -66,7 +66,7 @@ def rows_in_memory(table: Any) -> tuple[Mapping[str, Any], ...] | None:
     return None
 
 
-def _place_in_memory(value: Any, row: int) -> str | bytes:
+def _place_in_memory(value: object, row: int) -> str | bytes:
     """The path or the bytes in a row, as they are or as Hugging Face has them."""
     if isinstance(value, Mapping):
         value = value.get("bytes") if value.get("bytes") is not None else value.get("path")

@@ -20,7 +20,7 @@ class RowPicture:
 
     source: Source
 
-    def __call__(self, item: Any) -> Any:
+    def __call__(self, item: object) -> Any:
         """The path in a row, or the bytes in the table."""
         if not isinstance(item, TableRow):
             return item
@@ -49,7 +49,7 @@ class Samples(Sequence[Any]):
         ]
         return replace(self, blocks=tuple(ready))
 
-    def values(self, block: int, items: Sequence[Any]) -> list[Any]:
+    def values(self, block: int, items: Sequence[object]) -> list[Any]:
         """What the getter of a block gives for `items`; a label that is not found is an error that names the item."""
         getter = self.getters[block]
         return list(items) if getter is None else labels_of(items, getter)
@@ -70,7 +70,7 @@ class Samples(Sequence[Any]):
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, i: Any) -> Any:
+    def __getitem__(self, i: int | slice) -> Any:
         if isinstance(i, slice):
             return [self[k] for k in range(*i.indices(len(self)))]
         if not -len(self) <= i < len(self):

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from ...errors import SourceError
 from ...transforms.category import is_missing
@@ -28,7 +27,7 @@ def image_column(names: Sequence[str], fits: Sequence[str], requested: str | Non
     return usual[0]
 
 
-def keys_in(names: Sequence[str], values: Callable[[str], Sequence[Any]], key: str) -> list[str]:
+def keys_in(names: Sequence[str], values: Callable[[str], Sequence[object]], key: str) -> list[str]:
     """The keys in a column; `SourceError` where there is no such column, or a row has none."""
     if key not in names:
         raise SourceError(f"key column must be one of {', '.join(map(str, names))}, but got {key!r}")

@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Generic, Self
 from weakref import finalize
@@ -133,7 +133,7 @@ class Loader(Generic[*Parts]):
         self._warned = False
         self._check()
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if not name.startswith("_") and name in vars(self):
             raise UsageError(f"a loader's {name} is fixed when it is made: make another, with {name}={value!r}")
         super().__setattr__(name, value)
@@ -223,7 +223,7 @@ class Loader(Generic[*Parts]):
         """
         return {**self._position._asdict(), **self._identity()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Let the next loop go on where `state` was taken, at any world size.
 
         Raises UsageError for the state of other rows, another split, seed or order, and for what is no state.

@@ -1,7 +1,7 @@
 """The position of a loader's loop as plain values, and whether such a state fits a loader."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,7 @@ class Position(NamedTuple):
     delivered: int
 
 
-def position_of(state: Any, identity: Mapping[str, Any], most: int) -> Position:
+def position_of(state: object, identity: Mapping[str, object], most: int) -> Position:
     """The place in a state that was taken of a loader with this `identity`, whose epochs have `most` samples.
 
     Raises UsageError for the state of another loader, naming what differs, and for what is no state.
@@ -34,19 +34,19 @@ def position_of(state: Any, identity: Mapping[str, Any], most: int) -> Position:
     return Position(integer("epoch", state["epoch"], 0), integer("delivered", state["delivered"], 0, most))
 
 
-def integer(name: str, value: Any, least: int | None = None, most: int | None = None) -> int:
+def integer(name: str, value: object, least: int | None = None, most: int | None = None) -> int:
     """`value` as a plain integer.
 
     Raises UsageError, which calls it `name`, unless it is one from `least` to `most`.
     """
-    is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not is_integer or (least is not None and value < least) or (most is not None and value > most):
+    number = int(value) if isinstance(value, int | np.integer) and not isinstance(value, bool) else None
+    if number is None or (least is not None and number < least) or (most is not None and number > most):
         bounds = "" if least is None else f" of at least {least}" if most is None else f" in {least}..{most}"
         raise UsageError(f"{name} must be an integer{bounds}, but got {value!r}")
-    return int(value)
+    return number
 
 
-def _difference(name: str, stored: Any, own: Any) -> str:
+def _difference(name: str, stored: object, own: object) -> str:
     if name == "fingerprint":
         return "its rows are not those of this loader (other files, or a cache made with other settings)"
     return f"its {name} is {stored!r}, and this loader's is {own!r}"

@@ -14,7 +14,9 @@ SizeOfEpoch = Callable[[int], Size]
 
 
 def augmentations(
-    batch_tfms: Any, size: Size | SizeOfEpoch | None, bind: Callable[[Augmentation], Augmentation] = lambda a: a
+    batch_tfms: object,
+    size: Size | SizeOfEpoch | None,
+    bind: Callable[[Augmentation], Augmentation] = lambda a: a,
 ) -> Callable[[int], Augmentation | None]:
     """The augmentation of each epoch: `batch_tfms` (a list of transforms, or fused ones) at the `size` of the epoch.
 
@@ -57,5 +59,5 @@ def with_size(fused: Fused, size: Size) -> Fused:
     return dataclasses.replace(fused, transforms=transforms)
 
 
-def _has_size(transform: Any) -> bool:
+def _has_size(transform: object) -> bool:
     return getattr(transform, "size", None) is not None

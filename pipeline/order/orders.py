@@ -314,7 +314,7 @@ def name_of(order: Order | Stream, seed: int) -> str:
     return f"{kind}(size={order.size}) {_digest(order.at(positions, seed, 0).rows)}"
 
 
-def _digest(values: NDArray[Any]) -> str:
+def _digest(values: NDArray[np.generic]) -> str:
     return blake2b(np.ascontiguousarray(values).tobytes(), digest_size=8).hexdigest()
 
 

@@ -93,12 +93,12 @@ def catalogue_of(source: ListableSource, labeller: Labeller | None, splitter: Sp
     )
 
 
-def set_aside(listing: Any) -> list[Rejection]:
+def set_aside(listing: object) -> list[Rejection]:
     """The files that became no items, where the listing knows them (`Items`, or the result of `list_images`)."""
     return [Rejection(key, reason) for key, reason in sorted(getattr(listing, "set_aside", {}).items())]
 
 
-def notes(listing: Any, labels: Mapping[str, Labels], splits: Sequence[str | None] | None) -> list[str]:
+def notes(listing: object, labels: Mapping[str, Labels], splits: Sequence[str | None] | None) -> list[str]:
     """What the user should know of a source and its labels, a line each."""
     passed_by = [f"{key} {reason}" for key, reason in sorted(getattr(listing, "passed_by", {}).items())]
     lines = [f"passed by: {_first_of(passed_by)}"] if passed_by else []
@@ -131,7 +131,7 @@ def _first_of(texts: Sequence[str], most: int = 3) -> str:
     return ", ".join(texts[:most]) + (f", … ({len(texts)} in all)" if len(texts) > most else "")
 
 
-def _describe(function: Any) -> Any:
+def _describe(function: object) -> Any:
     """A labeller or splitter for a cache's footer: in full, or its name alone where it is not registered."""
     if can_write(function):
         return function

@@ -38,7 +38,7 @@ class RawTargets:
                 raise LabelError(f"{name}: {content}")
 
 
-def read_targets(values: Mapping[str, Any]) -> RawTargets:
+def read_targets(values: Mapping[str, object]) -> RawTargets:
     """What the getters returned, with the files that it names read."""
     contents = {name: _content(value) for name, value in values.items()}
     digests = {name: _digest(content) for name, content in contents.items()}
@@ -72,7 +72,7 @@ def spatial_columns(
     return columns if raw.digest is None else columns | {"targets_sha256": raw.digest}, pictures
 
 
-def _content(value: Any) -> Any:
+def _content(value: object) -> Any:
     """What a path leads to, what a Hugging Face image holds, or the value itself."""
     if isinstance(value, Mapping):
         value = value.get("bytes") if value.get("bytes") is not None else value.get("path")
@@ -84,7 +84,7 @@ def _content(value: Any) -> Any:
     return value
 
 
-def _digest(content: Any) -> str:
+def _digest(content: object) -> str:
     if isinstance(content, Exception):
         return str(content)
     if isinstance(content, bytes):
