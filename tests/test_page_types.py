@@ -38,6 +38,8 @@ follow_imports = skip
 """
 
 TYPES = """
+import os
+from pathlib import Path
 from typing import assert_type
 
 import onewarp as ow
@@ -52,6 +54,21 @@ dls = ow.DataLoaders.of_cache("a.cache")
 assert_type(ow.vision_learner(dls, "resnet18").dls, ow.DataLoaders)
 learner: ow.Learner = ow.vision_learner(dls, "resnet18")
 assert_type(ow.decode("a.jpg") * 2, ow.TensorImage)
+
+def halves(items: list[Path]) -> tuple[list[int], list[int]]:
+    return [0], [1]
+
+blocks = (ow.ImageBlock, ow.CategoryBlock)
+block = ow.DataBlock(blocks, ow.get_image_files, halves, get_y=ow.parent_label)
+assert_type(block, ow.DataBlock[str | os.PathLike[str]])
+assert_type(block.dataloaders("photos", bs=4, threads=2, tail="drop", device="cpu"), ow.DataLoaders)
+ow.DataBlock(blocks, splitter=ow.RandomSplitter()).dataloaders(["a.jpg", Path("b.jpg")])
+ow.DataBlock(blocks, get_items=lambda count: list(range(count))).dataloaders(7)
+dls.train.with_settings(batch_size=3, augment=False)
+ow.presize("photos", "a.cache", 64, encoding="png", label=lambda path: path.name)
+
+def one_block() -> ow.DataBlock:
+    return block
 """
 
 WRONG = {
@@ -59,6 +76,17 @@ WRONG = {
     "import onewarp as ow; ow.Resize(sise=3)": "call-arg",
     "import onewarp as ow; from torch import nn; ow.Learner([1, 2], nn.ReLU())": "type-var",
     "import onewarp as ow\nfor x, y, keys in ow.Loader('a.cache'): pass": "misc",
+    "import onewarp as ow; ow.Loader(7)": "arg-type",
+    "import onewarp as ow; ow.Loader('a.cache', tail='drpo')": "arg-type",
+    "import onewarp as ow; ow.Loader('a.cache').with_settings(batchsize=3)": "call-arg",
+    "import onewarp as ow; ow.DataBlock(splitter='oops')": "arg-type",
+    "import onewarp as ow; ow.DataBlock(splitter=ow.RandomSplitter)": "arg-type",
+    "import onewarp as ow; ow.DataBlock(get_y=17)": "arg-type",
+    "import onewarp as ow; ow.DataBlock(get_items=ow.get_image_files).dataloaders(7)": "arg-type",
+    "import onewarp as ow; ow.DataBlock().dataloaders('photos', thread=3)": "call-arg",
+    "import onewarp as ow; ow.DataLoaders.of_cache('a.cache', bath=4)": "call-arg",
+    "import onewarp as ow; ow.presize(7, 'a.cache')": "arg-type",
+    "import onewarp as ow; ow.presize('photos', 'a.cache', encoding='gif')": "arg-type",
 }
 """Programs that the checker must refuse, and by which of its rules: it sees the package's types."""
 

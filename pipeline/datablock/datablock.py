@@ -3,7 +3,9 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Generic, Self, Unpack
+
+from typing_extensions import TypeVar
 
 from ...errors import SpecError, UsageError
 from ...transforms.augment import Fused, fuse
@@ -23,6 +25,7 @@ from ..dataset.sources import Source
 from ..dataset.splits import RandomSplitter, Splitter
 from ..dataset.tables import TableSource
 from ..loading.cache_rows import CacheRows
+from ..loading.loader_settings import CommonSettings
 from ..loading.rows import Rows
 from ..presizing.catalogue import Catalogue, notes, set_aside
 from ..presizing.presizer import presize
@@ -94,9 +97,13 @@ class Split(Sequence[Any]):
         return (self.samples[row] for row in self.rows)
 
 
+From = TypeVar("From", default=Any)
+"""What a data set is made from: what `get_items` takes; without it a folder, a table, or a list of items."""
+
+
 @register
 @dataclass(frozen=True)
-class DataBlock:
+class DataBlock(Generic[From]):
     """What a data set is made of.
 
     `blocks` are the kinds of a sample's elements: an image, then its targets. `get_items` finds the items of a source;
@@ -108,8 +115,8 @@ class DataBlock:
     """
 
     blocks: Sequence[Block | Callable[[], Block]] = ()
-    get_items: Callable[[Any], Sequence[Any]] | None = None
-    splitter: Any = None
+    get_items: Callable[[From], Sequence[Any]] | None = None
+    splitter: Callable[[Any], tuple[Sequence[int], Sequence[int]]] | None = None
     get_x: Getter = None
     get_y: Getter | Sequence[Getter] = None
     item_tfms: Transforms | Callable[..., Any] = ()
@@ -121,11 +128,11 @@ class DataBlock:
         check_block(self)
         self.transforms()
 
-    def datasets(self, source: Any) -> Datasets:
+    def datasets(self, source: From) -> Datasets:
         """Typed samples of a source, with the vocabulary of their labels."""
         return self._datasets(self._find_items(source))
 
-    def catalogue(self, source: Any, image: str | None = None, key: str | None = None) -> Catalogue:
+    def catalogue(self, source: From, image: str | None = None, key: str | None = None) -> Catalogue:
         """What `presize(source, cache, block=self)` works on: the items of a source with their labels and splits.
 
         `image` and `key` name columns of a table.
@@ -135,14 +142,14 @@ class DataBlock:
 
     def dataloaders(
         self,
-        source: Any,
+        source: From,
         bs: int = 64,
         *,
         val_bs: int | None = None,
         cache: str | os.PathLike[str] | None = None,
         seed: int = 0,
         shuffle: bool = True,
-        **loader: Any,
+        **loader: Unpack[CommonSettings],
     ) -> DataLoaders:
         """Loaders of the training and the validation split.
 
@@ -199,7 +206,7 @@ class DataBlock:
         first = next(iter(self.transforms().transforms), None)
         return Sizing(max(height_width(first.size))) if isinstance(first, Resize) else None
 
-    def summary(self, source: Any, bs: int = 4) -> None:
+    def summary(self, source: From, bs: int = 4) -> None:
         """Tell, step by step, how the first sample and the first batch are made; raises where they cannot be."""
         summarise(self, source, bs)
 
@@ -217,11 +224,13 @@ class DataBlock:
 
     def _datasets(self, item_set: ItemSet) -> Datasets:
         splitter = self.splitter or RandomSplitter()
-        takes_keys = isinstance(splitter, Splitter)
-        train, valid = splitter(item_set.items, item_set.origins) if takes_keys else splitter(item_set.items)
-        if takes_keys:
+        train: Sequence[int]
+        valid: Sequence[int]
+        if isinstance(splitter, Splitter):
+            train, valid = splitter(item_set.items, item_set.origins)
             names = splitter.names(item_set.items, item_set.origins)
         else:
+            train, valid = splitter(item_set.items)
             names = _names(len(item_set.items), train, valid)
         samples = Samples(item_set.items, self._blocks(), self._getters(item_set.source)).setup()
         return Datasets(samples, tuple(item_set.keys), (tuple(train), tuple(valid)), tuple(names))
@@ -239,7 +248,7 @@ class DataBlock:
             item_set.listing,
         )
 
-    def _find_items(self, source: Any, image: str | None = None, key: str | None = None) -> ItemSet:
+    def _find_items(self, source: From, image: str | None = None, key: str | None = None) -> ItemSet:
         if self.get_items is not None:
             return items_of_function(self.get_items, source)
         return items_of_source(source, image, key)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Literal, Self, Unpack
 
 from torch import Tensor
 
@@ -24,6 +24,7 @@ from ..dataset.samples import Samples
 from ..loading.batch import AnyBatch, Batch
 from ..loading.cache_rows import CacheRows
 from ..loading.loader import Loader
+from ..loading.loader_settings import CommonSettings
 from ..loading.rows import Rows
 from .sample_rows import sample_rows
 
@@ -36,6 +37,19 @@ TYPES: dict[str, Any] = {
 }
 
 
+_OF_TRAINING: tuple[Literal["indices", "tail"], ...] = ("indices", "tail")
+"""The settings that a validation loader does not have: it delivers each of its rows once."""
+
+
+class DataLoadersSettings(CommonSettings, total=False):
+    """The settings of `DataLoaders`: batch sizes, seed, order, and those of both loaders."""
+
+    bs: int
+    val_bs: int | None
+    seed: int
+    shuffle: bool
+
+
 @dataclass(frozen=True)
 class DataLoaders:
     """`train` and `valid`, loaders of batches `(x, y)`, with the blocks and the fused transforms that made them."""
@@ -45,7 +59,7 @@ class DataLoaders:
     samples: Samples
     transforms: Fused
     sizing: Sizing | None
-    settings: dict[str, Any]
+    settings: DataLoadersSettings
 
     @classmethod
     def of(
@@ -59,14 +73,15 @@ class DataLoaders:
         val_bs: int | None = None,
         seed: int = 0,
         shuffle: bool = True,
-        **loader: Any,
+        **loader: Unpack[CommonSettings],
     ) -> Self:
         """Loaders over the splits `train` and `valid` of `rows`; `sizing` is how these were presized, for new items."""
         transforms = know_classes(transforms, samples.blocks)
-        settings = {"seed": seed, "bs": bs, "val_bs": val_bs or bs, "shuffle": shuffle, **loader}
+        settings: DataLoadersSettings = {"seed": seed, "bs": bs, "val_bs": val_bs or bs, "shuffle": shuffle, **loader}
         train = Loader(rows, "train", bs, transforms, seed, shuffle, **loader)
-        valid_settings = {name: value for name, value in loader.items() if name not in ("indices", "tail")}
-        valid = Loader(rows, "valid", val_bs or bs, transforms, seed, shuffle=False, **valid_settings)
+        for name in _OF_TRAINING:
+            loader.pop(name, None)
+        valid = Loader(rows, "valid", val_bs or bs, transforms, seed, shuffle=False, **loader)
         return cls(train, valid, samples, transforms, sizing, settings)
 
     @classmethod
@@ -76,7 +91,7 @@ class DataLoaders:
         transforms: Fused | Transforms = (),
         *,
         targets: Sequence[str] | None = None,
-        **settings: Any,
+        **settings: Unpack[DataLoadersSettings],
     ) -> Self:
         """Loaders over a cache that has the splits `train` and `valid`, with its own targets, or those named.
 
@@ -156,7 +171,7 @@ class DataLoaders:
         image: TensorImage = self.transforms.decode(TensorImage(x.detach().cpu().float()))
         return image.plain().clamp(0, 1)
 
-    def test_dl(self, items: Sequence[Any], with_labels: bool = False, bs: int | None = None) -> Loader:
+    def test_dl(self, items: Sequence[object], with_labels: bool = False, bs: int | None = None) -> Loader:
         """A loader over new items (paths, bytes, Pillow images), the way of the validation split.
 
         With labels the items are what the getters take, and `y` is there; else `y` is None.
@@ -166,7 +181,7 @@ class DataLoaders:
             (samples.blocks, samples.getters) if with_labels else (samples.blocks[:1], samples.getters[:1])
         )
         rows = sample_rows(Samples(items, blocks, getters), keys_of(items), ["valid"] * len(items), self.sizing)
-        return Loader(rows, "valid", bs or self.settings["val_bs"], self.transforms, shuffle=False)
+        return Loader(rows, "valid", bs or self.valid.batch_size, self.transforms, shuffle=False)
 
     def decode_batch(self, batch: AnyBatch, max_n: int = 9) -> list[tuple[Any, ...]]:
         """Up to `max_n` samples of a batch as they can be shown: images in 0..1, labels in words."""

@@ -11,7 +11,7 @@ from ..dataset.item_labels import origins
 from ..dataset.items import get_image_files, list_images
 from ..dataset.keys import keys_of
 from ..dataset.memory_table import rows_in_memory
-from ..dataset.sources import Item, Source
+from ..dataset.sources import Item, ListableSource, Source
 from ..dataset.tables import open_source
 from .sample_catalogue import Pictures
 
@@ -45,8 +45,7 @@ def items_of_function(get_items: Callable[[Any], Sequence[Any]], source: Any) ->
 
 def items_of_source(source: Any, image: str | None = None, key: str | None = None) -> ItemSet:
     """The files of a folder, the rows of a table (`image` and `key` name its columns), or what a list holds."""
-    is_source = all(hasattr(source, name) for name in ("items", "read", "where"))
-    if not isinstance(source, str | os.PathLike) and not is_source and rows_in_memory(source) is None:
+    if not isinstance(source, str | os.PathLike | ListableSource) and rows_in_memory(source) is None:
         if not hasattr(source, "__iter__"):
             raise UsageError(f"source must be a folder, a table or a list of items, but got {source!r}")
         return items_of_function(list, source)

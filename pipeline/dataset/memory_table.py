@@ -3,12 +3,20 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from ...errors import SourceError
 from ...transforms.category import is_missing
 from .sources import Item, TableRow, stamp_of, unique
 from .table_rows import image_column, keys_in, names_of_rows, read_path, with_keys
+
+
+class Table(Protocol):
+    """A table in memory: of pandas, polars or Arrow."""
+
+    @property
+    def columns(self) -> Any:
+        """The columns, or their names."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from ...errors import SourceError
 from .items import IMAGE_EXTENSIONS, KINDS, Walk, list_images, relative_key
@@ -66,6 +66,7 @@ class Source(Protocol):
         """The absolute address of the source, for what is kept on this machine only."""
 
 
+@runtime_checkable
 class ListableSource(Source, Protocol):
     """A source that knows its items."""
 

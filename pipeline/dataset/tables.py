@@ -12,25 +12,34 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ...errors import SourceError
+from ...errors import SourceError, UsageError
 from .class_names import class_names
 from .csv_columns import column_names, read_csv
 from .items import OTHER_EXTENSIONS, Walk
-from .memory_table import MemorySource, rows_in_memory
+from .memory_table import MemorySource, Table, rows_in_memory
 from .sources import FolderSource, Item, ListableSource, Stamp, TableRow, stamp_of, unique
 from .table_rows import image_column, keys_in, names_of_rows, read_path, with_keys
 
+DataSource = str | os.PathLike[str] | ListableSource | Table
+"""A folder of images, a table in a file or in memory, or an object that lists its items and reads them."""
 
-def open_source(source: Any, image: str | None = None, key: str | None = None) -> ListableSource:
+
+def open_source(source: DataSource, image: str | None = None, key: str | None = None) -> ListableSource:
     """The source at a path: a folder of images, a `.csv` or `.parquet` file, or a folder of `.parquet` files.
 
     `image` names the column with paths (relative to the table) or bytes, `key` that with the keys. A table in memory
     (pandas, polars, Arrow) is a source too, and one of the caller's own is passed on. Raises `SourceError` where there
-    is nothing of the kind.
+    is nothing of the kind, and `UsageError` for an object that is no source.
     """
-    if not isinstance(source, (str, os.PathLike)):
+    if not isinstance(source, str | os.PathLike):
         rows = rows_in_memory(source)
-        return source if rows is None else MemorySource(rows, image, key)
+        if rows is not None:
+            return MemorySource(rows, image, key)
+        if isinstance(source, ListableSource):
+            return source
+        raise UsageError(
+            f"source must be a folder, a table, or an object with items(), read() and where(), but got {source!r:.80}"
+        )
     path = Path(source)
     if not path.exists():
         raise SourceError(f"source must be a folder of images or a table, but {path} does not exist")

@@ -5,7 +5,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Generic, Self
+from typing import Any, Generic, Self, Unpack
 from weakref import finalize
 
 import numpy as np
@@ -24,6 +24,7 @@ from .batch import Batch, Parts
 from .batching import Augmentation, BatchMaker, BatchRequest, OnDamage, ReadyBatch, salt_hashes
 from .cache_rows import Checking, Reading, rows_of
 from .devices import device_for
+from .loader_settings import LoaderSettings
 from .loader_state import Position, integer, position_of
 from .progressive import SizeOfEpoch, augmentations
 from .rows import RowNumbers, Rows
@@ -155,9 +156,9 @@ class Loader(Generic[*Parts]):
         indices = None if rows is None else np.unique(rows())
         return self.with_settings(shuffle=False, tail="ragged", augment=False, indices=indices)
 
-    def with_settings(self, **settings: Any) -> Self:
+    def with_settings(self, **settings: Unpack[LoaderSettings]) -> Self:
         """A loader of the same rows with some of this one's settings (those of the constructor) replaced."""
-        return type(self)(self.rows, **self._settings | settings)
+        return type(self)(self.rows, **{**self._settings, **settings})
 
     def sample_keys(self) -> list[str]:
         """The keys of an epoch's samples over all ranks, in the order of the next loop.

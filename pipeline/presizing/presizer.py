@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from ...errors import CacheError, UsageError
 from ...transforms.decoding.decode import Decoding
@@ -17,9 +17,8 @@ from ..cache.parts import Rejection, read_part
 from ..cache.recipe import Recipe, differences
 from ..dataset.item_labels import Labeller
 from ..dataset.labels import labeller_from
-from ..dataset.sources import ListableSource
 from ..dataset.splits import Splitter, splitter_from
-from ..dataset.tables import open_source
+from ..dataset.tables import DataSource, open_source
 from .catalogue import Catalogue, catalogue_of
 from .commit import commit
 from .completion import find_finished_parts
@@ -36,7 +35,7 @@ from .progress import NoProgress, Reporter, reporter
 class Block(Protocol):
     """What `presize` needs of a `DataBlock`."""
 
-    def catalogue(self, source: Any, image: str | None, key: str | None) -> Catalogue:
+    def catalogue(self, source: DataSource, image: str | None, key: str | None) -> Catalogue:
         """The items of a source, with labels and splits."""
 
     def sizing(self) -> Sizing | None:
@@ -69,7 +68,7 @@ class Summary:
 
 
 def presize(
-    source: str | os.PathLike[str] | ListableSource | Catalogue,
+    source: DataSource | Catalogue,
     cache: str | os.PathLike[str],
     size: int | None = None,
     *,
@@ -201,7 +200,7 @@ class _Request:
 
 
 def _catalogue(
-    source: str | os.PathLike[str] | ListableSource,
+    source: DataSource,
     image: str | None,
     key: str | None,
     label: str | Labeller | None,

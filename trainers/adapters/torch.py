@@ -15,7 +15,7 @@ the batch of them; they must not shuffle, for the order is the loader's.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, overload
+from typing import Any, Unpack, overload
 
 import torch
 from torch import Tensor
@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ...errors import UsageError
 from ...pipeline import DataLoaders
+from ...pipeline.datablock.dataloaders import DataLoadersSettings
 from ...pipeline.loading.loader import AnyLoader
 from ...pipeline.order.ranks import Share
 from .epochs import EpochNumber
@@ -31,9 +32,9 @@ Position = tuple[int, int]
 """Epoch, and position in its order."""
 
 
-def shared(dls: DataLoaders, rank: int, world_size: int, **settings: Any) -> DataLoaders:
+def shared(dls: DataLoaders, rank: int, world_size: int, /, **settings: Unpack[DataLoadersSettings]) -> DataLoaders:
     """The same loaders for one of several processes; `settings` (`device`, `tail`, ...) replace their own."""
-    new = dls.settings | {"rank": rank, "world_size": world_size} | settings
+    new: DataLoadersSettings = {**dls.settings, "rank": rank, "world_size": world_size, **settings}
     return DataLoaders.of(dls.rows, dls.samples, dls.transforms, sizing=dls.sizing, **new)
 
 

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from onewarp.errors import LabelError, SourceError
+from onewarp.errors import LabelError, SourceError, UsageError
 from onewarp.pipeline.cache.reader import Cache
 from onewarp.pipeline.dataset.tables import open_source
 from onewarp.pipeline.presizing.presizer import presize
@@ -118,3 +118,11 @@ def test_what_is_neither_folder_nor_table(tmp_path):
     (tmp_path / "a.parquet").write_text("no table")
     with pytest.raises(SourceError, match=r"a\.parquet cannot be read"):
         open_source(tmp_path / "a.parquet").items()
+
+
+@pytest.mark.parametrize("source", [7, None, b"photos", {"image": ["a.png"]}, object()], ids=str)
+def test_what_is_no_source_is_refused_before_anything_is_written(tmp_path, source):
+    for refuse in (open_source, lambda source: presize(source, tmp_path / "C", 16)):
+        with pytest.raises(UsageError, match="source must be a folder, a table, or an object with items"):
+            refuse(source)
+    assert not (tmp_path / "C").exists()
