@@ -1,8 +1,12 @@
 """The tables of the pages, from results."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from onewarp.benchmarks import augment, readme
+from onewarp.benchmarks.bench_commands import bench
 from onewarp.benchmarks.measuring import results
 from onewarp.errors import UsageError
 
@@ -74,3 +78,12 @@ def test_who_was_never_measured_is_in_the_table_of_quality_with_the_reason(quali
         "| peer | 40.0 (39.0) |",
         "| absent, not installed |  |",
     ]
+
+
+def test_every_program_of_the_folder_has_a_row_with_its_command():
+    folder = Path(readme.__file__).parent
+    programs = {path.stem for path in folder.glob("*.py") if 'if __name__ == "__main__"' in path.read_text()}
+    programs |= {path.parent.name for path in folder.glob("*/__main__.py")} | {*bench.commands}
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(?:python -m onewarp\.benchmarks\.|onewarp bench |benchmarks/)(\w+)", page, re.MULTILINE)
+    assert programs == set(rows)
