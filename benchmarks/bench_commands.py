@@ -97,7 +97,7 @@ def suite_of_gpu(out: Path | None) -> int:
 
 
 def all_threads() -> tuple[int, ...]:
-    """One, and all cores."""
+    """One thread, and as many as there are cores, if there are more."""
     cores = int(results.machine()["cores"])
     return (1, cores) if cores > 1 else (1,)
 

@@ -234,7 +234,7 @@ def rate(epoch: Epochs, expected: str | None = None) -> tuple[float, float]:
 
 @click.group()
 def main() -> None:
-    """Measure loading."""
+    """Measure how fast rows are read, and made into batches."""
 
 
 @main.command()

@@ -124,7 +124,7 @@ class Contender:
         return made
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, and wait until it has ended."""
         with self._child:  # closes the pipes, and waits
             pass
 
@@ -262,7 +262,7 @@ def main(
 
 
 def describe(one: Mapping[str, Any]) -> str:
-    """A row in words."""
+    """A row in words: its rate with quartiles, times fastai, and its PSNR."""
     if one["status"] != "measured":
         return str(one["reason"])
     low, median, high = one["images_per_second"]["cpu"]

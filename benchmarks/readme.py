@@ -180,7 +180,7 @@ def training(folder: Path) -> dict[Path, str]:
 
 
 def main() -> int:
-    """Write the pages."""
+    """Write into the pages the tables that results give."""
     for path, text in pages().items():
         path.write_text(text, encoding="utf-8")
     return 0

@@ -122,7 +122,7 @@ def read_dib(data: bytes) -> Pixels:
 
 
 def read_pnm(data: bytes) -> Pixels:
-    """By pnmtopnm."""
+    """By pamtopnm (netpbm), which reads all of its formats."""
     return _netpbm(_run(["pamtopnm"], data))
 
 
@@ -159,7 +159,7 @@ def read_avif(data: bytes) -> Pixels:
 
 
 def read_jpeg2000(data: bytes) -> Pixels:
-    """By opj_decompress."""
+    """By opj_decompress (OpenJPEG), which must not warn."""
     with _file(data, "j2k" if data[:4] == b"\xff\x4f\xff\x51" else "jp2") as path:
         out = path + ".pnm"
         try:

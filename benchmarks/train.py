@@ -55,7 +55,7 @@ class Watch(Callback):
         self.seen: list[tuple[tuple[float, ...], float, float, float]] = []
 
     def after_batch(self, learn: Training) -> None:
-        """Keep this step."""
+        """Keep what this step was done with, and its losses."""
         assert learn.run.setting is not None
         assert learn.run.loss is not None
         rates, momentum = learn.run.setting

@@ -76,7 +76,7 @@ class Version:
         return float(self._answer()["seconds"])
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, and wait until it has ended."""
         with self._child:  # closes the pipes, and waits
             pass
 

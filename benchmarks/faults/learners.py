@@ -69,7 +69,7 @@ class Exports:
         self._photos = draw_photos(scratch / self.name / "photos")
 
     def write(self, version: Version) -> None:
-        """Train and export."""
+        """Train as far as the version is, and export the model."""
         with as_command():
             learn = learner(self._photos)
             learn.fit(_STEPS[version])
@@ -80,7 +80,7 @@ class Exports:
         return {"load": self._load}
 
     def names(self) -> Sequence[str]:
-        """No row is in it."""
+        """An exported model has no rows that a refusal could name."""
         return []
 
     def _load(self) -> str:

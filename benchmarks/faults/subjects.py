@@ -38,7 +38,7 @@ class Subject(Protocol):
         """The run, in a process of its own."""
 
     def readings(self) -> dict[str, Callable[[], str]]:
-        """The ways of reading."""
+        """The ways of reading, by name; each gives a digest of all that it got."""
 
     def names(self) -> Sequence[str]:
         """What a refusal may name beside files: rows."""
@@ -86,7 +86,7 @@ def restore(subject: Subject, baseline: Baseline | None) -> None:
 
 
 def clear(folder: Path) -> None:
-    """An empty folder."""
+    """Make a folder empty, and where there is none, make one."""
     rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
 

@@ -33,7 +33,7 @@ class Report:
         return report
 
     def read(self) -> dict[str, Any]:
-        """All of it."""
+        """The whole JSON as it is now; empty where there is no file yet."""
         return json.loads(self.path.read_text()) if self.path.exists() else {}
 
     def write(self, **values: Any) -> None:
@@ -54,7 +54,7 @@ class Report:
             self.path.with_suffix(".md").write_text(self.table())
 
     def state(self, part: str) -> str:
-        """How a part ended."""
+        """How a part ended; `not begun` where it has not."""
         return str(self.read().get("parts", {}).get(part, "not begun"))
 
     def groups(self) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def fastai_pipeline(size: int, cuda: bool) -> Callable[[torch.Tensor], Any]:
 
 
 def fastai_fused(job: Job) -> Callable[[], Any]:
-    """That, on the CPU."""
+    """The book's pipeline on the CPU."""
     return partial(fastai_pipeline(SIZE, cuda=False), job.batch)
 
 

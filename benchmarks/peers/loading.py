@@ -51,7 +51,7 @@ def _shuffle(n: int, state: np.random.Generator) -> Iterator[NDArray[np.int64]]:
 
 
 def write_npy(photos: Photos, folder: Path) -> None:
-    """One array."""
+    """All rows as one array in a file of numpy's."""
     np.save(folder / "rows.npy", photos.rows)
 
 
@@ -99,7 +99,7 @@ def open_arrow(photos: Photos, folder: Path, workers: int) -> Epochs:
 
 
 def write_lmdb(photos: Photos, folder: Path) -> None:
-    """One value a row."""
+    """A database with one value for each row, by its number."""
     import lmdb
 
     with lmdb.open(str(folder), map_size=photos.rows.nbytes * 2) as env, env.begin(write=True) as transaction:
@@ -244,12 +244,12 @@ def _open_tars(folder: Path, workers: int, decode: Callable[[bytes], torch.Tenso
 
 
 def write_ffcv(photos: Photos, folder: Path) -> None:
-    """Raw pixels."""
+    """Pixels as they are, in FFCV's format."""
     _write_beton(photos, folder, write_mode="raw")
 
 
 def write_ffcv_jpeg(photos: Photos, folder: Path) -> None:
-    """JPEG of quality 95."""
+    """The same format with JPEG of quality 95."""
     _write_beton(photos, folder, write_mode="jpg", jpeg_quality=95)
 
 
@@ -302,7 +302,7 @@ def beton_loader(folder: Path, workers: int, images: list[Any]) -> Epochs:
 
 
 def write_nothing(photos: Photos, folder: Path) -> None:
-    """The files are there."""
+    """Write no format: the files themselves are read."""
 
 
 def open_imagefolder(photos: Photos, folder: Path, workers: int) -> Epochs:

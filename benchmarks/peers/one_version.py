@@ -55,7 +55,7 @@ def warp(folder: Path, scratch: Path) -> Work:
 
 
 def draw(folder: Path, scratch: Path) -> Work:
-    """The plan of a batch."""
+    """The draws of a batch: its plan, and no pixels."""
     augmentation, sizes, keys = fuse_recipe(), np.full((BATCH, 2), SIDE), np.arange(BATCH, dtype=np.uint64)
     return lambda: augmentation.plan(sizes, keys, 0, 1, "train")
 

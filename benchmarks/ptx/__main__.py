@@ -88,7 +88,7 @@ def mutations(arguments: Sequence[str]) -> int:
 
 
 def main() -> int:
-    """0 if all is well."""
+    """Run the tests, or try them by mutants; 0 if all is well."""
     first, *rest = sys.argv[1:] or [""]
     return mutations(rest) if first == "mutations" else tests(sys.argv[1:])
 

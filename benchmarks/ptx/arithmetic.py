@@ -85,7 +85,7 @@ def least(a: Array, b: Array) -> Array:
 
 
 def most(a: Array, b: Array) -> Array:
-    """The greater float."""
+    """The greater float: of a number and NaN the number, and +0 before -0."""
     return np.where((a == 0) & (b == 0), np.where(np.signbit(a), b, a), np.fmax(a, b))
 
 

@@ -166,7 +166,7 @@ DRAWING = f"| drawing, counted, not timed | {' | '.join(_COLUMNS)} |\n|---|{'--:
 
 
 def drawing_row(one: Drawing, target: str) -> str:
-    """A row of Markdown."""
+    """The row of a drawing launch, in Markdown."""
     numbers = " | ".join(f"{number:,.0f}" for number in (one.thread, one.machine, one.image, one.chain))
     return f"| {target} | {numbers} | {one.resources.registers} |"
 

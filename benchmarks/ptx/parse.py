@@ -41,7 +41,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Address:
-    """A place in memory."""
+    """A place in memory: so many bytes behind what `base` points to."""
 
     base: "Operand"
     offset: int

@@ -63,7 +63,7 @@ class Verdict:
     why: str
 
     def row(self) -> dict[str, Any]:
-        """For a result's JSON."""
+        """The verdict for a result's JSON, with the line of Python that was changed."""
         kernel, before = self.mutant.kernel.name, self.mutant.before
         change = {"kind": self.mutant.kind, "change": self.mutant.change}
         where = {"kernel": kernel, "place": before.place, "line": source(before.place)}
@@ -205,6 +205,6 @@ def study(session: pytest.Session, interpreter: Interpreter, options: dict[str, 
 
 
 def describe(row: dict[str, Any]) -> str:
-    """A verdict in a line."""
+    """A verdict in a line: what was changed where, and who noticed it."""
     word = f"noticed by {row['noticed']}" if row["noticed"] else "NOT NOTICED"
     return f"{row['kernel']} {row['place']}: {row['kind']}: {row['change']}: {word}: {row['why']}"

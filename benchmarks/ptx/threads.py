@@ -342,7 +342,7 @@ class Threads:
         return address, Visitors(*(x[lanes] for x in (self.who.threads, self.who.blocks, self.who.barriers)))
 
     def _load(self, one: Instruction, space: str, kind: str) -> None:
-        """ld."""
+        """ld: from memory, or of a parameter, into one register or several."""
         target, source = one.operands
         targets = target.parts if isinstance(target, Group) else (target,)
         size = np.dtype(TYPES[kind]).itemsize
@@ -358,7 +358,7 @@ class Threads:
         return None
 
     def _store(self, one: Instruction, space: str, kind: str) -> None:
-        """st."""
+        """st: one register or several into memory."""
         target, source = one.operands
         sources = source.parts if isinstance(source, Group) else (source,)
         parts = [self._read(part, kind, narrowed=True) for part in sources if part is not None]

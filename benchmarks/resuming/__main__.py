@@ -22,6 +22,7 @@ import click
 from ..measuring import results
 from . import kill, rank, shares, table
 from .processes import launch_environments
+from .processes import start as start_processes
 
 WRONG = ("wrong", "failed")
 COMPOSER = {"name": "Composer", "setting": "alone", "status": "not installed"}
@@ -87,12 +88,8 @@ def start(
     """
     arguments = [",".join(trainers), str(folder), str(most or 0), str(idioms or 0)]
     command = [sys.executable, "-W", "ignore", "-m", rank.__name__, *arguments]
-    children = []
-    for number, environment in enumerate(launch_environments(processes)):
-        with (folder / f"output-{number}").open("w") as output:
-            children.append(subprocess.Popen(command, env=environment, stdout=output, stderr=output))
     found = []
-    for number, child in enumerate(children):
+    for number, child in enumerate(start_processes(command, launch_environments(processes), folder, "output")):
         try:
             child.wait(limit)
         except subprocess.TimeoutExpired:
@@ -102,7 +99,7 @@ def start(
         if written.exists():
             found.append(json.loads(written.read_text()))
         else:
-            told = (folder / f"output-{number}").read_text()[-2000:]
+            told = (folder / f"output-{number}.out").read_text()[-2000:]
             reason = f"process {number} ended with {child.returncode}: {told}"
             setting = "alone" if processes == 1 else f"{processes} processes"
             found.append([{"name": ", ".join(trainers), "setting": setting, "status": "failed", "reason": reason}])

@@ -34,7 +34,7 @@ def run(idiom: str, folder: Path, start: Path | None, make: data.Make = data.loa
         order = 65
 
         def before_batch(self) -> None:
-            """Note them."""
+            """Note the batch and its rate."""
             if self.training:
                 trace.train(self.x)
                 trace.rates.append(float(self.opt.hypers[-1]["lr"]))
@@ -45,12 +45,12 @@ def run(idiom: str, folder: Path, start: Path | None, make: data.Make = data.loa
         order = 71
 
         def after_batch(self) -> None:
-            """One within an epoch."""
+            """Keep the checkpoint within an epoch."""
             if self.training:
                 self.keep(f"{len(trace.batches)}-step")
 
         def after_epoch(self) -> None:
-            """One at an epoch's end."""
+            """Keep the checkpoint at an epoch's end."""
             self.keep(f"{len(trace.batches)}-epoch")
 
         def keep(self, name: str) -> None:

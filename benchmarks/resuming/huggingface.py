@@ -51,11 +51,11 @@ def run(idiom: str, folder: Path, start: Path | None, make: data.Make = data.loa
         """Notes rates and checkpoints."""
 
         def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
-            """Note the rate."""
+            """Note the rate of the step that follows."""
             model.trace.rates.append(parts["optimizer"].param_groups[0]["lr"])
 
         def on_save(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
-            """Note the checkpoint."""
+            """Note the checkpoint that was written."""
             model.trace.mark(f"checkpoint-{state.global_step}")
 
     dls = make()

@@ -7,7 +7,6 @@ trained on; the last rank kills itself behind batch STEP of the second epoch, wh
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -49,7 +48,7 @@ def learner(folder: Path, watch: Watch) -> None:
         order = 99
 
         def after_batch(self, learn: Training) -> None:
-            """Tell it."""
+            """Tell what the batch was."""
             watch(learn.run.epoch, learn.run.step, learn.run.batch[0])
 
     file = folder / "run.safetensors"
@@ -90,7 +89,7 @@ LOOPS = {"onewarp's Learner": learner, "plain loop": plain}
 
 
 def main() -> None:
-    """One rank of a run."""
+    """Train as one rank of a run, by the words of the command line."""
     loop, folder, run, stop = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
     torch.set_num_threads(1)
     rank = from_environment("RANK", 0)
@@ -108,33 +107,15 @@ def main() -> None:
 # What starts and judges them -----------------------------------------------------------------------------------------
 
 
-def start(
-    loop: str, launcher: str, ranks: int, folder: Path, run: str, stop: int = 0
-) -> list["subprocess.Popen[bytes]"]:
+def start(loop: str, launcher: str, ranks: int, folder: Path, run: str, stop: int = 0) -> list[processes.Process]:
     """Start a run; gives the processes to wait for."""
-    arguments = ["-m", __spec__.name, loop, str(folder), run, str(stop)]
     command, environments = [sys.executable, "-W", "ignore"], processes.group(ranks)
     if launcher == "torchrun":
         command += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
         environments = processes.group(1)
-    started = []
-    for number, environment in enumerate(environments):
-        with (folder / f"{run}-{number}.out").open("w") as output:
-            started.append(subprocess.Popen([*command, *arguments], env=environment, stdout=output, stderr=output))
-    return started
-
-
-def wait(started: list["subprocess.Popen[bytes]"]) -> list[int]:
-    """How processes ended; raises `AssertionError` where they hang."""
-    limit = time.monotonic() + LIMIT
-    try:
-        return [process.wait(max(0.0, limit - time.monotonic())) for process in started]
-    except subprocess.TimeoutExpired:
-        raise AssertionError(f"all ranks must end, but hang after {LIMIT:.0f} s") from None
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
+    return processes.start(
+        [*command, "-m", __spec__.name, loop, str(folder), run, str(stop)], environments, folder, run
+    )
 
 
 def read_samples(folder: Path, run: str) -> Iterator[tuple[int, str]]:
@@ -157,7 +138,7 @@ def study(loop: str, launcher: str, ranks: int, folder: Path, others: tuple[int,
     """
     cut = folder / "cut"
     cut.mkdir(parents=True)
-    statuses = wait(start(loop, launcher, ranks, cut, "cut", stop=1))
+    statuses = processes.wait(start(loop, launcher, ranks, cut, "cut", stop=1), LIMIT)
     seconds = time.time() - float((cut / "killed").read_text())
     words = "".join(output.read_text() for output in cut.glob("*.out"))
     if 0 in statuses or LAST_WORDS[loop, launcher] not in words:
@@ -168,7 +149,8 @@ def study(loop: str, launcher: str, ranks: int, folder: Path, others: tuple[int,
         again.mkdir()
         for file in cut.glob("run.*"):
             (again / file.name).write_bytes(file.read_bytes())
-        if any(wait(start(loop, launcher if count > 1 else "by hand", count, again, "again"))):
+        resumed = start(loop, launcher if count > 1 else "by hand", count, again, "again")
+        if any(processes.wait(resumed, LIMIT)):
             raise AssertionError((again / "again-0.out").read_text()[-1000:])
         samples = Counter([*read_samples(cut, "cut"), *read_samples(again, "again")])
         equal[str(count)] = samples == all_samples()

@@ -20,7 +20,7 @@ class Watch(Callback):
         self.trace = trace
 
     def before_batch(self, learn: Training) -> None:
-        """Note them."""
+        """Note the batch that is trained on."""
         self.trace.train(learn.run.batch[0])
 
     def after_step(self, learn: Training) -> None:
@@ -37,11 +37,11 @@ class Keep(Callback):
         self.trace, self.file = trace, file
 
     def after_batch(self, learn: Training) -> None:
-        """One within an epoch."""
+        """Keep the checkpoint within an epoch."""
         self.keep(f"{len(self.trace.batches)}-step")
 
     def after_epoch(self, learn: Training) -> None:
-        """One at an epoch's end."""
+        """Keep the checkpoint at an epoch's end."""
         self.keep(f"{len(self.trace.batches)}-epoch")
 
     def keep(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Lightning's Trainer."""
+"""Lightning's Trainer, with its own checkpoints."""
 
 from pathlib import Path
 from typing import Any
@@ -35,12 +35,12 @@ def run(idiom: str, folder: Path, start: Path | None, make: data.Make = data.loa
             self.net, self.trace, self.lr = data.model(compiled=idiom == "compiled"), Trace(), 0.1
 
         def training_step(self, batch: Any, _: int) -> Any:
-            """The loss of a batch."""
+            """Note the batch, and give its loss."""
             self.trace.train(batch[0])
             return nn.functional.cross_entropy(self.net(batch[0]), batch[1])
 
         def on_before_optimizer_step(self, optimizer: Any) -> None:
-            """Note the rate."""
+            """Note the rate of the step that follows."""
             self.trace.rates.append(optimizer.param_groups[0]["lr"])
 
         def configure_optimizers(self) -> Any:

@@ -5,7 +5,6 @@
 
 import importlib
 import json
-import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -19,7 +18,7 @@ import torch
 from ...pipeline.order.ranks import from_environment
 from ..measuring.results import version_of
 from . import data
-from .processes import launch_environments
+from .processes import launch_environments, start, wait
 from .rank import NAMES, PACKAGES
 from .traces import EPOCHS, digest
 
@@ -63,17 +62,9 @@ def train_ranks(trainer: str, ranks: int) -> list[list[str]]:
     """The digests of the samples that all ranks have trained on, for each case; raises `AssertionError` where one ends
     without them."""
     with tempfile.TemporaryDirectory() as scratch:
-        folder, children = Path(scratch), []
+        folder = Path(scratch)
         command = [sys.executable, "-W", "ignore", "-m", f"{__package__}.shares", trainer, scratch]
-        for number, environment in enumerate(launch_environments(ranks)):
-            with (folder / f"output-{number}").open("w") as output:
-                children.append(subprocess.Popen(command, env=environment, stdout=output, stderr=output))
-        try:
-            statuses = [child.wait(LIMIT) for child in children]
-        finally:
-            for child in children:
-                child.kill()
-                child.wait()
+        statuses = wait(start(command, launch_environments(ranks), folder, "output"), LIMIT)
         if any(statuses):
             told = "; ".join(file.read_text()[-1000:] for file in sorted(folder.glob("output-*")))
             raise AssertionError(f"the ranks ended with {statuses}: {told}")

@@ -1,3 +1,8 @@
+import os
+import sys
+
+import pytest
+
 from onewarp.benchmarks.resuming import processes
 
 RANKED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT")
@@ -26,3 +31,19 @@ def test_a_launcher_says_more_where_there_are_several():
     assert one["ACCELERATE_USE_CPU"] == "true"
     assert "TORCHELASTIC_RUN_ID" not in one
     assert [two["LOCAL_WORLD_SIZE"] for two in processes.launch_environments(2)] == ["2", "2"]
+
+
+def test_processes_say_what_they_say_into_files_of_their_own(tmp_path):
+    environments = [{**os.environ, "RANK": str(rank)} for rank in range(2)]
+    program = "import os, sys; print(os.environ['RANK'], file=sys.stderr); sys.exit(3 * int(os.environ['RANK']))"
+    started = processes.start([sys.executable, "-S", "-c", program], environments, tmp_path, "run")
+    assert processes.wait(started, 60) == [0, 3]
+    assert [(tmp_path / f"run-{rank}.out").read_text() for rank in range(2)] == ["0\n", "1\n"]
+
+
+def test_processes_that_hang_are_ended(tmp_path):
+    program = [sys.executable, "-S", "-c", "import time; time.sleep(3600)"]
+    started = processes.start(program, [dict(os.environ)] * 2, tmp_path, "run")
+    with pytest.raises(AssertionError, match="all ranks must end, but hang after 0 s"):
+        processes.wait(started, 0.1)
+    assert [process.returncode for process in started] == [-9, -9]
