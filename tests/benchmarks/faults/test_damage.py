@@ -64,6 +64,15 @@ def test_a_class_has_the_bytes_that_it_says(folder):
     assert damage.fields(text, 0, len(text), "field") == {"field rows": [(8, 14)], "field vocab": [(22, 29)]}
 
 
+def test_what_is_of_no_class_is_the_rest(tmp_path):
+    """Of a long value the first 4096 bytes are its class."""
+    (tmp_path / "long.json").write_bytes(b'{"text": "' + b"x" * 5000 + b'"}')
+    assert damage.classes(tmp_path / "long.json") == {
+        "field text": [(8, 8 + 4096)],
+        "rest": [(0, 8), (8 + 4096, 5012)],
+    }
+
+
 def harms(folder, seed=0):
     return list(damage.harms(folder, sorted(FILES), 2, seed))
 

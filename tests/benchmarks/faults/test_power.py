@@ -80,6 +80,16 @@ def test_a_removal_that_is_on_the_disk_stays_one(machine, way):
     assert machine.lose(way) == {}
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_a_file_that_is_written_anew_after_its_removal_stays(machine, way):
+    machine.remove("old")
+    machine.fsync()
+    machine.write("old", b"new")
+    machine.fsync("old")
+    machine.fsync()
+    assert machine.lose(way) == {"old": b"new"}
+
+
 def test_a_call_that_is_failed_does_nothing_to_the_disk(tmp_path):
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "new").write_bytes(b"abc")

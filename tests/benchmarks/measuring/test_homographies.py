@@ -11,6 +11,10 @@ def test_conventions_of_pixels():
     edges, corners = (homographies.of_normalised(half, 100, corners=c) for c in (False, True))
     np.testing.assert_allclose(edges @ [0, 0, 1], [25, 25, 1])
     np.testing.assert_allclose(corners @ [0.5, 0.5, 1], [25.25, 25.25, 1])
+    shift = np.array([[1, 0, 1], [0, 1, -1], [0, 0, 1.0]])
+    for corners, pixels in ((False, 50), (True, 49.5)):
+        moved = homographies.of_normalised(shift, 100, corners)
+        np.testing.assert_allclose(moved @ [0, 0, 1], [pixels, -pixels, 1])
     crop = homographies.of_crop(10, 20, 40, 20)
     np.testing.assert_allclose(homographies.of_indices(crop) @ [0, 0, 1], [10.5, 20.5, 1])
 
@@ -42,6 +46,8 @@ def test_pixels_count_that_lie_inside_every_frame_of_the_chain():
     through = homographies.inside([left, back], side=12, size=12, margin=2)
     assert np.flatnonzero(through[5]).tolist() == [2, 3, 4, 5, 6]  # 9.5 and 3 more is no more than 2 inside
     assert np.flatnonzero(through[:, 5]).tolist() == list(range(2, 10))
+    turned = homographies.inside([left[[1, 0, 2]][:, [1, 0, 2]]], side=12, size=12, margin=2)
+    assert np.flatnonzero(turned[:, 5]).tolist() == [5, 6, 7, 8, 9]  # 3 less is more than 2 inside
 
 
 def test_means_over_boxes():

@@ -26,6 +26,13 @@ def test_a_chain_is_of_instructions_that_wait_for_one_another(lines, body, longe
     assert chains.longest == longest
 
 
+def test_who_does_not_do_an_instruction_keeps_what_was_there_and_waits_for_it(make_kernel):
+    chains, long = Chains(), "add.s32 %r2, %r1, 1;\n" + "add.s32 %r2, %r2, 1;\n" * 2
+    for one in make_kernel(f"{long}setp.lt.u32 %p1, %r1, 9;\n @%p1 mov.b32 %r2, 0;\n add.s32 %r3, %r2, 1;").code:
+        chains.add(one)
+    assert chains.longest == 6
+
+
 def test_registers_of_an_operand_are_those_within_it():
     one, other = Register("%r1", 4), Register("%rd2", 8)
     assert list(registers(Group((one, None, Address(other, 8), Number(3))))) == ["%r1", "%rd2"]
