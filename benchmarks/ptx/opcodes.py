@@ -74,7 +74,7 @@ def opcodes() -> list[str]:
 def spell_out(pattern: str) -> Iterator[str]:
     """All that a pattern with `{one,other}` in it stands for.
 
-    >>> list(spelled("add.{s,u}{16,32}"))
+    >>> list(spell_out("add.{s,u}{16,32}"))
     ['add.s16', 'add.s32', 'add.u16', 'add.u32']
     """
     choice = re.search(r"\{([^{}]*)\}", pattern)
