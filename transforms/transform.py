@@ -70,7 +70,7 @@ class Transform(metaclass=TransformType, dispatcher=True):
         """Back to what was before `encode`, by the overload of `decode` for the type of `y`; what has none passes."""
         return self._dispatch("decode", y)
 
-    def accepted_types(self, method: str) -> str:
+    def overload_types(self, method: str) -> str:
         """The types that a method has overloads for, as a reader writes them."""
         function = self._function(method)
         types = [m.signature.types[1] for m in function.methods] if function else []
@@ -102,7 +102,7 @@ class Transform(metaclass=TransformType, dispatcher=True):
         elif self.passthrough or method == "decode":
             return x
         raise DispatchError(
-            f"{type(self).__name__} cannot {method} {describe(x)}: it knows {self.accepted_types(method)}. "
+            f"{type(self).__name__} cannot {method} {describe(x)}: it knows {self.overload_types(method)}. "
             f"Convert the value first, or write an overload for its type"
         )
 

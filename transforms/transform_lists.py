@@ -38,7 +38,7 @@ class FunctionTransform(Transform):
             return object
         return object if first.annotation in (first.empty, Any) else first.annotation
 
-    def accepted_types(self, method: str) -> str:
+    def overload_types(self, method: str) -> str:
         """The annotation of the function's argument."""
         return str(getattr(self._takes(), "__name__", self._takes()))
 

@@ -1,5 +1,7 @@
 """Labels to numbers: the chapter's displays, and errors that name the label."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -131,3 +133,12 @@ def test_labels_of_several_kinds_are_refused_in_sorting():
 def test_whole_numbers_are_labels_too():
     assert Categorize().setup([7, 3])(7) == 1
     assert MultiCategorize().setup([["a"], []])([]).equal(TensorMultiCategory(torch.zeros(1)))
+
+
+@pytest.mark.parametrize(("labels", "one"), [(Categorize, "b"), (MultiCategorize, ["b"])])
+def test_what_was_looked_up_is_not_pickled(labels, one):
+    vocab = labels([f"class {i}" for i in range(500)] + ["b"])
+    before = len(pickle.dumps(vocab))
+    assert vocab(one) is not None
+    assert len(pickle.dumps(vocab)) == before
+    assert pickle.loads(pickle.dumps(vocab)) == vocab

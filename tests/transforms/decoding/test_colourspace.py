@@ -113,3 +113,25 @@ def test_values_of_an_unknown_white_are_refused(value, kind, file_of):
     data = file_of(Image.fromarray(np.full((4, 4), value, kind)), "TIFF")
     with pytest.raises(DecodeError, match="black must be 0 and white"):
         decode_pixels(data)
+
+
+@needs_profiles
+def test_a_picture_that_is_converted_strip_by_strip_is_the_one_converted_at_once(monkeypatch, file_of, photo):
+    grey = photo(50, 70).convert("LA")
+    grey.putalpha(photo(50, 70).convert("L").rotate(180))
+    whole = decode_pixels(file_of(grey)).pixels
+    monkeypatch.setattr(colourspace, "_STRIP", 70 * 7)  # seven rows, of which 50 is no multiple
+    assert np.array_equal(decode_pixels(file_of(grey)).pixels, whole)
+
+
+def test_pixels_without_a_profile_are_the_same_memory():
+    pixels = np.zeros((2, 3, 3), np.uint8)
+    assert colourspace.rgb_to_srgb(pixels, b"") is pixels
+    assert colourspace.rgb_to_srgb(pixels, b"no profile") is pixels
+
+
+def test_premultiplied_colours_are_divided_by_their_opacity():
+    image = Image.new("RGBA", (2, 1), (200, 100, 50, 128)).convert("RGBa")
+    over_white = colourspace.to_srgb(image)[0, 0].astype(int)
+    expected = np.array([200, 100, 50]) * 128 / 255 + 255 * 127 / 255
+    assert np.abs(over_white - expected).max() <= 2

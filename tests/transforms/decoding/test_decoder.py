@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from onewarp.errors import DecodeError
+from onewarp.errors import DecodeError, UsageError
 from onewarp.transforms.decoding.decode import Decoding, decode_pixels
+from onewarp.transforms.decoding.decoder import open_whole
 
 WEBP = ["WEBP"] if features.check("webp") else []  # pillow-simd is built with what headers there are
 
@@ -83,3 +84,41 @@ def test_a_jpeg_of_endless_scans_is_ended(mode, file_of, photo):
     bomb = _scans_without_end(file_of(image, "JPEG", progressive=mode != "L", quality=10), 400)
     with pytest.raises(DecodeError, match=r"max_seconds, 0\.5|damaged JPEG"):
         decode_pixels(bomb, decoding=Decoding(max_seconds=0.5))
+
+
+@pytest.mark.parametrize("value", [0, 9, 77])
+def test_an_orientation_that_there_is_not_is_none(value, file_of, photo):
+    exif = Image.Exif()
+    exif[0x0112] = value
+    assert decode_pixels(file_of(photo(), "JPEG", exif=exif)).orientation == 1
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+def test_broken_exif_says_nothing_of_the_pixels(file_of, photo):
+    data = file_of(photo(), "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
+    assert decode_pixels(data).orientation == 1
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "TIFF", "PPM"])
+def test_a_file_that_was_read_through_is_opened_for_its_own_numbers(kind, file_of, photo):
+    image = photo().convert("P") if kind == "GIF" else photo()
+    data = file_of(image, kind)
+    with open_whole(data, Decoding()) as opened:
+        assert opened.size == (128, 96)
+        assert np.array_equal(np.asarray(opened.convert("RGB")), np.asarray(image.convert("RGB")))
+    with pytest.raises(DecodeError):
+        open_whole(data[: len(data) // 2], Decoding()).load()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"max_seconds": 0}, "max_seconds must be positive"),
+        ({"max_memory": -1}, "max_memory must be positive"),
+        ({"truncated": "drop"}, "truncated must be 'refuse' or 'accept'"),
+        ({"quality": 0.9}, "quality must be 1 or more times the target"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings, message):
+    with pytest.raises(UsageError, match=message):
+        Decoding(**settings)
