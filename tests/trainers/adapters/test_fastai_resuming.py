@@ -3,9 +3,13 @@
 import pytest
 import torch
 
+pytest.importorskip("fastai", reason="fastai comes with the group adapters")
+
 from onewarp.errors import TrainingError
 from onewarp.trainers.adapters import as_fastai, resumable
 from onewarp.transforms import Resize
+
+pytestmark = pytest.mark.filterwarnings("default")  # fastai's own
 
 SCRIPT = """
 import os, signal, sys
