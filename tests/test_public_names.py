@@ -16,7 +16,6 @@ from types import ModuleType
 import pytest
 
 import onewarp as ow
-from onewarp import errors
 from onewarp.pipeline.composition.spec import registry
 
 ROOT = Path(ow.__file__).parent
@@ -78,14 +77,6 @@ print(json.dumps([repr((p.__name__, n, getattr(p, n))) for p in (ow, ow.pipeline
     assert [plain.sub("", text) for text in fresh(code)] == [plain.sub("", text) for text in expected]
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_a_package_alone_loads_nothing_of_what_it_exports(package):
-    found = fresh(f"import json, sys, {package}; print(json.dumps(sorted(sys.modules)))")
-    parents = {package.rsplit(".", n)[0] for n in range(package.count(".") + 1)}
-    assert {name for name in found if name.partition(".")[0] == "onewarp"} == parents | {"onewarp.lazy"}
-    assert not {"torch", "numpy", "PIL", "plum", "kornia", "simplejpeg", "accelerate"} & set(found)
-
-
 def test_classes_and_functions_go_through_pickle():
     for package in map(importlib.import_module, PACKAGES):
         for name in package.__all__:
@@ -138,31 +129,6 @@ def test_pages_use_exported_names(page):
         if isinstance(node, ast.ImportFrom) and re.match(r"onewarp(?!\.benchmarks)", str(node.module)):
             exported = importlib.import_module(str(node.module)).__all__
             assert not {alias.name for alias in node.names} - set(exported), f"{page.name}: {node.module}"
-
-
-def tree_in(text):
-    """The exceptions of a drawn tree: name to (parent, other bases)."""
-    found, above = {}, []
-    for line in re.findall(r"```\n(.*?)```", text, re.DOTALL)[0].splitlines():
-        depth = re.match(r"[│├└─ ]*", line).end() // 4
-        name, others = re.match(r"(\w+)\s*(?:\((\w+)\))?", line[depth * 4 :]).groups()
-        above[depth:] = [name]
-        found[name] = (above[depth - 1] if depth else "Exception", others)
-    return found
-
-
-def test_the_tree_of_exceptions_is_drawn_whole():
-    classes = {n: v for n, v in vars(errors).items() if inspect.isclass(v) and issubclass(v, Exception)}
-    assert errors.__all__ == sorted(classes)
-    drawn = {n: tuple(b.__name__ for b in v.__bases__) for n, v in classes.items()}
-    assert {n: tuple(b for b in bases if b) for n, bases in tree_in(errors.__doc__).items()} == drawn
-
-
-def test_no_exception_of_the_tree_is_defined_elsewhere():
-    for path in [*(p for floor in FLOORS for p in (ROOT / floor).rglob("*.py")), ROOT / "cli.py"]:
-        for node in ast.walk(ast.parse(path.read_text())):
-            bases = {getattr(base, "id", "") for base in node.bases} if isinstance(node, ast.ClassDef) else set()
-            assert not bases & set(errors.__all__), f"{path}: {node.name} belongs into errors.py"
 
 
 def test_the_packages_in_the_configuration_are_the_folders():
