@@ -23,8 +23,6 @@ def files() -> dict[str, Path]:
     """Every file of the package by its dotted name; a face ends in `__init__`."""
     paths = [path for floor in FLOORS for path in (ROOT / floor).rglob("*.py")]
     paths += [ROOT / name for name in ("cli.py", "errors.py", "lazy.py")]
-        ROOT / name for name in ("cli.py", "errors.py", "lazy.py")
-    ]
     return {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in paths}
 
 
