@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,12 @@ def plain(folder: Path, watch: Watch) -> None:
 LOOPS = {"onewarp's Learner": learner, "plain loop": plain}
 
 
+def have_logged(folder: Path, run: str, ranks: Iterable[int], count: int) -> bool:
+    """Whether each of these ranks has logged so many samples of a run."""
+    logs = [folder / f"{run}-{rank}.log" for rank in ranks]
+    return all(log.exists() and log.read_text().count("\n") >= count for log in logs)
+
+
 def main() -> None:
     """Train as one rank of a run, by the words of the command line."""
     loop, folder, run, stop = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
@@ -98,6 +104,9 @@ def main() -> None:
         with (folder / f"{run}-{rank}.log").open("a") as log:
             log.writelines(json.dumps([epoch, digest([image])]) + "\n" for image in images)
         if stop and rank == world() - 1 and (epoch, step) == (1, stop):
+            count = len((folder / f"{run}-{rank}.log").read_text().splitlines())
+            while not have_logged(folder, run, range(rank), count):  # since a launcher ends them when this one dies
+                time.sleep(0.01)
             (folder / "killed").write_text(str(time.time()))
             os.kill(os.getpid(), signal.SIGKILL)
 

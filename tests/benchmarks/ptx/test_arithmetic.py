@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 pytest.importorskip("triton")
@@ -39,6 +39,8 @@ def test_a_sum_that_is_not_exact_is_rounded_to_the_odd_neighbour(a, b):
 SINGLES = st.floats(-(2.0**50), 2.0**50, width=32).filter(lambda x: x == 0 or abs(x) > 1e-10)
 
 
+@example(1 + 2.0**-12, 1 + 2.0**-12, 2.0**-60)  # the product is half way between two float32
+@example(1 + 2.0**-12, 1 + 2.0**-12, -(2.0**-60))
 @given(SINGLES, SINGLES, SINGLES)
 def test_a_product_and_a_sum_in_float32_are_rounded_once(a, b, c):
     found = arithmetic.fma32(*(np.array([x], np.float32) for x in (a, b, c)))[0]

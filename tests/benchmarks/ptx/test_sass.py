@@ -49,6 +49,14 @@ def test_of_as_many_votes_the_higher_counts(make_kernel):
     assert sass.frequencies(kernel.text, visits, code) == [64, 64]
 
 
+def test_an_instruction_under_a_guard_is_come_to_by_all_that_come_to_its_block(make_kernel):
+    kernel = make_kernel("setp.lt.u32 %p1, %r1, 10;\n @%p1 mov.b32 %r2, 0;\n mov.b32 %r4, 0;")
+    place = [one.text for one in kernel.code].index("@%p1 mov.b32 %r2, 0")
+    visits = np.full(len(kernel.code), 64)
+    visits[place] = 10
+    assert sass.frequencies(kernel.text, visits, [sass.Machine("MOV", "MOV", kernel.code[place].line, 0)]) == [64]
+
+
 def test_the_compiler_is_named_by_its_versions():
     assert sass.version().startswith("triton ")
     assert ", ptxas 1" in sass.version()

@@ -29,3 +29,11 @@ def test_samples_that_were_trained_on_twice_or_never_are_found_out(tmp_path):
     assert Counter(kill.read_samples(tmp_path, "cut")) == whole
     (tmp_path / "cut-1.log").write_text("".join(lines[29:]))
     assert Counter(kill.read_samples(tmp_path, "cut")) != whole
+
+
+def test_a_rank_has_logged_a_sample_once_its_line_is_whole(tmp_path):
+    (tmp_path / "cut-0.log").write_text("one\ntwo\nthr")
+    assert kill.have_logged(tmp_path, "cut", range(1), 2)
+    assert not kill.have_logged(tmp_path, "cut", range(1), 3)
+    assert not kill.have_logged(tmp_path, "cut", range(2), 1)  # of the second one there is no log
+    assert kill.have_logged(tmp_path, "cut", range(0), 9)
