@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
@@ -9,6 +10,9 @@ from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 
 from ...errors import CacheError, ResourceError, UsageError
+
+_RESTART_SECONDS = 120.0  # within which a process takes the place of one that died, on a busy machine too
+_CURE = "give workers=1, or scheduler='threads'; the same command goes on from here"
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -51,6 +55,7 @@ class WorkerPool:
                 self._hand_out(function, jobs, running, futures)
         while running:
             with self._explain_loss():
+                self._wait(futures)
                 future = next(futures)
                 job, error = running.pop(future.key), future.exception()
                 result = future.result() if error is None else error
@@ -82,6 +87,22 @@ class WorkerPool:
             future = self._client.submit(function, job, pure=False)
             running[future.key] = job
             futures.add(future)
+
+    def _wait(self, futures: Any) -> None:
+        """Wait until a job has ended; `ResourceError` where the worker processes are gone and do not start again."""
+        last_sign = time.monotonic()
+        while not futures.has_ready():
+            with futures.thread_condition:
+                futures.thread_condition.wait(timeout=0.1)
+            if self._has_workers():
+                last_sign = time.monotonic()
+            elif time.monotonic() - last_sign > _RESTART_SECONDS:
+                raise ResourceError(f"all worker processes have ended, and none starts again: {_CURE}")
+
+    def _has_workers(self) -> bool:
+        """Whether a worker of ours is there to work; a cluster elsewhere has its own care."""
+        cluster = self._client.cluster
+        return cluster is None or bool(cluster.scheduler.workers)
 
     def _threads(self) -> int:
         return sum(self._client.nthreads().values())
@@ -134,8 +155,7 @@ def _explain_start() -> Iterator[None]:
     except (RuntimeError, TimeoutError) as error:  # dask's, whatever the process ended of
         raise ResourceError(
             "a worker process ended while it started, as where memory is short, or where a script starts its work "
-            "outside of `if __name__ == '__main__':`: give workers=1, or scheduler='threads'; the same command goes on "
-            "from here"
+            f"outside of `if __name__ == '__main__':`: {_CURE}"
         ) from error
 
 

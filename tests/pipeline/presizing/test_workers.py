@@ -15,8 +15,9 @@ from onewarp.cli import in_options
 from onewarp.errors import CacheError, ResourceError, UsageError
 from onewarp.pipeline.cache.reader import Cache
 from onewarp.pipeline.commands import data_commands
+from onewarp.pipeline.presizing import workers
 from onewarp.pipeline.presizing.presizer import presize
-from onewarp.pipeline.presizing.workers import worker_pool
+from onewarp.pipeline.presizing.workers import is_worker_death, worker_pool
 
 
 def test_a_file_that_kills_its_worker_is_found_and_the_job_goes_on(many, poisoned, draw, tmp_path, files_in):
@@ -60,8 +61,9 @@ def test_a_part_that_killed_its_process_is_looked_into_by_the_next_run(many, poi
         draw(many / f"{number}-segfault.png")
     program = f"""
 from poisoned_source import Poisoned
+from onewarp.pipeline.presizing import workers
 from onewarp.pipeline.presizing.presizer import presize
-from onewarp.pipeline.presizing.workers import worker_pool
+from onewarp.pipeline.presizing.workers import is_worker_death, worker_pool
 print(presize(Poisoned({str(many)!r}), {str(tmp_path / "C")!r}, 8, encoding="raw").rejected)
 """
     runs = [subprocess.run([sys.executable, "-c", program], capture_output=True, text=True) for _ in range(2)]
@@ -75,8 +77,9 @@ def test_killed_twice_in_one_part_gives_the_same_rows(many, poisoned, draw, tmp_
     draw(many / "200-twice.png", size=(1200, 1600))
     program = f"""
 from poisoned_source import Poisoned
+from onewarp.pipeline.presizing import workers
 from onewarp.pipeline.presizing.presizer import presize
-from onewarp.pipeline.presizing.workers import worker_pool
+from onewarp.pipeline.presizing.workers import is_worker_death, worker_pool
 print(presize(Poisoned({str(many)!r}), {str(tmp_path / "C")!r}, 8, encoding="raw", workers=8, memory=1 << 20).rejected)
 """
     runs = [subprocess.run([sys.executable, "-c", program], capture_output=True, text=True) for _ in range(3)]
@@ -136,10 +139,26 @@ def test_a_worker_that_is_killed_while_it_starts_is_one_line(tmp_path, monkeypat
     assert "give --workers 1, or --scheduler threads; the same command goes on from here" in told
 
 
+def test_workers_that_die_and_do_not_start_again_are_not_waited_for(tmp_path, monkeypatch):
+    """The system kills the one that works, and then each one that is to take its place."""
+    condition = f"if os.path.exists({str(tmp_path / 'crowded')!r}) and"
+    (tmp_path / "sitecustomize.py").write_text(KILLED_AT_START.replace("if", condition, 1))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(workers, "_RESTART_SECONDS", 1.0)
+    with worker_pool("processes", 1) as pool:
+        (tmp_path / "crowded").touch()
+        jobs = iter([signal.SIGKILL, signal.SIGKILL, signal.SIGKILL])
+        results = pool.map(signal.raise_signal, lambda: next(jobs, None))
+        job, error = next(results)
+        assert (job, is_worker_death(error)) == (signal.SIGKILL, True)
+        with pytest.raises(ResourceError, match="all worker processes have ended, and none starts again"):
+            list(results)
+
+
 def test_no_worker_gets_ctrl_c():
     program = """
 import signal
-from onewarp.pipeline.presizing.workers import worker_pool
+from onewarp.pipeline.presizing.workers import is_worker_death, worker_pool
 
 def blocked(number):
     words = dict(line.split(maxsplit=1) for line in open("/proc/self/status") if len(line.split()) == 2)
