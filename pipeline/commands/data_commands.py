@@ -137,7 +137,7 @@ def presize(
 @click.argument("cache")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def inspect(cache: str, as_json: bool) -> None:
-    """What CACHE holds."""
+    """What CACHE holds: its rows, targets, classes, splits, sizes and settings."""
     stored = Cache.open(cache)
     facts = describe(stored)
     if as_json:

@@ -162,7 +162,7 @@ class DataBlock(Generic[From]):
             rows, samples = self.rows(datasets), datasets.samples
             print_notes(notes(item_set.listing, {}, None), set_aside(item_set.listing))
         else:
-            rows, samples = self.cached(datasets, self._catalogue(datasets, item_set), cache)
+            rows, samples = self.cache_rows(datasets, self._catalogue(datasets, item_set), cache)
         return DataLoaders.of(
             rows,
             samples,
@@ -179,7 +179,9 @@ class DataBlock(Generic[From]):
         """The samples as rows that a loader reads, straight from the files."""
         return sample_rows(datasets.samples, datasets.keys, datasets.split_names, self.sizing())
 
-    def cached(self, datasets: Datasets, catalogue: Catalogue, cache: str | os.PathLike[str]) -> tuple[Rows, Samples]:
+    def cache_rows(
+        self, datasets: Datasets, catalogue: Catalogue, cache: str | os.PathLike[str]
+    ) -> tuple[Rows, Samples]:
         """The samples as rows that are presized once into the folder `cache`, and with the vocabularies that it has.
 
         Files that the cache sets aside are left out, counted, and the first of them named.
