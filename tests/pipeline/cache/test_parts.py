@@ -48,7 +48,7 @@ def row(number, data, mask):
     }
 
 
-class Written:
+class PartFile:
     """A part of rows of some bytes, with a mask each, in a file of the name that it must have."""
 
     def __init__(self, folder, lengths, footer=FOOTER):
@@ -72,7 +72,7 @@ class Written:
 def test_rows_and_their_bytes_are_found_again(tmp_path, monkeypatch, group_bytes):
     """In one row group, or in many."""
     monkeypatch.setattr(parts, "_GROUP_BYTES", group_bytes)
-    part = Written(tmp_path, [9, 0, 30, 3, 12])
+    part = PartFile(tmp_path, [9, 0, 30, 3, 12])
     assert pq.read_metadata(part.path).num_row_groups == {1: 5, 1 << 20: 1}.get(group_bytes, 5)
     read = read_part(part.path, verify=True)
     assert (read.rejected, read.damaged, read.footer, read.digest) == ([], (), FOOTER, part.digest)
@@ -88,13 +88,13 @@ def test_rows_and_their_bytes_are_found_again(tmp_path, monkeypatch, group_bytes
 
 def test_a_part_without_rows_lists_its_rejections(tmp_path):
     refused = {"key": "a.png", "reason": "is empty", "bytes": 0, "sha256": "e3b0", "targets": None}
-    part = read_part(Written(tmp_path, [], {**FOOTER, "rejected": [refused]}).path)
+    part = read_part(PartFile(tmp_path, [], {**FOOTER, "rejected": [refused]}).path)
     assert part.rows.num_rows == 0
     assert part.rejected == [Rejection("a.png", "is empty", 0, "e3b0")]
 
 
 def test_a_part_that_is_cut_anywhere_is_refused(tmp_path):
-    part = Written(tmp_path, [9, 30, 3])
+    part = PartFile(tmp_path, [9, 30, 3])
     data = part.path.read_bytes()
     for length in range(0, len(data), 37):
         part.path.write_bytes(data[:length])
@@ -105,7 +105,7 @@ def test_a_part_that_is_cut_anywhere_is_refused(tmp_path):
 
 @pytest.mark.parametrize("column", ["offset", "mask_offset"])
 def test_a_damaged_row_is_numbered_where_its_bytes_are_read(tmp_path, column):
-    part = Written(tmp_path, [9, 30, 3])
+    part = PartFile(tmp_path, [9, 30, 3])
     data = bytearray(part.path.read_bytes())
     data[read_part(part.path).rows.column(column)[1].as_py()] ^= 1
     part.path.write_bytes(data)
@@ -115,7 +115,7 @@ def test_a_damaged_row_is_numbered_where_its_bytes_are_read(tmp_path, column):
 
 def test_every_other_byte_is_answered_for_by_the_name(tmp_path):
     """A changed byte is in a row's pixels or mask, or the part is refused."""
-    part = Written(tmp_path, [9, 30, 3])
+    part = PartFile(tmp_path, [9, 30, 3])
     data, rows = part.path.read_bytes(), read_part(part.path).rows.to_pylist()
     inside = {
         place
@@ -135,7 +135,7 @@ def test_every_other_byte_is_answered_for_by_the_name(tmp_path):
 
 
 def test_a_part_of_another_name_is_refused(tmp_path):
-    part = Written(tmp_path, [9])
+    part = PartFile(tmp_path, [9])
     other = part.path.rename(tmp_path / "part-00000-0123456789abcdef.parquet")
     with pytest.raises(
         CacheError, match=f"is damaged: its name says 0123456789abcdef, and what is in it {part.digest}"

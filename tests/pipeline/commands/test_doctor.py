@@ -37,12 +37,12 @@ def installation(tmp_path, monkeypatch):
 
 
 def test_what_is_there_is_well_and_so_is_what_nobody_needs():
-    found = findings()
-    assert found["torch"].detail == version("torch")
-    assert found["onewarp"].well
-    assert str(ROOT) in found["onewarp"].detail
-    assert all(finding.well for finding in found.values() if not finding.there)
-    assert all(finding.advice for finding in found.values() if not finding.well)
+    by_name = findings()
+    assert by_name["torch"].detail == version("torch")
+    assert by_name["onewarp"].well
+    assert str(ROOT) in by_name["onewarp"].detail
+    assert all(finding.well for finding in by_name.values() if not finding.there)
+    assert all(finding.advice for finding in by_name.values() if not finding.well)
 
 
 def test_a_package_that_hides_the_installed_one_has_to_be_mended(installation):

@@ -122,8 +122,8 @@ def test_classes_that_a_mixture_needs_are_those_of_the_labels(cache):
 
 def test_what_a_model_has_to_give_follows_from_the_first_target(pictures):
     def loaders(block, **settings):
-        made = DataBlock((ImageBlock, block), splitter=RandomSplitter(0.5), item_tfms=Resize(16), **settings)
-        return made.dataloaders(pictures, bs=2)
+        data_block = DataBlock((ImageBlock, block), splitter=RandomSplitter(0.5), item_tfms=Resize(16), **settings)
+        return data_block.dataloaders(pictures, bs=2)
 
     points = loaders(PointBlock, get_y=lambda path: [(1.0, 2.0), (3.0, 4.0)])
     assert (points.loss, points.vocab, points.c) == ("points", None, 4)

@@ -18,9 +18,9 @@ def keys_of(dls):
 
 
 def test_a_folder_and_a_list_need_no_get_items(pictures):
-    listed = keys_of(replace(BLOCK, get_items=get_image_files).dataloaders(pictures, bs=4))
-    assert keys_of(BLOCK.dataloaders(pictures, bs=4)) == listed
-    assert keys_of(BLOCK.dataloaders(str(pictures), bs=4)) == listed
+    keys = keys_of(replace(BLOCK, get_items=get_image_files).dataloaders(pictures, bs=4))
+    assert keys_of(BLOCK.dataloaders(pictures, bs=4)) == keys
+    assert keys_of(BLOCK.dataloaders(str(pictures), bs=4)) == keys
     assert len(keys_of(BLOCK.dataloaders(get_image_files(pictures), bs=4))) == 12
 
 
@@ -60,7 +60,12 @@ def test_copies_of_an_item_have_keys_of_their_own_and_in_a_table_one_origin(pict
 
 
 def test_a_function_may_find_items_in_whatever_it_takes():
-    found = items_of_function(lambda source: [source + i for i in range(3)], 40)
-    assert (found.items, found.keys, found.source_items, found.listing) == ([40, 41, 42], ["0", "1", "2"], None, None)
+    item_set = items_of_function(lambda source: [source + i for i in range(3)], 40)
+    assert (item_set.items, item_set.keys, item_set.source_items, item_set.listing) == (
+        [40, 41, 42],
+        ["0", "1", "2"],
+        None,
+        None,
+    )
     with pytest.raises(UsageError, match="no items were found in 40: a data set needs at least one"):
         items_of_function(lambda source: [], 40)

@@ -64,9 +64,9 @@ def test_points_come_out_alike_with_and_without_a_cache(few, tmp_path):
 def numbered(count, **blocks):
     """Samples of as many black pictures, with blocks of targets and what their getters give."""
     picture = TensorImage(torch.zeros(3, 4, 8, dtype=torch.uint8))
-    made = [ImageBlock(), *(block for block, _ in blocks.values())]
+    all_blocks = [ImageBlock(), *(block for block, _ in blocks.values())]
     getters = [lambda item: picture, *(getter for _, getter in blocks.values())]
-    return Samples(range(count), tuple(made), tuple(getters))
+    return Samples(range(count), tuple(all_blocks), tuple(getters))
 
 
 def test_targets_of_one_name_are_numbered_from_the_second_on():
@@ -106,7 +106,7 @@ def test_rows_have_keys_splits_and_targets_of_their_items():
 
 
 def test_targets_are_in_pixels_of_the_presized_row(tmp_path):
-    """A photo of 8 x 4 pixels that is made half as large."""
+    """A photo of 8 x 4 pixels that is all_blocks half as large."""
     Image.new("RGB", (8, 4)).save(tmp_path / "a.png")
     for place in (str(tmp_path / "a.png"), (tmp_path / "a.png").read_bytes()):
         samples = Samples([place], (ImageBlock(), PointBlock()), (None, lambda item: (6.0, 2.0)))

@@ -84,8 +84,8 @@ def test_a_mask_is_its_numbers_however_it_is_given(tmp_path, way):
     ],
 )
 def test_points_and_boxes_are_rows_of_numbers(block, kind, value, rows):
-    made = block(value)
-    assert (type(made), made.dtype, made.tolist()) == (kind, torch.float32, rows)
+    element = block(value)
+    assert (type(element), element.dtype, element.tolist()) == (kind, torch.float32, rows)
 
 
 @pytest.mark.parametrize(

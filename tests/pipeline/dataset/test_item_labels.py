@@ -69,11 +69,11 @@ def test_a_narrow_vocabulary_has_the_classes_of_the_rest_and_changes_no_label_of
 
 
 def test_a_vocabulary_that_was_given_and_the_class_of_the_missing_stay():
-    given_vocab = Labels([0, 1], ["cat", "dog"], several=False)
-    assert given_vocab.narrow({0}) is given_vocab
-    learnt = Labels([1, 2], [MISSING, "cat", "dog"], several=False, learnt=True)
-    assert learnt.narrow({1}).vocab == [MISSING, "cat"]
-    assert learnt.narrow({1}).values == [1, None]
+    fixed = Labels([0, 1], ["cat", "dog"], several=False)
+    assert fixed.narrow({0}) is fixed
+    labels = Labels([1, 2], [MISSING, "cat", "dog"], several=False, learnt=True)
+    assert labels.narrow({1}).vocab == [MISSING, "cat"]
+    assert labels.narrow({1}).values == [1, None]
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ def test_the_bytes_expected_are_those_of_the_sizes_that_rows_get(pictures):
     source = FolderSource(str(pictures))
     expected = 3 * 4 * 16 * (21 + 18 + 16)
     for budget, encoding in ((expected, "raw"), (expected - 1, "jpeg")):
-        chosen, size = choose_encoding(source.items(), source, Sizing(16), Decoding(), budget)
-        assert chosen == encoding
+        choice, size = choose_encoding(source.items(), source, Sizing(16), Decoding(), budget)
+        assert choice == encoding
         assert (size == expected) == (encoding == "raw")
     assert choose_encoding(source.items(), source, Sizing(16, "crop"), Decoding(), 1 << 20)[1] == 3 * 12 * 16 * 16
     (pictures / "bad.png").write_bytes(b"no picture")
@@ -44,11 +44,11 @@ def test_of_many_files_a_few_are_looked_at_evenly_spaced(tmp_path, draw):
         draw(tmp_path / f"{i:03}.png", i, (16, 16) if i < 150 else (8, 8))
     source, read = FolderSource(str(tmp_path)), []
 
-    class Counted(FolderSource):
+    class CountingSource(FolderSource):
         def read(self, place):
             read.append(place)
             return super().read(place)
 
-    _, size = choose_encoding(source.items(), Counted(source.root), Sizing(16), Decoding(), 1 << 20)
+    _, size = choose_encoding(source.items(), CountingSource(source.root), Sizing(16), Decoding(), 1 << 20)
     assert len(read) == len(set(read)) == 64
     assert size == pytest.approx(3 * 150 * (256 + 64), rel=0.1)

@@ -40,11 +40,11 @@ def test_tasks_come_in_order_and_one_whose_worker_died_comes_before_the_others()
 
 
 def test_tasks_are_planned_when_they_are_asked_for():
-    planned = []
-    tasks = TaskQueue(planned.append(number) or task(number) for number in range(9))
+    numbers = []
+    tasks = TaskQueue(numbers.append(number) or task(number) for number in range(9))
     for _ in range(3):
         tasks.next()
-    assert planned == [0, 1, 2]
+    assert numbers == [0, 1, 2]
 
 
 def test_a_task_whose_workers_keep_dying_ends_the_run_with_its_files_named():

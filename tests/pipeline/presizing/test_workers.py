@@ -135,8 +135,8 @@ def test_a_worker_that_is_killed_while_it_starts_is_one_line(tmp_path, monkeypat
     with pytest.raises(ResourceError, match="a worker process ended while it started") as caught:
         worker_pool("processes", 1).__enter__()
     assert "\n" not in str(caught.value)
-    told = in_options(str(caught.value), data_commands.presize)
-    assert "give --workers 1, or --scheduler threads; the same command goes on from here" in told
+    message = in_options(str(caught.value), data_commands.presize)
+    assert "give --workers 1, or --scheduler threads; the same command goes on from here" in message
 
 
 def test_workers_that_die_and_do_not_start_again_are_not_waited_for(tmp_path, monkeypatch):
