@@ -54,7 +54,7 @@ clean:  ## remove the environment and everything made
 
 # ---- pillow-simd owns the folder PIL, as Pillow does: the two never share an environment ------------------------------
 SIMD := .venv-simd
-SIMD_TESTS := tests/transforms/decoding/test_decode.py tests/transforms/decoding/test_resizing.py tests/transforms/decoding/test_orientation.py
+SIMD_TESTS := tests/transforms/decoding
 
 .PHONY: simd
 simd: $(SIMD)/.tried  ## the decode tests with pillow-simd in Pillow's place, in an environment of its own

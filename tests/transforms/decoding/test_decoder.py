@@ -106,7 +106,8 @@ def test_a_file_that_was_read_through_is_opened_for_its_own_numbers(kind, file_o
     with open_whole(data, Decoding()) as opened:
         assert opened.size == (128, 96)
         assert np.array_equal(np.asarray(opened.convert("RGB")), np.asarray(image.convert("RGB")))
-    with pytest.raises(DecodeError):
+    told = (DecodeError, OSError) if kind == "TIFF" else DecodeError  # of a TIFF without libtiff, decoding alone tells
+    with pytest.raises(told):
         open_whole(data[: len(data) // 2], Decoding()).load()
 
 
