@@ -51,12 +51,16 @@ class Group:
         counts = dict(line.split() for line in (self._path / self._events).read_text().splitlines())
         return int(counts["oom_kill"])
 
+    def members(self) -> list[int]:
+        """The processes that are in it."""
+        return [int(process) for process in (self._path / "cgroup.procs").read_text().split()]
+
     def close(self) -> None:
         """Remove the group; what is left in it is killed."""
         for _ in range(600):
-            for process in (self._path / "cgroup.procs").read_text().split():
+            for process in self.members():
                 with suppress(ProcessLookupError):
-                    os.kill(int(process), signal.SIGKILL)
+                    os.kill(process, signal.SIGKILL)
             with suppress(OSError):
                 self._path.rmdir()
                 return
