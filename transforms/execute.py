@@ -177,14 +177,18 @@ def _warp(images: Images, step: Step, spec: OutSpec) -> Tensor:
     device = images.data.device if isinstance(images, Packed) else images.device
     box = step.colour.get(Stage.ERASE)
 
+    logit, hue, table = (
+        _floats(step.colour[stage], device) if stage in step.colour else None
+        for stage in (Stage.LOGIT, Stage.HUE, Stage.TABLE)
+    )
     return warp(
         images,
         _floats(step.matrix if step.matrix is not None else _identity(n, 3), device),
-        _floats_of(step, Stage.LOGIT, device),
+        logit,
         _floats(step.colour[Stage.RGB] if Stage.RGB in step.colour else _identity(n, 4), device),
         spec,
-        hue=_floats_of(step, Stage.HUE, device),
-        table=_floats_of(step, Stage.TABLE, device),
+        hue=hue,
+        table=table,
         erase=None if box is None else _floats(box * np.array([w, h, w, h]), device),
     )
 
@@ -194,11 +198,6 @@ _SAME = np.eye(3, 4)
 
 def _identity(n: int, columns: int) -> Array:
     return np.broadcast_to(_SAME[:, :columns], (n, 3, columns))
-
-
-def _floats_of(step: Step, stage: Stage, device: torch.device) -> Tensor | None:
-    """The parameters of one stage of the colour map, if there is one."""
-    return _floats(step.colour[stage], device) if stage in step.colour else None
 
 
 def _floats(values: Array, device: torch.device) -> Tensor:

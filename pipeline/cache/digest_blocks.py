@@ -43,13 +43,13 @@ class Region:
 
     def __getitem__(self, numbers: NDArray[np.int64]) -> NDArray[Any]:
         """The values of these numbers, verified."""
-        if self.blocks is not None:
+        if self.blocks is not None and self.blocks.unverified:
             self.blocks.verify(self, numbers)
         return self.values[numbers]
 
     def part(self, begin: int, end: int) -> NDArray[Any]:
         """The values from `begin` up to `end`, verified."""
-        if self.blocks is not None:
+        if self.blocks is not None and self.blocks.unverified:
             self.blocks.verify_range(self, begin, end)
         return self.values[begin:end]
 
@@ -64,7 +64,8 @@ class Blocks:
     def __init__(self, path: Path, data: NDArray[np.uint8], checksums: Sequence[int]) -> None:
         self.path, self._data, self._checksums = path, data, checksums
         self._verified = np.zeros(len(checksums), bool)
-        self._unverified_count = len(checksums)
+        self.unverified = len(checksums)
+        """How many blocks are not yet verified."""
         self._regions: list[Region] = []
         self._lock = Lock()
 
@@ -79,13 +80,13 @@ class Blocks:
 
     def verify(self, region: Region, numbers: NDArray[np.int64]) -> None:
         """Verify the blocks of some values of a region, which will be used."""
-        if self._unverified_count and region.width:
+        if region.width:
             begin = region.start + numbers * region.width
             self._verify_blocks(np.concatenate([begin >> _SHIFT, (begin + (region.width - 1)) >> _SHIFT]))
 
     def verify_range(self, region: Region, begin: int, end: int) -> None:
         """Verify the blocks of the values from `begin` up to `end` of a region."""
-        if self._unverified_count and begin < end:
+        if begin < end:
             first, last = region.start + begin * region.width, region.start + end * region.width - 1
             self._verify_blocks(np.arange(first >> _SHIFT, (last >> _SHIFT) + 1))
 
@@ -117,7 +118,7 @@ class Blocks:
                 for region in self._regions:
                     self._test(region, block)
                 self._verified[block] = True
-                self._unverified_count -= 1
+                self.unverified -= 1
 
     def _compare(self, block: int) -> None:
         if checksum(self._data[block << _SHIFT : (block + 1) << _SHIFT]) != self._checksums[block]:

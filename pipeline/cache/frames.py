@@ -35,7 +35,7 @@ def digest_around(file: BinaryIO, begins: NDArray[np.int64], lengths: NDArray[np
 
 def _around(file: BinaryIO, begins: NDArray[np.int64], lengths: NDArray[np.int64]) -> Iterator[bytes]:
     size = os.fstat(file.fileno()).st_size
-    order = np.argsort(begins, kind="stable")
+    order = np.lexsort((lengths, begins))  # what is empty comes before what begins where it does
     starts = np.concatenate([[0], (begins + lengths)[order]])
     ends = np.concatenate([begins[order], [size]])
     if (ends < starts).any() or starts[-1] > size:
