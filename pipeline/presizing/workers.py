@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from ...errors import CacheError, ResourceError, UsageError
 
-_RESTART_SECONDS = 120.0  # within which a process takes the place of one that died, on a busy machine too
+_RESTART_SECONDS = 300.0  # within which a process takes the place of one that died, on a busy machine too
 _CURE = "give workers=1, or scheduler='threads'; the same command goes on from here"
 
 Job = TypeVar("Job")
