@@ -142,17 +142,23 @@ def taps(f, extent):
 
 
 @triton.jit
-def pad_index(index, begin, length, padding: tl.constexpr):
-    """The pixel that stands for pixel `index`, counted from `begin`; -1 where there is none."""
-    if padding == REFLECTION:  # twice on the left, for images of one or two pixels
-        index = tl.where(index < 0, -1 - index, index)
+def pad_index(index, begin, length, padding: tl.constexpr, first: tl.constexpr):
+    """The pixel that stands for pixel `index`, counted from `begin`; where there is none, no pixel of the window.
+
+    A reflected position lies within the image. So only the `first` half of its taps can lie before the image, and only
+    the other half behind it, or either where the image has a pixel or two.
+    """
+    if padding == REFLECTION:
+        if first:
+            index = tl.where(index < 0, -1 - index, index)
         index = tl.where(index >= length, 2 * length - 1 - index, index)
-        index = tl.where(index < 0, -1 - index, index)
+        if not first:
+            index = tl.where(index < 0, -1 - index, index)
         return index - begin
     elif padding == BORDER:  # noqa: RET505
         return tl.minimum(tl.maximum(index, 0), length - 1) - begin
     else:
-        return tl.where((index >= 0) & (index < length), index - begin, -1)
+        return tl.where(index < length, index - begin, -1)
 
 
 @triton.jit
@@ -178,10 +184,12 @@ def window(shifted, f, extent, length, edge, padding: tl.constexpr, antialias: t
     begin = index
     if edge:
         begin = tl.minimum(tl.maximum(index, 0), tl.maximum(length - (4 if antialias else 2), 0))
-        s0, s1 = pad_index(index, begin, length, padding), pad_index(index + 1, begin, length, padding)
+        s0 = pad_index(index, begin, length, padding, True)
+        s1 = pad_index(index + 1, begin, length, padding, antialias)
         first, second = fold_weight(0, w0, s0, w1, s1), fold_weight(1, w0, s0, w1, s1)
         if antialias:
-            s2, s3 = pad_index(index + 2, begin, length, padding), pad_index(index + 3, begin, length, padding)
+            s2 = pad_index(index + 2, begin, length, padding, False)
+            s3 = pad_index(index + 3, begin, length, padding, False)
             first, second = first + fold_weight(0, w2, s2, w3, s3), second + fold_weight(1, w2, s2, w3, s3)
             third = fold_weight(2, w0, s0, w1, s1) + fold_weight(2, w2, s2, w3, s3)
             w3 = fold_weight(3, w0, s0, w1, s1) + fold_weight(3, w2, s2, w3, s3)

@@ -12,12 +12,14 @@ from onewarp.errors import UsageError
 from onewarp.pipeline.loading.devices import HostDevice
 from onewarp.pipeline.loading.loader import Loader
 from onewarp.pipeline.loading.rows import MemoryRows, Targets
-from onewarp.transforms import aug_transforms, fuse
+from onewarp.transforms import aug_transforms, colour_operations, fuse, geometric_operations
 from onewarp.transforms.colour import Brightness, Normalize
 from onewarp.transforms.draw import hash_keys, philox, stream_key
-from onewarp.transforms.geometry import Affine, Dihedral, RandomResizedCrop, Resize, Rotate, Warp, Zoom
+from onewarp.transforms.geometry import Affine, Dihedral, Homography, RandomResizedCrop, Resize, Rotate, Warp, Zoom
 from onewarp.transforms.gpu_planner import GpuPlanner, LazyPlan, place_on
+from onewarp.transforms.operations import GeometricOperation, Operation, between
 from onewarp.transforms.plan import Stage
+from onewarp.transforms.policies import pick_one
 from onewarp.transforms.types import sizes_of
 from onewarp.transforms.warp.gpu_draws import four_words, unit
 from onewarp.transforms.warp.packed import Packed
@@ -119,10 +121,30 @@ def test_so_are_those_of_recipes_that_nobody_chose(seed, random_recipe, tiles_ag
             GpuPlanner.of(fused, DEVICE, "train")
 
 
+def operations():
+    """A row of every operation that numbers are drawn for, each between two ends."""
+    every = [*vars(geometric_operations).values(), *vars(colour_operations).values()]
+    for operation in dict.fromkeys(o for o in every if isinstance(o, Operation)):
+        if operation.operands and not getattr(operation, "resizes", False):
+            yield operation.row(**{operand.name: between(0.1, 0.4) for operand in operation.operands})
+
+
+@pytest.mark.parametrize("row", [*operations()], ids=lambda row: row.operation.opcode.name)
+def test_so_is_each_operation_at_the_ends_of_its_numbers(row, moved, coloured, tiles_agree, most):
+    """RandAugment's way: one is picked, and its numbers are at one end or at the other."""
+    of = row.operation
+    kind = moved(row) if isinstance(of, GeometricOperation) else coloured(row, of.stages[0])
+    plans_agree(fuse([Resize(60), *pick_one([kind], "stream", True)]), "train", min(most, 24), tiles_agree)
+
+
+TURNED = [Affine(9, (0.1, 0.1), (0.5, 2.0), p=1.0)]
 WILD = {
     "of every extent": [
         Affine(180, (0.4, 0.4), (0.1, 4.0), (40.0, 40.0), p=1.0), Warp(0.49, p=0.8), Resize((40, 70), method="squish"),
     ],
+    "far along x": [Homography(((1, 0, 255), (0, 1, 0), (0, 0, 1))), *TURNED, Resize(60)],
+    "far along y": [Homography(((1, 0, 0), (0, 1, -255), (0, 0, 1))), *TURNED, Resize(60)],
+    "near the horizon": [Homography(((1, 0, 0), (0, 1, 0), (0.43, -0.44, 1))), *TURNED, Resize(60)],
     "nearly whole": [Dihedral(), Affine(0.001, (4e-6, 4e-6), (0.99997, 1.00003), p=0.8), Warp(1e-5, p=0.3), Resize(64)],
 }  # fmt: skip
 

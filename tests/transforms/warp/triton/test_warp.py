@@ -224,6 +224,9 @@ def test_images_are_recoloured_without_a_warp(stages, antialias):
                 assert "erase" not in stages or not found[expected == 0].any()
             else:
                 agree(found, expected, dtype)
+            if dtype == torch.uint8:
+                assert not found[expected < -0.01].any()
+                assert (found[expected > 1.01] == 1).all()
 
 
 def test_recolouring_is_the_operation_that_its_schema_says():
