@@ -15,7 +15,16 @@ from ..measuring.results import commit
 
 LEAST_NOTICED = 0.92
 """Of the mutants that are not set apart."""
-REASONS: dict[tuple[str, str], str] = {}
+REASONS: dict[tuple[str, str], str] = {
+    (
+        "over = 1 / tl.where(w > 0, w, 1.0)",
+        "0d3FF0000000000000",
+    ): "where w <= 0 the tile is hidden, whatever the rest is",
+    ("tl.floor(h[0] * over + 0.5)", "0d3FE0000000000000"): "what moves whole pixels is far nearer to a whole number",
+    ("permutes = permutes &", "selp.b16"): "a truth: it is only asked whether it is 0",
+    ("row, column = point // columns", "or.b64"): "whether numbers need more than 32 bits: an image of 4 G pixels",
+    ("tl.where(hit, 0.0, r)", "selp.b32"): "zero and the least float, as bits of an integer",
+}
 """Why no test could notice a change: by a piece of the line of Python, and a piece of the change."""
 SAME_RESULT, SAME_OUTPUTS, WITHIN_TOLERANCE = "same result", "same outputs", "within tolerance"
 
