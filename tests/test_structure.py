@@ -120,7 +120,6 @@ def test_the_folders_are_those_of_the_page():
 
 
 ELSEWHERE = {
-    "benchmarks/faults/neighbour.py": "the kernel kills what presizes for want of memory: root and minutes are needed",
     "transforms/warp/gpu_draws.py": "tests/transforms/warp/triton/test_draws.py runs it in a process of its own",
     "transforms/warp/gpu_kernel.py": "tests/transforms/warp/triton/test_warp.py and test_ways.py do",
     "transforms/warp/gpu_tiles.py": "tests/transforms/warp/triton/test_tiles.py does",
