@@ -141,10 +141,13 @@ def find_frames(stream, key, integers, floats, i, turning, high, wide):
     high, wide = tl.where(crop < 0, high, tl.load(size)), tl.where(crop < 0, wide, tl.load(size + 1))
     turns = i * 0
     for j in range(turning):
-        if (tl.load(integers + j * INTEGERS + FLAGS) & TURNS) != 0:
-            n, _ = draw_rows(stream, key, integers, floats, i * 0 + j)
-            which = tl.where(n[0] < tl.load(floats + j * FLOATS + CHANCE), n[1], 0.0)
-            turns += tl.where((crop < j) & (j < i), tl.where(which >= 4, 1, 0), 0)
+        whole, row = integers + j * INTEGERS, floats + j * FLOATS
+        flags = tl.load(whole + FLAGS)
+        if (flags & TURNS) != 0:  # such a row is never one of those of which one is picked
+            first, second, _, _ = four_words(stream, key, tl.load(whole + WORD), flags, j * 0)
+            acts = tl.load(row + LOW) + tl.load(row + SPAN) * unit(first) < tl.load(row + CHANCE)
+            which = tl.load(row + LOW + 1) + tl.load(row + SPAN + 1) * unit(second)
+            turns += tl.where(acts & (which >= 4) & (crop < j) & (j < i), 1, 0)
     return tl.where(turns % 2 == 0, high, wide), tl.where(turns % 2 == 0, wide, high)
 
 

@@ -29,12 +29,22 @@ WAYS = {
     "far away": (1.0, 0.25, 9000, -0.125, 1, -9100, 0, 0, 1),
     "far away, divided": (3.1, 0.25, 9000, -1.125, 2, -9100, 0, 0, 1),
     "behind it": (1, 0, 0, 0, 1, 0, 0, 0, -1),
-    "near the horizon": (0.09, 0.03, 2, -0.02, 0.07, 3, -0.024, 0.001, 1),
+    "near the horizon": (-0.232, -0.252, 20.0, -0.183, -0.183, 15.0, -0.012, -0.0128, 1.0),
     "over the horizon": (0.09, 0.03, 2, -0.02, 0.07, 3, -0.01, -0.019, 1),
     "beyond what float32 can count": (1.0, 0.25, 3e9, -0.125, 1, -2e9, 0, 0, 1),
     "turned": (0, 1, 3, -1, 0, 50, 0, 0, 1),
     "moved": (1, 0, -7, 0, 1, 31, 0, 0, 1),
-    "the last one, over an edge": (0.7, 0.3, 40, -0.2, 0.8, 35, 0, 0, 1),
+    "the last one, over an edge, in part near the horizon": (
+        -0.676,
+        -0.7324,
+        58.0,
+        -0.59,
+        -0.61,
+        50.0,
+        -0.012,
+        -0.0128,
+        1.0,
+    ),
 }
 TINY = [(1, 1), (3, 2), (2, 90)]
 """Heights and widths of images that are smaller than the window of a filter."""
@@ -68,23 +78,31 @@ KINDS = [
     *(Kind(antialias=antialias, width=61) for antialias in (True, False)),
     *(Kind(antialias=antialias, stages=("logit",), diagonal=True) for antialias in (True, False)),
     *(Kind(padding, antialias, wide=True) for padding in PADDINGS[1:] for antialias in (True, False)),
+    Kind(stages=("logit",)),
     Kind(stages=("hue", "table")),
+    Kind(stages=("logit", "hue", "table", "erase")),
     Kind("border", source="packed", stages=("logit", "table", "erase")),
     Kind(width=61, stages=("logit", "erase"), dtype=torch.uint8),
     Kind(dtype=torch.bfloat16),
+    Kind(dtype=torch.uint8),
 ]  # fmt: skip
+
+
+def ways(kind: Kind) -> dict[str, tuple[float, ...]]:
+    """The maps for a kind: a filter takes the most samples across the horizon, too many to be interpreted so often."""
+    return {name: h for name, h in WAYS.items() if not (kind.antialias and name == "over the horizon")}
 
 
 def pictures(kind: Kind) -> Tensor | Packed:
     """Noise, which shows every pixel that is not the right one; not too near to black and white for a steep map."""
     generator, least = torch.Generator().manual_seed(0), 40 if "logit" in kind.stages else 0
-    size = (len(WAYS), HIGH, kind.width, 3)
+    size = (len(ways(kind)), HIGH, kind.width, 3)
     images = torch.randint(least, 256 - least, size, dtype=torch.uint8, generator=generator)
     if kind.source == "floats":
         return images.float() / 255
     if kind.source == "bytes":
         return images
-    sizes = torch.tensor([[HIGH, kind.width]] * len(WAYS) + TINY).int()
+    sizes = torch.tensor([[HIGH, kind.width]] * len(ways(kind)) + TINY).int()
     lengths = 3 * sizes.long().prod(1)
     data = torch.randint(least, 256 - least, (int(lengths.sum()),), dtype=torch.uint8, generator=generator)
     return Packed(data, lengths.cumsum(0) - lengths, sizes)
@@ -103,6 +121,8 @@ def colours(kind: Kind, count: int) -> dict[str, Tensor]:
         "table": torch.linspace(0, 1, 256).flip(0).repeat(count, 1),
         "erase": torch.tensor([[3.2, 1, 19.5, 35, 0.1, 0.2, 0.3]]).repeat(count, 1),
     }
+    if kind.dtype == torch.uint8:  # black, where no colour is said
+        every["erase"] = every["erase"][:, :4].contiguous()
     return {"colour": colour, **{name: every[name] for name in kind.stages}}
 
 
@@ -148,9 +168,9 @@ each_kind = pytest.mark.parametrize(
 @each_kind
 def test_every_way_is_the_references(kind):
     images = pictures(kind)
-    homography = torch.tensor([*WAYS.values()]).reshape(-1, 3, 3)
+    homography = torch.tensor([*ways(kind).values()]).reshape(-1, 3, 3)
     few = torch.tensor([[(0.1, 0.02, 0.2), (0.01, 0.1, -0.3), (0, 0, 1.0)]])
-    homography = torch.cat([homography, few.repeat(len(images) - len(WAYS), 1, 1)])
+    homography = torch.cat([homography, few.repeat(len(images) - len(homography), 1, 1)])
     if kind.source == "bytes":
         words = gpu.tile_words(sent(images), homography.to(DEVICE), SIZE)[:, :4].cpu()
         for name, flag in FLAGS.items():
@@ -161,10 +181,10 @@ def test_every_way_is_the_references(kind):
 
 
 @each_kind
-@pytest.mark.parametrize("high", [1, 2, 3])
+@pytest.mark.parametrize("high", [1, 2])
 def test_images_smaller_than_a_filter_are_continued_as_often_as_it_takes(kind, high):
     """All of one size: those of many sizes are among the others."""
-    wide = 4 if kind.width % 4 == 0 else high % 3 + 1  # rows begin at the same byte of a word, or not
+    wide = 4 if kind.width % 4 == 0 else 5 - 2 * high  # rows begin at the same byte of a word, or not
     generator = torch.Generator().manual_seed(high)
     images = torch.randint(40, 216, (3, high, wide, 3), dtype=torch.uint8, generator=generator)
     images = images.float() / 255 if kind.source == "floats" else images
