@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..errors import SpecError, TrainingError, UsageError
 from ..pipeline import Loader
-from ..pipeline.loading.loader_state import integer
+from ..pipeline.loading.position import integer
 from . import generators, saving
 from .events import Callback, Run, Training
 from .recorder import Recorder

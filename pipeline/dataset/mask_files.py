@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...errors import LabelError
-from ...transforms.decoding.decoder import Decoding, open_whole, reasons
+from ...transforms.decoding.picture import Decoding, open_whole, reasons
 
 _LOSSY = ("JPEG", "MPO", "JPEG2000", "WEBP", "AVIF")
 _CURE = "save the number of each pixel's class as one channel, or as an index into a palette, in a PNG"

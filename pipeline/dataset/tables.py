@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...errors import SourceError, UsageError
-from .class_names import class_names
 from .csv_columns import column_names, read_csv
+from .declared_classes import class_names
 from .items import OTHER_EXTENSIONS, Walk
 from .memory_table import MemorySource, Table, rows_in_memory
 from .sources import FolderSource, Item, ListableSource, Stamp, TableRow, stamp_of, unique

@@ -25,7 +25,7 @@ from .batching import Augmentation, BatchMaker, BatchRequest, OnDamage, ReadyBat
 from .cache_rows import Checking, Reading, rows_of
 from .devices import device_for
 from .loader_settings import LoaderSettings
-from .loader_state import Position, integer, position_of
+from .position import Position, integer, position_of
 from .progressive import SizeOfEpoch, augmentations
 from .rows import RowNumbers, Rows
 

@@ -17,7 +17,7 @@ import numpy as np
 from torch.utils.data import Sampler
 
 from ...errors import UsageError
-from ...pipeline.loading.loader_state import integer
+from ...pipeline.loading.position import integer
 from ...pipeline.order.orders import Order, Shuffled
 from ...pipeline.order.ranks import Share, Tail, from_environment
 from ...transforms import Fused, fuse

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ...pipeline.loading.loader_state import integer
+from ...pipeline.loading.position import integer
 
 
 class EpochNumber:

@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ...errors import TrainingError, UsageError
 from ...pipeline import DataLoaders
-from ...pipeline.loading.loader_state import integer
+from ...pipeline.loading.position import integer
 from .. import generators, saving
 from ..checkpoint import FORMAT, data_of, pipeline_of, refuse_other_data
 from ..weights import load_weights, refuse_other_model, weights_of

@@ -20,7 +20,7 @@ from PIL import Image
 
 from ...errors import DecodeError, ResourceError
 from ..child_process import FROM_OUTSIDE, environment
-from .decoder import Buffer, Decoding, Picture, decode_here, open_image, reasons
+from .picture import Buffer, Decoding, Picture, decode_here, open_image, reasons
 
 resource: ModuleType | None
 try:

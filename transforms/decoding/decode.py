@@ -17,7 +17,8 @@ from ..types import TensorImage
 from . import containers as structure
 from .apart import decode_apart
 from .cost import may_take_long
-from .decoder import (
+from .orientation import swaps_axes
+from .picture import (
     FORMATS,
     LIMITS,
     Buffer,
@@ -30,7 +31,6 @@ from .decoder import (
     orientation_of,
     reasons,
 )
-from .orientation import swaps_axes
 
 __all__ = [
     "FORMATS",

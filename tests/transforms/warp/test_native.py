@@ -14,7 +14,7 @@ import onewarp
 from onewarp.pipeline.cache.mapping import MappedFiles
 from onewarp.pipeline.cache.recipe import decoder_build
 from onewarp.transforms import Brightness, Flip, Resize, Rotate, fuse
-from onewarp.transforms.decoding.decoder import Picture
+from onewarp.transforms.decoding.picture import Picture
 from onewarp.transforms.decoding.resizing import Sizing, resize
 from onewarp.transforms.draw import draw
 from onewarp.transforms.warp import OutSpec, backends, native, validity, warp, warp_mask

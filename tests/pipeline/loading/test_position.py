@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from onewarp.errors import UsageError
 from onewarp.pipeline.loading.loader import Loader
-from onewarp.pipeline.loading.loader_state import Position, integer, position_of
+from onewarp.pipeline.loading.position import Position, integer, position_of
 from onewarp.pipeline.loading.rows import MemoryRows
 from onewarp.pipeline.order.orders import FunctionOrder, Subset, Weighted, balanced
 

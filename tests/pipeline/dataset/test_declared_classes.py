@@ -8,7 +8,7 @@ import pytest
 
 from onewarp.errors import SourceError
 from onewarp.pipeline.cache.reader import Cache
-from onewarp.pipeline.dataset.class_names import class_names
+from onewarp.pipeline.dataset.declared_classes import class_names
 from onewarp.pipeline.presizing.presizer import presize
 
 

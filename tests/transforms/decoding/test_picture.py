@@ -9,7 +9,7 @@ from PIL import Image, features
 
 from onewarp.errors import DecodeError, UsageError
 from onewarp.transforms.decoding.decode import Decoding, decode_pixels
-from onewarp.transforms.decoding.decoder import open_whole
+from onewarp.transforms.decoding.picture import open_whole
 
 WEBP = ["WEBP"] if features.check("webp") else []  # pillow-simd is built with what headers there are
 
