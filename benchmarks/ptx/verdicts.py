@@ -16,14 +16,16 @@ from ..measuring.results import commit
 LEAST_NOTICED = 0.92
 """Of the mutants that are not set apart."""
 REASONS: dict[tuple[str, str], str] = {
-    (
-        "over = 1 / tl.where(w > 0, w, 1.0)",
-        "0d3FF0000000000000",
-    ): "where w <= 0 the tile is hidden, whatever the rest is",
     ("tl.floor(h[0] * over + 0.5)", "0d3FE0000000000000"): "what moves whole pixels is far nearer to a whole number",
     ("permutes = permutes &", "selp.b16"): "a truth: it is only asked whether it is 0",
     ("row, column = point // columns", "or.b64"): "whether numbers need more than 32 bits: an image of 4 G pixels",
     ("tl.where(hit, 0.0, r)", "selp.b32"): "zero and the least float, as bits of an integer",
+    ("tl.load(p, mask=kept", "mov.b32"): "what is read for a pixel beyond the image is not stored",
+    ("mask=seen, other=0", "mov.u16"): "what is read for a pixel that is not seen is not used",
+    ("tl.minimum(least_", "0d7FF0000000000000"): "infinite, or nearly",
+    ("left, top = right * 0 + 0.5", "0d3FE0000000000000"): "a corner moved by an eighth of a pixel",
+    ("turns += tl.where((crop", "selp.b32"): "it is only asked whether the number of turns is even",
+    ("hit = (column + 0.5", "selp.b16"): "a truth: it is only asked whether it is 0",
 }
 """Why no test could notice a change: by a piece of the line of Python, and a piece of the change."""
 SAME_RESULT, SAME_OUTPUTS, WITHIN_TOLERANCE = "same result", "same outputs", "within tolerance"

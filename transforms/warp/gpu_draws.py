@@ -144,10 +144,11 @@ def find_frames(stream, key, integers, floats, i, turning, high, wide):
         whole, row = integers + j * INTEGERS, floats + j * FLOATS
         flags = tl.load(whole + FLAGS)
         if (flags & TURNS) != 0:  # such a row is never one of those of which one is picked
-            first, second, _, _ = four_words(stream, key, tl.load(whole + WORD), flags, j * 0)
-            acts = tl.load(row + LOW) + tl.load(row + SPAN) * unit(first) < tl.load(row + CHANCE)
+            first, second, _, _ = four_words(stream, key, tl.load(whole + WORD), flags, tl.full((), 0, tl.int32))
+            acts = tl.load(row + LOW) + tl.load(row + SPAN) * unit(first)
             which = tl.load(row + LOW + 1) + tl.load(row + SPAN + 1) * unit(second)
-            turns += tl.where(acts & (which >= 4) & (crop < j) & (j < i), 1, 0)
+            which = tl.where(acts < tl.load(row + CHANCE), which, 0.0)
+            turns += tl.where((crop < j) & (j < i), tl.where(which >= 4, 1, 0), 0)
     return tl.where(turns % 2 == 0, high, wide), tl.where(turns % 2 == 0, wide, high)
 
 

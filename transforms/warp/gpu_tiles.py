@@ -91,9 +91,9 @@ def image_at(packed: tl.constexpr, offsets, sizes, height, width, image):
 
 @triton.jit
 def project(h, u, v):
-    """Source position, one over `w`, and `w`: there is a position where it is positive."""
+    """Source position, one over `w`, and `w`; where `w` is not positive, the others mean nothing, and are not used."""
     w = h[6] * u + h[7] * v + h[8]
-    over = 1 / tl.where(w > 0, w, 1.0)  # the one division: in float64 it takes as long as forty products
+    over = 1 / w  # the one division: in float64 it takes as long as forty products
     return (h[0] * u + h[1] * v + h[2]) * over, (h[3] * u + h[4] * v + h[5]) * over, over, w
 
 

@@ -142,9 +142,9 @@ WILD = {
     "of every extent": [
         Affine(180, (0.4, 0.4), (0.1, 4.0), (40.0, 40.0), p=1.0), Warp(0.49, p=0.8), Resize((40, 70), method="squish"),
     ],
-    "far along x": [Homography(((1, 0, 255), (0, 1, 0), (0, 0, 1))), *TURNED, Resize(60)],
-    "far along y": [Homography(((1, 0, 0), (0, 1, -255), (0, 0, 1))), *TURNED, Resize(60)],
-    "near the horizon": [Homography(((1, 0, 0), (0, 1, 0), (0.43, -0.44, 1))), *TURNED, Resize(60)],
+    "far along x": [Homography(((1, 0, 255), (0, 1, 0), (0, 0, 1))), *TURNED, Resize(130)],
+    "far along y": [Homography(((1, 0, 0), (0, 1, -255), (0, 0, 1))), *TURNED, Resize(130)],
+    "near the horizon": [Homography(((1, 0, 0), (0, 1, 0), (0.43, -0.44, 1))), *TURNED, Resize(130)],
     "nearly whole": [Dihedral(), Affine(0.001, (4e-6, 4e-6), (0.99997, 1.00003), p=0.8), Warp(1e-5, p=0.3), Resize(64)],
 }  # fmt: skip
 
