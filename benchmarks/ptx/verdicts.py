@@ -26,6 +26,19 @@ REASONS: dict[tuple[str, str], str] = {
     ("left, top = right * 0 + 0.5", "0d3FE0000000000000"): "a corner moved by an eighth of a pixel",
     ("turns += tl.where((crop", "selp.b32"): "it is only asked whether the number of turns is even",
     ("hit = (column + 0.5", "selp.b16"): "a truth: it is only asked whether it is 0",
+    (
+        "word += tl.where((aligned == 0)",
+        "selp.b32",
+    ): "data that begins no word is not tried in the variant for gigabytes",
+    ("power = 255 * tl.exp2", "-1060439283"): "a logarithm is off in its last digit",
+    (
+        "power = 255 * tl.exp2",
+        "0f4B000000",
+    ): "the logarithm of what is smaller than any normal number: it is of 1/255..1",
+    ("over = 1 / w", "div.rn.f64"): "w is 1 wherever whole pixels move",
+    ("row, column = point // columns", "setp.ne.b64"): "by 64 bits or by 32, the quotient is the same",
+    ("least_w, most_w", "0d0000000000000000"): "no drawn map is behind all of the image",
+    ("tl.store(target + 1", "st.global.b32"): "all threads store the same number",
 }
 """Why no test could notice a change: by a piece of the line of Python, and a piece of the change."""
 SAME_RESULT, SAME_OUTPUTS, WITHIN_TOLERANCE = "same result", "same outputs", "within tolerance"

@@ -240,7 +240,7 @@ def test_recolouring_is_the_operation_that_its_schema_says():
 
 def test_everything_at_once():
     homography, drawn = homographies(2, (40, 52), (36, 33), 11), random_colours(2, seed=1)
-    drawn["table"] = torch.linspace(0, 1, 256).sqrt().flip(0).repeat(2, 1)
+    drawn["table"] = torch.linspace(0, 1, 256).square().flip(0).repeat(2, 1)
     colour = 0.3 * drawn.pop("colour")
     found, expected = both(noise(2, 40, 52, 3), homography, OutSpec((36, 33)), colour, **drawn)
     assert (found - expected).abs().max() < 2e-3
