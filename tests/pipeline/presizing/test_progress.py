@@ -1,4 +1,5 @@
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -21,15 +22,29 @@ def test_nothing_moves_in_a_log_whatever_is_asked_of_colours(monkeypatch, capfd,
     assert capfd.readouterr().err == "done\n"
 
 
+END = "the end"
+
+
+def read_to_the_end(terminal):
+    """What was written to a terminal until its end."""
+    said = ""
+    while END not in said:
+        said += os.read(terminal, 1 << 16).decode(errors="replace")
+    return said
+
+
 @pytest.mark.parametrize(("kind", "moving"), [("xterm", True), ("dumb", False)])
 def test_a_bar_moves_on_a_terminal_that_can(monkeypatch, kind, moving):
     ours, theirs = os.openpty()
     monkeypatch.setenv("TERM", kind)
     with open(theirs, "w") as terminal:
         monkeypatch.setattr("sys.stderr", terminal)
-        report()
-        terminal.flush()
-        said = os.read(ours, 1 << 16).decode()
+        with ThreadPoolExecutor(1) as reader:  # beside the writer, who waits where a terminal is full
+            read = reader.submit(read_to_the_end, ours)
+            report()
+            terminal.write("\n" + END)
+            terminal.flush()
+            said = read.result()
     os.close(ours)
     assert "done" in said
     assert ("\x1b[" in said) == moving
