@@ -40,7 +40,8 @@ from onewarp.transforms.geometry import (
 from onewarp.transforms.operations import ColourOperation, GeometricOperation, Number, Row, constant
 from onewarp.transforms.plan import Stage
 from onewarp.transforms.policies import pick_one
-from onewarp.transforms.types import TensorImage
+from onewarp.transforms.transform import Transform
+from onewarp.transforms.types import TensorCategory, TensorImage
 from onewarp.transforms.warp.opcodes import Flag
 
 NORMALIZE = Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -208,3 +209,33 @@ def random_recipe():
         return [Resize((50, 60)), *made, Resize((40, 50))]
 
     return make
+
+
+class Halve(Transform):
+    by: int = 2
+
+    def encode(self, x: TensorImage):
+        return x.plain() / self.by
+
+    def encode(self, x: int | float) -> str:  # noqa: F811
+        return f"{x / self.by}"
+
+    def decode(self, y: TensorImage):
+        return y * self.by
+
+
+class Named(Transform):
+    def encode(self, x: str) -> TensorCategory:
+        return TensorCategory(len(x))
+
+
+@pytest.fixture(scope="session")
+def halve():
+    """A transform of images and of numbers, of which images come back."""
+    return Halve
+
+
+@pytest.fixture(scope="session")
+def named():
+    """A transform of texts alone."""
+    return Named

@@ -1,7 +1,5 @@
 """The base classes of transforms that fuse: what a class must define, and what it is declared by."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -38,21 +36,6 @@ SIZES = np.array([(300, 400), (400, 300), (64, 65), (64, 64)])
 KEYS = ["a", "b", "c", "d"]
 
 
-class Coloured(Pointwise):
-    """A transform that is a row."""
-
-    declared: Any = None
-    of: Stage = Stage.RGB
-    batch: bool = False
-
-    @property
-    def stage(self):
-        return self.of
-
-    def row(self):
-        return self.declared
-
-
 class Skewed(Geometric):
     """As a user declares one."""
 
@@ -84,8 +67,8 @@ def test_a_users_row_is_drawn_at_once_unless_a_method_says_otherwise(t, declared
     assert np.ptp(slopes) > 0
 
 
-def test_a_row_is_of_the_stage_that_its_transform_says():
-    t = Coloured(HUE.row(turns=constant(0.5)), Stage.TABLE)
+def test_a_row_is_of_the_stage_that_its_transform_says(coloured):
+    t = coloured(HUE.row(turns=constant(0.5)), Stage.TABLE)
     with pytest.raises(UsageError, match="Coloured: stage must be HUE, where HUE acts, but got TABLE"):
         fuse([Resize(8), t]).plan(SIZES, KEYS)
-    assert fuse([Resize(8), Coloured(FACTOR.row(factor=constant(0.5)), Stage.LOGIT)]).plan(SIZES, KEYS).size == (8, 8)
+    assert fuse([Resize(8), coloured(FACTOR.row(factor=constant(0.5)), Stage.LOGIT)]).plan(SIZES, KEYS).size == (8, 8)

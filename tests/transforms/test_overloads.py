@@ -12,27 +12,9 @@ from onewarp.transforms.transform_lists import FunctionTransform
 from onewarp.transforms.types import TensorCategory, TensorImage, TensorMask, TensorPoint
 
 
-class Halve(Transform):
-    by: int = 2
-
-    def encode(self, x: TensorImage):
-        return x.plain() / self.by
-
-    def encode(self, x: int | float) -> str:  # noqa: F811
-        return f"{x / self.by}"
-
-    def decode(self, y: TensorImage):
-        return y * self.by
-
-
-class Named(Transform):
-    def encode(self, x: str) -> TensorCategory:
-        return TensorCategory(len(x))
-
-
-def test_the_annotation_picks_the_overload():
-    assert Halve()(6) == "3.0"
-    assert torch.equal(Halve()(TensorImage(torch.ones(3, 2, 2))).plain(), torch.full((3, 2, 2), 0.5))
+def test_the_annotation_picks_the_overload(halve):
+    assert halve()(6) == "3.0"
+    assert torch.equal(halve()(TensorImage(torch.ones(3, 2, 2))).plain(), torch.full((3, 2, 2), 0.5))
 
 
 class Marked(RandTransform):
@@ -68,8 +50,8 @@ class MarkedAgain(Marked):
 
 
 @pytest.mark.parametrize("value", [TensorImage(torch.ones(3, 2, 2)), 6, 2.5], ids=str)
-def test_marked_methods_are_overloads_under_any_name(value):
-    ours, theirs = Marked().encode(value), Halve().encode(value)
+def test_marked_methods_are_overloads_under_any_name(value, halve):
+    ours, theirs = Marked().encode(value), halve().encode(value)
     assert type(ours) is type(theirs)
     assert torch.equal(ours.plain(), theirs.plain()) if isinstance(ours, TensorImage) else ours == theirs
     assert Marked().number(6) == "3.0"  # and methods of their names still
@@ -83,13 +65,13 @@ def test_a_marked_method_of_a_subclass_goes_before_those_of_its_base():
     assert pickle.loads(pickle.dumps(MarkedAgain())).encode(6) == "an integer"
 
 
-def test_the_type_is_kept_unless_annotated_otherwise():
-    assert type(Halve()(TensorImage(torch.ones(3, 2, 2)))) is TensorImage
-    assert type(Named()("abc")) is TensorCategory
+def test_the_type_is_kept_unless_annotated_otherwise(halve, named):
+    assert type(halve()(TensorImage(torch.ones(3, 2, 2)))) is TensorImage
+    assert type(named()("abc")) is TensorCategory
 
 
-def test_a_subclass_replaces_one_overload_and_keeps_the_others():
-    class Third(Halve):
+def test_a_subclass_replaces_one_overload_and_keeps_the_others(halve):
+    class Third(halve):
         def encode(self, x: int):
             return x / 3
 

@@ -1,7 +1,5 @@
 """Policies of the operations that fuse: what they pick, and how far it goes."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -15,7 +13,6 @@ from onewarp.transforms.colour import (
 )
 from onewarp.transforms.decoding.decode import decode
 from onewarp.transforms.draw import draw
-from onewarp.transforms.fusible import Geometric
 from onewarp.transforms.geometric_operations import CROP
 from onewarp.transforms.operations import constant
 from onewarp.transforms.policies import pick_one, rand_augment, trivial_augment
@@ -70,18 +67,8 @@ def test_at_most_one_in_a_hundred_pictures_of_trivial_augment_is_mostly_black_or
     assert seen.float().mean() <= 0.01
 
 
-class Moved(Geometric):
-    """A transform that is a row."""
-
-    declared: Any = None
-    batch: bool = False
-
-    def row(self):
-        return self.declared
-
-
-def test_what_is_picked_has_no_size():
+def test_what_is_picked_has_no_size(moved):
     with pytest.raises(UsageError, match="what is picked must keep the images' size, but Rotate"):
         pick_one([Rotate(size=8)], "stream")
     with pytest.raises(UsageError, match="what is picked must keep the images' size, but Moved"):
-        pick_one([Moved(CROP.row(constants=(8, 8), x=constant(0.5), y=constant(0.5)))], "stream")
+        pick_one([moved(CROP.row(constants=(8, 8), x=constant(0.5), y=constant(0.5)))], "stream")

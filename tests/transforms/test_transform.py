@@ -16,70 +16,52 @@ from onewarp.transforms import (
 )
 from onewarp.transforms.transform import ItemTransform, Transform, flatten
 from onewarp.transforms.transform_lists import FunctionTransform
-from onewarp.transforms.types import TensorCategory, TensorImage, TensorMask, TensorPoint
+from onewarp.transforms.types import TensorImage, TensorMask, TensorPoint
 
 
-class Halve(Transform):
-    by: int = 2
-
-    def encode(self, x: TensorImage):
-        return x.plain() / self.by
-
-    def encode(self, x: int | float) -> str:  # noqa: F811
-        return f"{x / self.by}"
-
-    def decode(self, y: TensorImage):
-        return y * self.by
-
-
-class Named(Transform):
-    def encode(self, x: str) -> TensorCategory:
-        return TensorCategory(len(x))
-
-
-def test_tuples_map_element_by_element_and_unknown_elements_pass():
-    image, name = Halve()((TensorImage(torch.ones(3, 2, 2)), "cat"))
+def test_tuples_map_element_by_element_and_unknown_elements_pass(halve):
+    image, name = halve()((TensorImage(torch.ones(3, 2, 2)), "cat"))
     assert type(image) is TensorImage
     assert name == "cat"
 
 
-def test_named_tuples_are_values_of_their_own():
+def test_named_tuples_are_values_of_their_own(halve):
     pair = namedtuple("pair", "a b")(1, 2)
     with pytest.raises(DispatchError, match="Halve cannot encode pair"):
-        Halve()(pair)
+        halve()(pair)
 
 
-def test_a_type_without_overload_is_an_error_that_lists_what_is_known():
+def test_a_type_without_overload_is_an_error_that_lists_what_is_known(halve, named):
     with pytest.raises(DispatchError, match=r"Halve cannot encode TensorMask: it knows .*TensorImage"):
-        Halve()(TensorMask(torch.ones(2, 2)))
+        halve()(TensorMask(torch.ones(2, 2)))
     with pytest.raises(DispatchError, match=r"Named cannot encode \(int, float\)"):
-        Named()((1, 2.0))
+        named()((1, 2.0))
 
 
-def test_a_transform_may_say_that_it_passes_what_it_does_not_know():
-    class Easy(Halve):
+def test_a_transform_may_say_that_it_passes_what_it_does_not_know(halve):
+    class Easy(halve):
         passthrough = True
 
     assert Easy()(b"raw") == b"raw"
     assert Easy()(6) == "3.0"  # inherited overloads stay
 
 
-def test_decode_takes_back_and_passes_what_it_has_no_overload_for():
+def test_decode_takes_back_and_passes_what_it_has_no_overload_for(halve):
     x = TensorImage(torch.rand(3, 4, 4))
-    image, label = Halve().decode((Halve()(x), "cat"))
+    image, label = halve().decode((halve()(x), "cat"))
     assert torch.equal(image, x)
     assert label == "cat"
 
 
-def test_the_display_shows_the_settings():
-    assert repr(Halve(by=3)) == "Halve -- {'by': 3}"
-    assert repr(Named()) == "Named"
+def test_the_display_shows_the_settings(halve, named):
+    assert repr(halve(by=3)) == "Halve -- {'by': 3}"
+    assert repr(named()) == "Named"
 
 
-def test_transforms_are_frozen_and_comparable():
+def test_transforms_are_frozen_and_comparable(halve):
     with pytest.raises(AttributeError):
-        Halve().by = 3
-    assert Halve(3) == Halve(by=3) != Halve(2)
+        halve().by = 3
+    assert halve(3) == halve(by=3) != halve(2)
 
 
 def test_pickle_keeps_settings_and_overloads():
