@@ -133,6 +133,14 @@ class ReadFiles:
         self.fill([out], np.array([file]), np.array([offset]))
         return out
 
+    def get_all(
+        self, files: NDArray[np.int64], offsets: NDArray[np.int64], lengths: NDArray[np.int64]
+    ) -> list[NDArray[np.uint8]]:
+        """Bytes of files, read from the places in turn; each file is opened once."""
+        outs: list[NDArray[np.uint8]] = [np.empty(length, np.uint8) for length in lengths.tolist()]
+        self.fill(outs, files, offsets)
+        return outs
+
     def fill(self, outs: Sequence[NDArray[np.uint8]], files: NDArray[np.int64], offsets: NDArray[np.int64]) -> None:
         """Read bytes from these places into each of `outs` `uint8[length]`; each file is opened once."""
         for file in distinct(files):

@@ -73,6 +73,17 @@ class MappedFiles:
         start = int(self.starts[file]) + offset
         return self.data[start : start + length]
 
+    def get_all(
+        self, files: NDArray[np.int64], offsets: NDArray[np.int64], lengths: NDArray[np.int64]
+    ) -> list[NDArray[np.uint8]]:
+        """Read-only views of bytes of files, all of which are in memory."""
+        self.bring_in(files, offsets, lengths)
+        return [self.get(*place) for place in zip(files.tolist(), offsets.tolist(), lengths.tolist(), strict=True)]
+
+    def bring_in(self, files: NDArray[np.int64], offsets: NDArray[np.int64], lengths: NDArray[np.int64]) -> None:
+        """Wait until these ranges are in memory; where the system cannot (Linux before 5.14), their first use waits."""
+        self._advise(_POPULATE_READ, files, offsets, lengths)
+
     def fill(self, outs: Sequence[NDArray[np.uint8]], files: NDArray[np.int64], offsets: NDArray[np.int64]) -> None:
         """Copy bytes from these places into each of `outs` `uint8[length]`."""
         starts = (self.starts[files] + offsets).tolist()
@@ -80,11 +91,16 @@ class MappedFiles:
 
     def expect(self, files: NDArray[np.int64], offsets: NDArray[np.int64], lengths: NDArray[np.int64]) -> None:
         """Ask the system to read these ranges ahead."""
+        self._advise(_WILLNEED, files, offsets, lengths)
+
+    def _advise(
+        self, advice: int, files: NDArray[np.int64], offsets: NDArray[np.int64], lengths: NDArray[np.int64]
+    ) -> None:
         starts = self.starts[files] + offsets
         first = starts // _PAGE * _PAGE
         base = self.data.ctypes.data
         for start, length in zip(first.tolist(), (starts + lengths - first).tolist(), strict=True):
-            _libc.madvise(base + start, length, _WILLNEED)
+            _libc.madvise(base + start, length, advice)
 
     def warm_up(self) -> None:
         """Bring all files into memory, in order, in huge pages where the system has them for files.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from time import perf_counter
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -14,6 +15,7 @@ from ...transforms.types import sizes_of
 from ...transforms.warp.packed import Packed
 from ..cache.selection import Selection
 from .batch import AnyBatch, Batch
+from .clock import Stages
 from .devices import BatchDevice
 from .rows import RowNumbers, Rows, Targets
 
@@ -79,10 +81,11 @@ class ToOriginal:
 
 
 class ReadyBatch(NamedTuple):
-    """A batch, and the event after which it may be used (see `BatchDevice.receive`)."""
+    """A batch, the event after which it may be used (see `BatchDevice.acquire`), and what it took."""
 
     batch: AnyBatch
     event: Any
+    stages: Stages
 
 
 @dataclass(frozen=True)
@@ -104,11 +107,12 @@ class BatchMaker:
 
     def make(self, request: BatchRequest, following: BatchRequest | None = None) -> ReadyBatch:
         """Read, augment and collate a batch; the rows of the `following` request are asked for ahead."""
+        begin = perf_counter()
         if following is not None:
             self.rows.expect(following.rows)
         while True:
             try:
-                ready = ReadyBatch(self._assemble(self._replace_damaged(request)), self.device.event())
+                ready = self._assemble(self._replace_damaged(request), begin)
                 self.rows.confirm()
                 return ready
             except DamagedRowError as error:
@@ -119,11 +123,15 @@ class BatchMaker:
                 self.rows.confirm()  # where bytes are gone, report that rather than what it led to
                 raise
 
-    def _assemble(self, request: BatchRequest) -> AnyBatch:
+    def _assemble(self, request: BatchRequest, begin: float) -> ReadyBatch:
+        """A batch whose reading began at `begin`: what came to nothing before, as a damaged row was found, is in it."""
         augmentation = self.augmentation(request.epoch)
         in_place = self.device.in_place and augmentation is not None
-        images, matrix = self.rows.read(request.rows, self.device.buffers, in_place=in_place)
+        pixels = self.rows.read(request.rows, self.device.buffers, in_place=in_place)
+        images, matrix = pixels
+        have_pixels = perf_counter()
         targets = self.rows.targets(request.rows)
+        have_targets = perf_counter()
         x, to_original = self.device.upload(images), ToOriginal(matrix)
         if augmentation is not None:
             plan = augmentation.plan(sizes_of(images), request.hashes, self.seed, request.epoch, self.split)
@@ -134,12 +142,22 @@ class BatchMaker:
         if augmentation is not None and augmentation.mixes and self.split == "train":
             x, y = self.device.warp(lambda: augmentation.mix(x, y, request.hashes, self.seed, request.epoch))
         keys = self.rows.keys(request.rows) if self.with_keys else None
-        return Batch(
+        batch = Batch(
             (x, y) if keys is None else (x, y, keys),
             matrix=to_original,
             keys=keys or (lambda: self.rows.keys(request.rows)),
             valid=torch.from_numpy(request.valid),
         )
+        end, decoding = perf_counter(), getattr(pixels, "decoding", 0.0)
+        stages = Stages(
+            samples=len(request.rows),
+            reading=have_pixels - begin - decoding,
+            decoding=decoding,
+            targets=have_targets - have_pixels,
+            warping=end - have_targets,
+            end=end,
+        )
+        return ReadyBatch(batch, self.device.event(), stages)
 
     def _replace_damaged(self, request: BatchRequest) -> BatchRequest:
         """The request with its damaged rows replaced by the next good rows of the split, often of the same class."""

@@ -5,6 +5,7 @@ from functools import partial
 from hashlib import blake2b
 from os import PathLike
 from pathlib import Path
+from time import perf_counter
 from types import ModuleType
 from typing import Any, Literal, Protocol
 
@@ -24,7 +25,7 @@ from ..cache.reader import Cache
 from ..cache.row_store import Locations, RowStore
 from ..cache.selection import Selection
 from .cache_targets import CacheTargets
-from .rows import Pixels, RowNumbers, Rows, Targets, allocate, views
+from .rows import DecodedPixels, Pixels, RowNumbers, Rows, Targets, allocate, views
 
 resource: ModuleType | None
 try:
@@ -131,7 +132,7 @@ class CacheRows:
 
     def read(self, rows: RowNumbers, buffers: Buffers, *, in_place: bool) -> Pixels:
         """The rows' pixels: copied, decoded, or left where they lie in the mapped files."""
-        before, store = _blocks_read(), self._store
+        before, decoding, store = _blocks_read(), 0.0, self._store
         locations = store.locations(rows)
         sizes = store.sizes(rows, locations)
         self._files.states.check(distinct(locations.part))
@@ -144,16 +145,20 @@ class CacheRows:
             except MemoryError:
                 row = int(rows[sizes.prod(1).argmax()])
                 raise store.damage(row, "there is no memory for so large a picture") from None
-            fill = self._copy if store.encoding == "raw" else self._decode
-            fill(rows, locations, views(pixels))
+            if store.encoding == "raw":
+                self._copy(rows, locations, views(pixels))
+            else:
+                decoding = self._decode(rows, locations, views(pixels))
         self._cold = _blocks_read() > before
-        return Pixels(pixels, matrix)
+        return DecodedPixels(pixels, matrix, decoding)
 
     def confirm(self) -> None:
         """Raise CacheError where bytes were read that are no longer there."""
         self._store.confirm()
 
     def _in_place(self, rows: RowNumbers, locations: Locations, sizes: NDArray[np.int32], files: MappedFiles) -> Packed:
+        if self._cold:
+            files.bring_in(*locations)  # else the warp would wait for the disk
         for i, checksum in self._rows_to_verify(rows):
             self._verify(int(rows[i]), files.get(*locations.row(i)), checksum)
         starts = files.starts[locations.part] + locations.offset
@@ -165,13 +170,15 @@ class CacheRows:
         for i, checksum in self._rows_to_verify(rows):
             self._verify(int(rows[i]), flat[i], checksum)
 
-    def _decode(self, rows: RowNumbers, locations: Locations, images: list[NDArray[np.uint8]]) -> None:
-        checksums = dict(self._rows_to_verify(rows))
-        for i, (row, image) in enumerate(zip(rows.tolist(), images, strict=True)):
-            data = self._files.get(*locations.row(i))
-            if i in checksums:
-                self._verify(row, data, checksums[i])
+    def _decode(self, rows: RowNumbers, locations: Locations, images: list[NDArray[np.uint8]]) -> float:
+        """Decode rows once the bytes of all are in memory; returns the seconds that decoding alone took."""
+        encoded = self._files.get_all(*locations)
+        for i, checksum in self._rows_to_verify(rows):
+            self._verify(int(rows[i]), encoded[i], checksum)
+        begin = perf_counter()
+        for row, data, image in zip(rows.tolist(), encoded, images, strict=True):
             self._store.decode(row, data, image)
+        return perf_counter() - begin
 
     def _rows_to_verify(self, rows: RowNumbers) -> list[tuple[int, int]]:
         """Which of the rows must be compared with their checksums, and these."""

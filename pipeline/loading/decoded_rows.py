@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from hashlib import blake2b
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from ...transforms.decoding.resizing import Sizing, resize
 from ...transforms.draw import hash_keys
 from ...transforms.warp.buffers import Buffers
 from ..dataset.items import relative_key
-from .rows import Kind, Pixels, RowNumbers, Targets, gather
+from .rows import DecodedPixels, Kind, RowNumbers, Targets, gather
 
 Image = NDArray[np.uint8]
 Matrix = NDArray[np.float64]
@@ -106,11 +107,13 @@ class DecodedRows:
     def confirm(self) -> None:
         """Nothing to confirm: decoded pixels are copies."""
 
-    def read(self, rows: RowNumbers, buffers: Buffers, *, in_place: bool) -> Pixels:
+    def read(self, rows: RowNumbers, buffers: Buffers, *, in_place: bool) -> DecodedPixels:
         """The items' pixels, decoded one after the other in this thread."""
+        begin = perf_counter()
         pairs = [self._load_row(row) for row in rows.tolist()]
+        decoding = perf_counter() - begin
         matrix = np.array([matrix for _, matrix in pairs], np.float64).reshape(-1, 3, 3)
-        return Pixels(gather([image for image, _ in pairs], buffers), matrix)
+        return DecodedPixels(gather([image for image, _ in pairs], buffers), matrix, decoding)
 
     def _load_row(self, row: int) -> tuple[Image, Matrix]:
         try:

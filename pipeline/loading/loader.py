@@ -23,6 +23,7 @@ from ..order.ranks import Share, Tail, from_environment
 from .batch import Batch, Parts
 from .batching import Augmentation, BatchMaker, BatchRequest, OnDamage, ReadyBatch, salt_hashes
 from .cache_rows import Checking, Reading, rows_of
+from .clock import Clock, LoopStats
 from .devices import device_for
 from .loader_settings import LoaderSettings
 from .position import Position, integer, position_of
@@ -131,6 +132,7 @@ class Loader(Generic[*Parts]):
             on_damage=damaged,
             selection=self._selection,
         )
+        self._clock = Clock(self.threads)
         self._warned = False
         self._check()
 
@@ -208,6 +210,20 @@ class Loader(Generic[*Parts]):
         """Whether samples are augmented as in training."""
         return self._maker.split == "train"
 
+    def stats(self) -> LoopStats:
+        """Where the time of this loader's loops went so far; of a part of them, it is the difference of two such.
+
+        >>> from .rows import MemoryRows
+        >>> loader = Loader(MemoryRows([np.zeros((2, 2, 3), np.uint8)] * 5), batch_size=2)
+        >>> for _ in range(3):
+        ...     before = loader.stats()
+        ...     for batch in loader:
+        ...         pass
+        >>> loader.stats().samples, (loader.stats() - before).samples
+        (15, 5)
+        """
+        return self._clock.stats
+
     @property
     def set_aside(self) -> dict[str, str]:
         """The damaged rows that were replaced: key to reason."""
@@ -252,7 +268,7 @@ class Loader(Generic[*Parts]):
         epoch, repeat = integer("epoch", epoch, 0), integer("repeat", repeat, 0)
         rows = np.array([self.rows.find(key)], np.int64)
         request = self._request(rows, np.array([repeat]), np.ones(1, bool), epoch)
-        x, y = self._device.acquire(*self._maker.make(request))[:2]
+        x, y = self._device.acquire(*self._maker.make(request)[:2])[:2]
         return _first(x), _first(y)
 
     def batch_at(self, positions: Sequence[int], epoch: int) -> Batch[*Parts]:
@@ -265,7 +281,7 @@ class Loader(Generic[*Parts]):
         epoch = integer("epoch", epoch, 0)
         picks = self._order.at(np.asarray(positions, np.int64), self.seed, epoch)
         request = self._request(self._numbers(picks.rows), picks.repeats, np.ones(len(picks.rows), bool), epoch)
-        return self._device.acquire(*self._maker.make(request))
+        return self._device.acquire(*self._maker.make(request)[:2])
 
     @property
     def total(self) -> int:
@@ -277,16 +293,18 @@ class Loader(Generic[*Parts]):
     def peek(self) -> Batch[*Parts]:
         """The first batch of the next loop; the loader stands where it stood."""
         share = self.share(self._next.delivered)
-        return next(self._make_batches(self._requests(share, self._next.epoch)))
+        ready = next(self._make_batches(self._requests(share, self._next.epoch)))
+        return self._device.acquire(ready.batch, ready.event)
 
     def __iter__(self) -> Iterator[Batch[*Parts]]:
         epoch, start = self._next
         self._next, self._position = Position(epoch + 1, 0), self._next
         self._warn_of_unequal_ranks()
         share = self.share(start)
-        for batches, batch in enumerate(self._make_batches(self._requests(share, epoch)), 1):
+        ahead = self._make_batches(self._requests(share, epoch))
+        for batches, ready in enumerate(self._clock.watch(ahead), 1):
             self._position = Position(epoch, share.position_after(batches))
-            yield batch
+            yield self._device.acquire(ready.batch, ready.event)
         self._position = self._next  # or what set_epoch was called with within the loop
 
     def _warn_of_unequal_ranks(self) -> None:
@@ -300,7 +318,7 @@ class Loader(Generic[*Parts]):
             stacklevel=3,
         )
 
-    def _make_batches(self, requests: Iterator[BatchRequest]) -> Iterator[Batch[*Parts]]:
+    def _make_batches(self, requests: Iterator[BatchRequest]) -> Iterator[ReadyBatch]:
         """The batches of `requests` in order, which threads make ahead of time; all threads end with the loop."""
         pending: deque[Future[ReadyBatch]] = deque()
         own = max(1, torch.get_num_threads() // self.threads)
@@ -312,9 +330,9 @@ class Loader(Generic[*Parts]):
                 pending.append(pool.submit(self._maker.make, request, next_request))
                 request, next_request = next_request, next(requests, None)
                 if len(pending) > max(self.prefetch, self.threads):
-                    yield self._device.acquire(*pending.popleft().result())
+                    yield pending.popleft().result()
             while pending:
-                yield self._device.acquire(*pending.popleft().result())
+                yield pending.popleft().result()
         finally:
             end()
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 import torch
@@ -26,6 +26,18 @@ class Pixels(NamedTuple):
 
     images: Tensor | Packed
     matrix: NDArray[np.float64]
+
+
+class DecodedPixels(Pixels):
+    """Pixels that had to be decoded: `decoding` is how many seconds of their reading that took."""
+
+    decoding: float
+
+    def __new__(cls, images: Tensor | Packed, matrix: NDArray[np.float64], decoding: float) -> Self:
+        """Make the pair, with this attribute."""
+        self = super().__new__(cls, images, matrix)
+        self.decoding = decoding
+        return self
 
 
 @dataclass(frozen=True)
@@ -69,7 +81,10 @@ class Rows(Protocol):
         """Prepare for reading these rows next."""
 
     def read(self, rows: RowNumbers, buffers: Buffers, *, in_place: bool) -> Pixels:
-        """The rows' pixels in memory of `buffers`, or where they lie if `in_place` is allowed and possible."""
+        """The rows' pixels in memory of `buffers`, or where they lie if `in_place` is allowed and possible.
+
+        `DecodedPixels` where it is known how long they were decoded: the loader's statistics then tell it from reading.
+        """
 
     def confirm(self) -> None:
         """Raise `CacheError` where bytes that were read so far had gone before they were used."""
