@@ -15,7 +15,7 @@ import onewarp
 
 ROOT = Path(onewarp.__path__[0])
 FLOORS = ("transforms", "pipeline", "trainers", "benchmarks")
-PIPELINE = ("composition", "dataset", "order", "cache", "presizing", "loading", "datablock", "commands")
+PIPELINE = ("composition", "dataset", "order", "cache", "presizing", "loading", "datablock", "service", "commands")
 """The floors within `pipeline/`, from the bottom."""
 
 
