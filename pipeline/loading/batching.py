@@ -17,7 +17,7 @@ from ..cache.selection import Selection
 from .batch import AnyBatch, Batch
 from .clock import Stages
 from .devices import BatchDevice
-from .rows import RowNumbers, Rows, Targets
+from .rows import ForgettingRows, RowNumbers, Rows, Targets
 
 OnDamage = Literal["raise", "replace"]
 
@@ -105,11 +105,11 @@ class BatchMaker:
     selection: RowNumbers | Selection | None = None
     quarantine: dict[int, DamagedRowError] = field(default_factory=dict)
 
-    def make(self, request: BatchRequest, following: BatchRequest | None = None) -> ReadyBatch:
-        """Read, augment and collate a batch; the rows of the `following` request are asked for ahead."""
+    def make(self, request: BatchRequest, following: Sequence[BatchRequest] = ()) -> ReadyBatch:
+        """Read, augment and collate a batch; the rows of the `following` requests are asked for ahead."""
         begin = perf_counter()
-        if following is not None:
-            self.rows.expect(following.rows)
+        for other in following:
+            self.rows.expect(other.rows)
         while True:
             try:
                 ready = self._assemble(self._replace_damaged(request), begin)
@@ -122,6 +122,12 @@ class BatchMaker:
             except Exception:
                 self.rows.confirm()  # where bytes are gone, report that rather than what it led to
                 raise
+
+    def forget(self, requests: Sequence[BatchRequest]) -> None:
+        """Let go of requests whose rows were asked for ahead, and that will not be made."""
+        if isinstance(self.rows, ForgettingRows):
+            for request in requests:
+                self.rows.forget(request.rows)
 
     def _assemble(self, request: BatchRequest, begin: float) -> ReadyBatch:
         """A batch whose reading began at `begin`: what came to nothing before, as a damaged row was found, is in it."""

@@ -1,8 +1,7 @@
 """Rows of a cache: pixels at the byte offsets of its index, memory-mapped or read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from hashlib import blake2b
 from os import PathLike
 from pathlib import Path
 from time import perf_counter
@@ -17,15 +16,15 @@ from torch import Tensor
 from ...errors import UsageError
 from ...transforms.warp.buffers import Buffers
 from ...transforms.warp.packed import Packed
+from ..cache.checksums import Bytes
 from ..cache.columns import distinct
 from ..cache.files import ReadFiles
 from ..cache.index import Index
 from ..cache.mapping import MappedFiles
 from ..cache.reader import Cache
 from ..cache.row_store import Locations, RowStore
-from ..cache.selection import Selection
-from .cache_targets import CacheTargets
-from .rows import DecodedPixels, Pixels, RowNumbers, Rows, Targets, allocate, views
+from .indexed_rows import Checking, IndexedCache, IndexedRows
+from .rows import DecodedPixels, Pixels, RowNumbers, Rows, views
 
 resource: ModuleType | None
 try:
@@ -34,30 +33,17 @@ except ImportError:  # not a POSIX system: there is no count of blocks read, so 
     resource = None
 
 Reading = Literal["auto", "map", "pread"]
-Checking = Literal["first", "always", "never"]
 
 
-class OpenCache(Protocol):
+class OpenCache(IndexedCache, Protocol):
     """What `CacheRows` needs of an opened cache."""
 
     small: Index
     files: MappedFiles | ReadFiles
-    targets: dict[str, dict[str, Any]]
-    fingerprint: str
     parts: list[Path]
 
-    @property
-    def encoding(self) -> str:
-        """How the pixels are kept."""
 
-    @property
-    def splits(self) -> Mapping[str, int]:
-        """How many rows each split has."""
-
-    def __len__(self) -> int: ...
-
-
-class CacheRows:
+class CacheRows(IndexedRows):
     """The rows of an opened cache, for a loader.
 
     `reading="map"` maps the part files, and lets a warp on the CPU read them in place; `"pread"` copies them, which
@@ -78,48 +64,15 @@ class CacheRows:
     ) -> None:
         if reading not in ("auto", "map", "pread"):
             raise UsageError(f"reading must be 'auto', 'map' or 'pread', but got {reading!r}")
-        if checking not in ("first", "always", "never"):
-            raise UsageError(f"checking must be 'first', 'always' or 'never', but got {checking!r}")
-        self._cache, self._checking = cache, checking
+        self._cache = cache
         self._files = _files_for(reading, cache)
         self._store = RowStore(cache.small, self._files, cache.encoding, cache.splits)
-        # A page of these comes with the first row in it that is read.
-        self._verified = np.zeros(0 if checking == "never" else len(cache), bool)
-        self._targets = CacheTargets(self._store, _select_targets(cache.targets, targets), checking != "never")
+        super().__init__(self._store, cache, checking, targets)
         self._settings: dict[str, Any] = {"reading": reading, "checking": checking, "targets": targets}
         self._cold = True  # until a batch came without a byte from the disk
 
-    def __len__(self) -> int:
-        return len(self._cache)
-
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(CacheRows, **self._settings), (self._cache,)
-
-    @property
-    def fingerprint(self) -> str:
-        """A hash of the cache's settings and of its parts' names, which hold a digest of what is in them."""
-        names = "/".join([self._cache.fingerprint, *(part.name for part in self._cache.parts)])
-        return blake2b(names.encode(), digest_size=16).hexdigest()
-
-    def select(self, split: str | None) -> Selection | None:
-        """The rows of a split; None for all."""
-        return None if split is None else self._store.select(split)
-
-    def find(self, key: str) -> int:
-        """The row number of a key."""
-        return self._store.find(key)
-
-    def keys(self, rows: RowNumbers) -> list[str]:
-        """The keys of the rows of these numbers."""
-        return self._store.keys(rows)
-
-    def key_hashes(self, rows: RowNumbers) -> NDArray[np.uint64]:
-        """The hashes of the rows' keys."""
-        return self._store.columns["key_hash"][rows]
-
-    def targets(self, rows: RowNumbers) -> dict[str, Targets]:
-        """The targets by column; those that lie in the picture in its pixels."""
-        return self._targets[rows]
 
     def expect(self, rows: RowNumbers) -> None:
         """Ask the system to read these rows ahead, unless the last batch came out of the page cache."""
@@ -134,27 +87,25 @@ class CacheRows:
         """The rows' pixels: copied, decoded, or left where they lie in the mapped files."""
         before, decoding, store = _blocks_read(), 0.0, self._store
         locations = store.locations(rows)
-        sizes = store.sizes(rows, locations)
+        sizes = store.sizes(rows)
         self._files.states.check(distinct(locations.part))
-        matrix = store.columns["matrix"][rows].reshape(-1, 3, 3)
         if in_place and store.encoding == "raw" and isinstance(self._files, MappedFiles):
             pixels: Tensor | Packed = self._in_place(rows, locations, sizes, self._files)
         else:
-            try:
-                pixels = allocate(sizes, buffers)
-            except MemoryError:
-                row = int(rows[sizes.prod(1).argmax()])
-                raise store.damage(row, "there is no memory for so large a picture") from None
+            pixels = self._allocate(rows, sizes, buffers)
             if store.encoding == "raw":
                 self._copy(rows, locations, views(pixels))
             else:
                 decoding = self._decode(rows, locations, views(pixels))
         self._cold = _blocks_read() > before
-        return DecodedPixels(pixels, matrix, decoding)
+        return DecodedPixels(pixels, store.matrix(rows), decoding)
 
     def confirm(self) -> None:
         """Raise CacheError where bytes were read that are no longer there."""
         self._store.confirm()
+
+    def _mask_bytes(self, rows: RowNumbers, mask: str) -> Sequence[Bytes]:
+        return self._store.bytes_of(rows, mask)
 
     def _in_place(self, rows: RowNumbers, locations: Locations, sizes: NDArray[np.int32], files: MappedFiles) -> Packed:
         if self._cold:
@@ -179,19 +130,6 @@ class CacheRows:
         for row, data, image in zip(rows.tolist(), encoded, images, strict=True):
             self._store.decode(row, data, image)
         return perf_counter() - begin
-
-    def _rows_to_verify(self, rows: RowNumbers) -> list[tuple[int, int]]:
-        """Which of the rows must be compared with their checksums, and these."""
-        if self._checking == "never":
-            return []
-        indices = np.flatnonzero(~self._verified[rows])
-        if not len(indices):
-            return []
-        return list(zip(indices.tolist(), self._store.checksums(rows[indices]), strict=True))
-
-    def _verify(self, row: int, data: NDArray[np.uint8], checksum: int) -> None:
-        self._store.verify(row, data, checksum)
-        self._verified[row] = self._checking == "first"
 
 
 def _files_for(reading: Reading, cache: OpenCache) -> MappedFiles | ReadFiles:
@@ -224,15 +162,6 @@ def rows_of(
         raise UsageError(f"reading, checking and warm are settings of a cache, but got {type(source).__name__}")
     rows: Rows = source
     return rows
-
-
-def _select_targets(targets: Mapping[str, Any], names: Sequence[str] | None) -> dict[str, Any]:
-    """The targets of these names, all of them for None."""
-    missing = [name for name in names or () if name not in targets]
-    if missing:
-        choices = ", ".join(targets) or "none"
-        raise UsageError(f"targets must be some of the cache's ({choices}), but got {missing[0]!r}")
-    return {name: targets[name] for name in (targets if names is None else names)}
 
 
 def _blocks_read() -> int:

@@ -1,6 +1,6 @@
-"""The targets of a cache's rows: numbers and shapes from its index, masks from its part files."""
+"""The targets of a cache's rows: numbers and shapes from its index, masks from the bytes of its rows."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,29 +10,48 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import CacheError
-from ..cache.row_store import RowStore
-from .rows import RowNumbers, Targets
+from ..cache.checksums import Bytes
+from ..cache.row_index import RowIndex
+from .rows import Kind, RowNumbers, Targets
+
+MaskBytes = Callable[[RowNumbers, str], Sequence[Bytes]]
+"""Gives the bytes of the masks of rows in a column."""
 
 
 class CacheTargets:
     """The columns of targets that a cache says it has (`Cache.targets`); `targets[rows]` reads some rows of all.
 
-    `verify` says whether masks are compared with their checksums.
+    `mask_bytes` gives the masks' bytes, and `verify` says whether these are compared with their checksums.
     """
 
-    def __init__(self, store: RowStore, targets: Mapping[str, Any], verify: bool) -> None:
-        self._read = {name: (target["kind"], _reader(store, name, target, verify)) for name, target in targets.items()}
+    def __init__(self, index: RowIndex, targets: Mapping[str, Any], mask_bytes: MaskBytes, verify: bool) -> None:
+        self._index, self._mask_bytes, self._verify = index, mask_bytes, verify
+        self.kinds: dict[str, Kind] = {name: target["kind"] for name, target in targets.items()}
+        self._read = {name: (target["kind"], self._reader(name, target)) for name, target in targets.items()}
 
     def __getitem__(self, rows: RowNumbers) -> dict[str, Targets]:
         return {name: Targets(kind, read(rows)) for name, (kind, read) in self._read.items()}
 
+    def _reader(self, name: str, target: Mapping[str, Any]) -> Callable[[RowNumbers], Any]:
+        if target["kind"] == "mask":
+            return partial(self._masks, name=name)
+        return _reader(self._index, name, target)
 
-def _reader(store: RowStore, name: str, target: Mapping[str, Any], verify: bool) -> Callable[[RowNumbers], Any]:
-    if target["kind"] == "mask":
-        return partial(_masks, store=store, name=name, verify=verify)
-    if count := store.index.nulls(name):
+    def _masks(self, rows: RowNumbers, name: str) -> list[Tensor]:
+        """The masks `[h, w]` of some rows."""
+        checksums = self._index.checksums(rows, name) if self._verify else []
+        masks = []
+        for i, (row, data) in enumerate(zip(rows.tolist(), self._mask_bytes(rows, name), strict=True)):
+            if self._verify:
+                self._index.verify(row, data, checksums[i], name)
+            masks.append(torch.from_numpy(self._index.decode_mask(row, data, name)))
+        return masks
+
+
+def _reader(index: RowIndex, name: str, target: Mapping[str, Any]) -> Callable[[RowNumbers], Any]:
+    if count := index.index.nulls(name):
         raise CacheError(f"{count} rows of the cache have no {name}: presize again with one for all")
-    column = store.columns[name]
+    column = index.columns[name]
     match target["kind"]:
         case "category":
             return lambda rows: torch.from_numpy(column[rows].astype(np.int64))
@@ -40,18 +59,6 @@ def _reader(store: RowStore, name: str, target: Mapping[str, Any], verify: bool)
             return lambda rows: _hot(column[rows], len(target["vocab"]))
         case _:
             return lambda rows: [torch.from_numpy(shapes.copy()) for shapes in column[rows]]
-
-
-def _masks(rows: RowNumbers, store: RowStore, name: str, verify: bool) -> list[Tensor]:
-    """The masks `[h, w]` of some rows."""
-    locations, masks = store.locations(rows, name), []
-    checksums = store.checksums(rows, name) if verify else []
-    for i, row in enumerate(rows.tolist()):
-        data = store.files.get(*locations.row(i))
-        if verify:
-            store.verify(row, data, checksums[i], name)
-        masks.append(torch.from_numpy(store.decode_mask(row, data, name)))
-    return masks
 
 
 def _hot(lists: NDArray[Any], classes: int) -> Tensor:

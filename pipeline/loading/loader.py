@@ -5,6 +5,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import Any, Generic, Self, Unpack
 from weakref import finalize
 
@@ -22,9 +23,10 @@ from ..order.orders import Indices, Picks, Stream, as_order, check_rows, name_of
 from ..order.ranks import Share, Tail, from_environment
 from .batch import Batch, Parts
 from .batching import Augmentation, BatchMaker, BatchRequest, OnDamage, ReadyBatch, salt_hashes
-from .cache_rows import Checking, Reading, rows_of
+from .cache_rows import Reading, rows_of
 from .clock import Clock, LoopStats
 from .devices import device_for
+from .indexed_rows import Checking
 from .loader_settings import LoaderSettings
 from .position import Position, integer, position_of
 from .progressive import SizeOfEpoch, augmentations
@@ -320,21 +322,28 @@ class Loader(Generic[*Parts]):
 
     def _make_batches(self, requests: Iterator[BatchRequest]) -> Iterator[ReadyBatch]:
         """The batches of `requests` in order, which threads make ahead of time; all threads end with the loop."""
-        pending: deque[Future[ReadyBatch]] = deque()
+        pending: deque[tuple[BatchRequest, Future[ReadyBatch]]] = deque()
+        expected: deque[BatchRequest] = deque()
+        ahead = getattr(self.rows, "ahead", 1)
         own = max(1, torch.get_num_threads() // self.threads)
         pool = ThreadPoolExecutor(self.threads, "onewarp-loader", initializer=share, initargs=(own,))
         end = finalize(pool, pool.shutdown, wait=True, cancel_futures=True)  # a loop may be open when Python ends
-        request, next_request = next(requests, None), next(requests, None)
         try:
-            while request is not None:
-                pending.append(pool.submit(self._maker.make, request, next_request))
-                request, next_request = next_request, next(requests, None)
+            while True:
+                following = list(islice(requests, ahead + 1 - len(expected)))
+                expected.extend(following)
+                if not expected:
+                    break
+                request = expected.popleft()
+                following = [other for other in following if other is not request]
+                pending.append((request, pool.submit(self._maker.make, request, following)))
                 if len(pending) > max(self.prefetch, self.threads):
-                    yield pending.popleft().result()
+                    yield pending.popleft()[1].result()
             while pending:
-                yield pending.popleft().result()
+                yield pending.popleft()[1].result()
         finally:
             end()
+            self._maker.forget([*(request for request, _ in pending), *expected])
 
     def _requests(self, share: Share, epoch: int) -> Iterator[BatchRequest]:
         for picks, valid in self._picks(share, epoch):

@@ -90,6 +90,16 @@ class Rows(Protocol):
         """Raise `CacheError` where bytes that were read so far had gone before they were used."""
 
 
+@runtime_checkable
+class ForgettingRows(Protocol):
+    """Rows that hold what was expected: `ahead` is how many batches a loader should expect beyond those it makes."""
+
+    ahead: int
+
+    def forget(self, rows: RowNumbers) -> None:
+        """Let go of rows that were expected and will not be read."""
+
+
 class MemoryRows:
     """Rows held in memory: images `uint8[h, w, 3]` of any sizes, their keys, and a class number for each.
 

@@ -135,7 +135,7 @@ def test_a_batch_is_of_its_request_and_the_next_one_is_asked_for():
             requests.append(rows.tolist())
 
     rows = Ahead([np.full((2, 2, 3), i, np.uint8) for i in range(9)], labels=range(9))
-    batch = maker(rows).make(request([4, 2]), request([8])).batch
+    batch = maker(rows).make(request([4, 2]), [request([8])]).batch
     assert (batch[1].tolist(), batch[2]) == ([4, 2], ["4", "2"])
     assert batch[0].float().mean((1, 2, 3)).tolist() == [4, 2]
     assert batch.valid.tolist() == [True, True]

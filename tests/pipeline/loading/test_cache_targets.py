@@ -42,7 +42,8 @@ def store(tmp_path):
 
 
 def read(store, kind, rows, vocab=None, name="label", verify=True):
-    targets = CacheTargets(store, {name: {"name": name, "kind": kind, "vocab": vocab}}, verify)[np.array(rows)]
+    described = {name: {"name": name, "kind": kind, "vocab": vocab}}
+    targets = CacheTargets(store, described, store.bytes_of, verify)[np.array(rows)]
     assert list(targets) == [name]
     assert targets[name].kind == kind
     return targets[name].values
