@@ -1,11 +1,16 @@
 """What names a sample: draws, resuming and replay go by it."""
 
 import os
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
 from ...transforms.category import escape_bytes
 from .items import relative_key
+
+_MOST_BYTES = 1024
+_CONTROLS = ("Cc", "Cs", "Zl", "Zp")
+"""Categories of characters that no key may have: controls, halves of a pair, and what ends a line."""
 
 
 def keys_of(items: Sequence[object], root: Path | None = None) -> list[str]:
@@ -47,3 +52,26 @@ def number_copies(names: Sequence[str]) -> list[str]:
         first.add(name)
         keys.append(key)
     return keys
+
+
+def key_fault(key: str) -> str | None:
+    """Why a key that comes from another machine is refused; None for one that may name a sample.
+
+    It must be what a file under a folder could be called: a relative path with `/`, in Unicode's normal form C, of at
+    most 1024 bytes, without control characters.
+
+    >>> key_fault("cat/1.jpg") is None, key_fault("../1.jpg")
+    (True, "key '../1.jpg' must be a relative path without empty, . and .. parts")
+    """
+    if not key:
+        return "key must not be empty"
+    text = repr(key) if len(key) <= 60 else f"{key[:57]!r}..."
+    if any(unicodedata.category(letter) in _CONTROLS for letter in key):
+        return f"key {text} must not have control characters"
+    if (length := len(key.encode())) > _MOST_BYTES:
+        return f"key {text} must have at most {_MOST_BYTES} bytes, but has {length}"
+    if any(part in ("", ".", "..") for part in key.split("/")):
+        return f"key {text} must be a relative path without empty, . and .. parts"
+    if not unicodedata.is_normalized("NFC", key):
+        return f"key {text} must be in Unicode's normal form C (unicodedata.normalize('NFC', key))"
+    return None

@@ -15,6 +15,7 @@ from ..dataset.blocks import Block
 from ..dataset.item_labels import Labeller, Labels, label_items, label_name, split_items
 from ..dataset.sources import Item, ListableSource, Source
 from ..dataset.splits import TRAIN, Splitter
+from .file_hashes import HashMemo
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Catalogue:
     item `i`, or an error in its place; workers make the columns of it. `order` is the order of the targets in a batch.
     `source` reads the pictures of the items. `pipeline` has the labeller and the splitter, for the cache's footer.
     `set_aside` are the files that became no items, with the reason; `notes` are what else the user should know of the
-    source, a line each.
+    source, a line each. `hashes` are the SHA-256 of the files, where who made the source knows them; without them those
+    that this machine remembers are taken.
     """
 
     source: Source
@@ -38,6 +40,7 @@ class Catalogue:
     order: Sequence[str] = ()
     set_aside: Sequence[Rejection] = ()
     notes: Sequence[str] = ()
+    hashes: HashMemo | None = None
 
     @property
     def vocab(self) -> list[str | int] | None:

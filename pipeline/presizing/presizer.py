@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -91,6 +92,7 @@ def presize(
     rehash: bool = False,
     verify: bool = True,
     quiet: bool = True,
+    report: Reporter | None = None,
 ) -> Summary:
     """Decode and resize every image of `source` once, into the cache in the folder `cache`.
 
@@ -105,10 +107,11 @@ def presize(
 
     The cache is complete when this returns. Stopped or killed before that, it goes on from the parts that are whole
     when it is called again; called on a finished cache it does what is new or changed, and makes anew what is damaged:
-    all that it keeps is read and held against its checksums, unless `verify` is false. The result depends on the source
-    and the settings alone. While another process writes the cache, it waits, and then does what is left. Raises
-    `UsageError` for a source or settings that cannot be used, `LabelError` for labels that cannot be found, and
-    `CacheError` where the folder was made with other settings, or cannot be written to.
+    all that it keeps is read and held against its checksums, unless `verify` is false. `report` gets the progress
+    in place of the terminal. The result depends on the source and the settings alone. While another process writes the
+    cache, it waits, and then does what is left. Raises `UsageError` for a source or settings that cannot be used,
+    `LabelError` for labels that cannot be found, and `CacheError` where the folder was made with other settings, or
+    cannot be written to.
     """
     start = time.monotonic()
     sizing, decoding = Sizing(_size(size, block), square, enlarge), decoding or Decoding()
@@ -118,7 +121,8 @@ def presize(
         _folder(cache), catalogue, sizing, decoding, encoding, jpeg_quality, *bounds, overwrite, rehash, verify
     )
     worker_settings = (scheduler, workers)
-    with disk_errors(request.folder), reporter(len(catalogue.items), "presizing", quiet) as report:
+    terminal = reporter(len(catalogue.items), "presizing", quiet)
+    with disk_errors(request.folder), terminal if report is None else nullcontext(report) as report:
         for note in catalogue.notes:
             report.say(note)
         plan, decoded, lacks = request.plan(report), 0, dict[str, str]()
@@ -169,8 +173,9 @@ class _Request:
         encoding = self._choose_encoding(existing, report)
         recipe = Recipe(self.sizing, self.decoding, encoding, self.jpeg_quality, self.memory, self.workers)
         _refuse_other(self.folder, existing, recipe)
-        memory = load_hash_memo(self.catalogue.source.where(), forget=self.rehash)
-        return PartPlan(self.catalogue.narrow_vocab(existing.rejections()), self.folder, recipe, existing, memory)
+        hashes = None if self.rehash else self.catalogue.hashes
+        hashes = hashes or load_hash_memo(self.catalogue.source.where(), forget=self.rehash)
+        return PartPlan(self.catalogue.narrow_vocab(existing.rejections()), self.folder, recipe, existing, hashes)
 
     def narrow_vocab(self, plan: PartPlan, results: Sequence[PartResult]) -> PartPlan | None:
         """The plan whose vocabularies name only classes that have a row; None where those of `plan` already do.
@@ -228,11 +233,11 @@ def _folder(cache: str | os.PathLike[str]) -> Path:
     folder = Path(os.path.abspath(cache))
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"cache must be a folder, but {folder} is a file: give another path")
-    _refuse_foreign_folder(folder)
+    refuse_foreign_folder(folder)
     return folder
 
 
-def _refuse_foreign_folder(folder: Path) -> None:
+def refuse_foreign_folder(folder: Path) -> None:
     """Refuse a folder of other things, before anything is written to it."""
     if not folder.exists() or (folder / COMMIT).exists():
         return

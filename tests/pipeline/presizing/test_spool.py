@@ -1,0 +1,171 @@
+"""Photos that come in: what was acknowledged is there, whatever happened to the process that kept it."""
+
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from hashlib import sha256
+from itertools import count
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from onewarp.pipeline.presizing.spool import Record, Spool, SpoolSource, record_of
+
+
+def entry(key: str, data: bytes, label=None, split=None):
+    return record_of(key, data, label, split), data
+
+
+def photos_in(folder: Path) -> dict[str, bytes]:
+    """The bytes of each key, as a source gives them."""
+    source = SpoolSource(folder, tuple(Spool(folder).records().values()))
+    return {item.key: source.read(item.place) for item in source.items()}
+
+
+def test_what_was_added_is_there_for_every_process(tmp_path):
+    first, second = Spool(tmp_path), Spool(tmp_path)
+    first.add([entry("b", b"2", "dog"), entry("a", b"1", ["cat", "dog"], True)])
+    second.add([entry("c", b"1")])
+    assert first.records() == second.records() == Spool(tmp_path).records()
+    assert first.records()["a"] == Record("a", sha256(b"1").hexdigest(), 1, ["cat", "dog"], True)
+    assert photos_in(tmp_path) == {"a": b"1", "b": b"2", "c": b"1"}
+    assert (first.size(), first.growth([record_of("d", b"1"), record_of("e", b"333"), record_of("f", b"333")])) == (
+        2,
+        3,
+    )
+
+
+def test_the_last_photo_of_a_key_counts_and_an_earlier_source_keeps_the_one_before(tmp_path):
+    spool = Spool(tmp_path)
+    spool.add([entry("a", b"old")])
+    before = SpoolSource(tmp_path, tuple(spool.records().values()))
+    spool.add([entry("a", b"new"), entry("b", b"x"), entry("b", b"y")])
+    assert photos_in(tmp_path) == {"a": b"new", "b": b"y"}
+    assert [before.read(item.place) for item in before.items()] == [b"old"]
+
+
+def test_missing_are_those_that_are_not_there_or_are_otherwise(tmp_path):
+    spool = Spool(tmp_path)
+    there = record_of("a", b"1", "cat", "train")
+    spool.add([(there, b"1")])
+    asked = [there, there._replace(label="dog"), there._replace(split=None), there._replace(key="b"), there]
+    assert spool.missing([*asked, record_of("a", b"2", "cat", "train")]) == [1, 2, 3, 5]
+
+
+def test_a_worker_gets_the_source_without_its_records(tmp_path):
+    Spool(tmp_path).add([entry("a", b"1")])
+    source = SpoolSource(tmp_path, tuple(Spool(tmp_path).records().values()))
+    (item,) = source.items()
+    assert pickle.loads(pickle.dumps(source)).read(item.place) == b"1"
+    assert b"sha256" not in pickle.dumps(source)
+    assert source.hashes([item]).hash_of("a", item.stamp) == sha256(b"1").hexdigest()
+
+
+@pytest.mark.parametrize("tail", [b'["b","', b"\0" * 40, b"[1,2,3]", b"{}", b'["b"]'])
+def test_a_line_that_was_cut_off_counts_for_nothing_and_the_next_one_counts(tmp_path, tail):
+    spool = Spool(tmp_path)
+    spool.add([entry("a", b"1")])
+    with open(tmp_path / "records.jsonl", "ab") as file:
+        file.write(tail)
+    assert spool.records().keys() == Spool(tmp_path).records().keys() == {"a"}
+    spool.add([entry("b", b"2")])
+    assert spool.records().keys() == Spool(tmp_path).records().keys() == {"a", "b"}
+
+
+class Stop(BaseException):
+    """The end of a process, as far as this one can have it."""
+
+
+def stopping(call, calls, stop):
+    """`call`, which ends everything when it is the call of this number."""
+
+    def stop_or_call(*arguments):
+        if next(calls) == stop:
+            raise Stop
+        return call(*arguments)
+
+    return stop_or_call
+
+
+@given(stop=st.integers(0, 60), sizes=st.lists(st.integers(1, 4), min_size=1, max_size=4))
+@settings(max_examples=40, deadline=None)
+def test_stopped_at_any_call_what_was_acknowledged_is_whole_and_the_rest_can_be_sent(tmp_path_factory, stop, sizes):
+    folder = tmp_path_factory.mktemp("spool")
+    numbers = count()
+    batches = [[entry(f"{n % 5}", b"%d" % n) for n in (next(numbers) for _ in range(size))] for size in sizes]
+    acknowledged = {}
+    calls = count()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("fsync", "replace"):
+            patch.setattr(os, name, stopping(getattr(os, name), calls, stop))
+        try:
+            spool = Spool(folder)
+            for batch in batches:
+                spool.add(batch)
+                acknowledged |= {record.key: data for record, data in batch}
+        except Stop:
+            pass
+    after = photos_in(folder)
+    sent = [(record.key, data) for batch in batches for record, data in batch]
+    assert all((key, data) in sent for key, data in after.items())
+    for key, data in acknowledged.items():
+        assert sent.index((key, after[key])) >= sent.index((key, data)), "an acknowledged photo is gone"
+    spool = Spool(folder)
+    for batch in batches:
+        spool.add([batch[place] for place in spool.missing([record for record, _ in batch])])
+    assert photos_in(folder) == dict(sent)
+    assert [path for path in folder.iterdir() if path.name.startswith(".writing")] == []
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from onewarp.pipeline.presizing.spool import Spool, record_of
+spool, name = Spool(Path(sys.argv[1])), sys.argv[2]
+for number in range(1000):
+    data = f"{name} {number}".encode() * 50
+    spool.add([(record_of(f"{name}/{number}", data), data), (record_of("both", data), data)])
+    print(number, flush=True)
+"""
+
+
+def test_two_processes_write_at_once_and_one_is_killed(tmp_path):
+    command = [sys.executable, "-c", WRITER, str(tmp_path)]
+    writers = [subprocess.Popen([*command, name], stdout=subprocess.PIPE, text=True) for name in "ab"]
+    last = 0
+    for line in writers[0].stdout:
+        if (last := int(line)) >= 20:
+            break
+    writers[0].kill()
+    rest = writers[0].communicate()[0].split()
+    after = int(next(iter(writers[1].stdout))) + 20
+    for line in writers[1].stdout:
+        if int(line) >= after:
+            break
+    writers[1].kill()
+    writers[1].communicate()
+    last = max([last, *map(int, rest)])
+    photos = photos_in(tmp_path)
+    for name, least in (("a", last), ("b", after)):
+        for number in range(least + 1):
+            assert photos[f"{name}/{number}"] == f"{name} {number}".encode() * 50
+    assert "both" in photos
+
+
+def test_threads_share_a_spool(tmp_path):
+    spool = Spool(tmp_path)
+
+    def write(name):
+        for number in range(10):
+            spool.add([entry(f"{name}/{number}", f"{name}{number}".encode())])
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(spool.records()) == len(photos_in(tmp_path)) == 30
