@@ -28,6 +28,7 @@ from ..presizing.progress import reporter
 from .doctor import examine
 from .fetch import DATASETS
 from .fetch import fetch as fetch_dataset
+from .loop import measure_loop
 from .preview import preview as draw_preview
 from .transform_texts import read_block, read_fused
 
@@ -317,12 +318,46 @@ def replay(cache: Path, key: str, epoch: int, seed: int, out: Path, transforms: 
 
 
 @click.command()
+@click.argument("recipe", required=False)
+@click.option(
+    "--loop",
+    type=click.Path(path_type=Path),
+    metavar="CACHE",
+    help="Measure a loop over this cache with RECIPE, and say what limits it and what to change.",
+)
+@click.option("--batches", type=click.IntRange(1), show_default="64", help="With --loop: how many are taken.")
+@click.option("--batch-size", type=click.IntRange(1), show_default="64", help="With --loop: samples in a batch.")
+@click.option("--threads", type=click.IntRange(1), show_default="all cores", help="With --loop: of the loader.")
+@click.option(
+    "--step-seconds",
+    type=click.FloatRange(0),
+    show_default="0",
+    help="With --loop: a consumer that sleeps so long for each batch, as a training step takes.",
+)
+@click.option(
+    "--cold",
+    is_flag=True,
+    default=None,
+    help="With --loop: rows from the disk, as in a first epoch or where the cache is larger than the memory.",
+)
 @click.option("--json", "as_json", is_flag=True, help="For a program.")
-def doctor(as_json: bool) -> None:
+def doctor(recipe: str | None, loop: Path | None, as_json: bool, **options: Any) -> None:
     """What this machine has for onewarp (ok), what is not there and not needed (--), and what has to be mended (BAD).
 
-    Exit 1 where something has to be mended.
+    Exit 1 where something has to be mended. With --loop it measures a loop over a cache instead. RECIPE is a text such
+    as "Resize(460) | aug_transforms(size=224)", or a file with a pipeline's JSON; that of other commands if not given.
     """
+    options = {name: value for name, value in options.items() if value is not None}
+    if loop is None:
+        if recipe is not None or options:
+            raise UsageError("loop must name a cache where there is a RECIPE, or an option of a loop")
+        raise SystemExit(_examine(as_json))
+    measured = measure_loop(loop, read_fused(DEFAULT if recipe is None else recipe), **options)
+    click.echo(json.dumps(measured.facts(), indent=1) if as_json else "\n".join(measured.lines()))
+
+
+def _examine(as_json: bool) -> int:
+    """Print what the machine has; the exit status."""
     findings = examine()
     if as_json:
         click.echo(json.dumps([asdict(f) for f in findings], indent=1))
@@ -331,7 +366,7 @@ def doctor(as_json: bool) -> None:
         for f in findings:
             mark = "BAD" if not f.well else "ok " if f.there else "-- "
             click.echo(f"{mark} {f.name:<{width}}  {f.detail}{f'; {f.advice}' if f.advice else ''}")
-    raise SystemExit(0 if all(f.well for f in findings) else 1)
+    return 0 if all(f.well for f in findings) else 1
 
 
 @click.command()

@@ -1,7 +1,6 @@
 """What this machine has for onewarp, and what is missing."""
 
 import json
-import os
 import platform
 import shlex
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import torch
 
 from ...transforms.warp import backends
 from ..cache.recipe import is_simd
+from ..loading.loader import usable_cores
 
 _PACKAGES = ("torch", "triton", "kornia", "pyarrow", "simplejpeg", "dask", "accelerate")
 _OPTIONAL = {
@@ -42,8 +42,8 @@ def examine() -> list[Finding]:
 
 
 def _platform() -> Finding:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return Finding("machine", True, f"Python {platform.python_version()}, {platform.platform()}, {cores} cores")
+    python = f"Python {platform.python_version()}, {platform.platform()}"
+    return Finding("machine", True, f"{python}, {usable_cores()} cores")
 
 
 def _onewarp() -> Finding:

@@ -85,7 +85,7 @@ class CacheRows(IndexedRows):
 
     def read(self, rows: RowNumbers, buffers: Buffers, *, in_place: bool) -> Pixels:
         """The rows' pixels: copied, decoded, or left where they lie in the mapped files."""
-        before, decoding, store = _blocks_read(), 0.0, self._store
+        before, decoding, store = blocks_read(), 0.0, self._store
         locations = store.locations(rows)
         sizes = store.sizes(rows)
         self._files.states.check(distinct(locations.part))
@@ -97,7 +97,7 @@ class CacheRows(IndexedRows):
                 self._copy(rows, locations, views(pixels))
             else:
                 decoding = self._decode(rows, locations, views(pixels))
-        self._cold = _blocks_read() > before
+        self._cold = blocks_read() > before
         return DecodedPixels(pixels, store.matrix(rows), decoding)
 
     def confirm(self) -> None:
@@ -164,9 +164,9 @@ def rows_of(
     return rows
 
 
-def _blocks_read() -> int:
-    """How often this thread had to read from a disk so far."""
+def blocks_read(*, of_process: bool = False) -> int:
+    """How many blocks of 512 bytes this thread, or all of this process, had to read from a disk so far."""
     if resource is None:
         return 0
-    usage = resource.getrusage(getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF))
-    return int(usage.ru_inblock)
+    own = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
+    return int(resource.getrusage(resource.RUSAGE_SELF if of_process else own).ru_inblock)

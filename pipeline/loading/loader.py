@@ -105,7 +105,7 @@ class Loader(Generic[*Parts]):
         self.batch_size = integer("batch_size", batch_size, 1)
         self.rank = from_environment("RANK", 0) if rank is None else rank
         self.world_size = from_environment("WORLD_SIZE", 1) if world_size is None else world_size
-        self.threads = _cores() if threads is None else integer("threads", threads, 1)
+        self.threads = usable_cores() if threads is None else integer("threads", threads, 1)
         self.prefetch = integer("prefetch", prefetch, 1)
         self._others = {
             "batch_tfms": batch_tfms,
@@ -403,5 +403,6 @@ def _in_group() -> bool:
     return group.is_available() and group.is_initialized() and group.get_world_size() > 1
 
 
-def _cores() -> int:
+def usable_cores() -> int:
+    """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
