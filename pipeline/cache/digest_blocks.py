@@ -62,7 +62,7 @@ class Blocks:
     """
 
     def __init__(self, path: Path, data: NDArray[np.uint8], checksums: Sequence[int]) -> None:
-        self.path, self._data, self._checksums = path, data, checksums
+        self.path, self.data, self._checksums = path, data, checksums
         self._verified = np.zeros(len(checksums), bool)
         self.unverified = len(checksums)
         """How many blocks are not yet verified."""
@@ -71,9 +71,9 @@ class Blocks:
 
     def region(self, name: str, values: NDArray[Any], test: Test | None) -> Region:
         """An array that lies in these bytes; `CacheError` where it does not."""
-        start = values.ctypes.data - self._data.ctypes.data if values.size else 0
+        start = values.ctypes.data - self.data.ctypes.data if values.size else 0
         region = Region(name, values, test, self, start)
-        if start < 0 or region.end > len(self._data):
+        if start < 0 or region.end > len(self.data):
             raise CacheError(f"{self.path} is no index of a cache: its column {name} lies outside of it")
         self._regions.append(region)
         return region
@@ -121,7 +121,7 @@ class Blocks:
                 self.unverified -= 1
 
     def _compare(self, block: int) -> None:
-        if checksum(self._data[block << _SHIFT : (block + 1) << _SHIFT]) != self._checksums[block]:
+        if checksum(self.data[block << _SHIFT : (block + 1) << _SHIFT]) != self._checksums[block]:
             names = dict.fromkeys(region.name for region in self._regions if _overlaps(region, block))
             where = f" ({', '.join(names)})" if names else ""
             raise CacheError(

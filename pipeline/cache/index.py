@@ -48,6 +48,16 @@ class Index:
         """The names of the columns."""
         return list(self._columns)
 
+    @property
+    def file(self) -> NDArray[np.uint8] | None:
+        """The bytes `uint8[n]` of the file that the index is mapped from; None for one in memory."""
+        return None if self._blocks is None else self._blocks.data
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The names and types of the columns."""
+        return self._table.schema
+
     def nulls(self, name: str) -> int:
         """How many rows have a null in a column."""
         count: int = self._table.column(name).null_count

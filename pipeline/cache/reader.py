@@ -21,6 +21,7 @@ from .index import Index, fitting, open_index
 from .mapping import MappedFiles, map_limit
 from .recipe import fingerprint
 from .regular_files import read_regular
+from .row_index import RowIndex
 from .row_store import RowStore
 from .schema import REJECTED, index_schema, small_fields, target_fields
 from .validation import KINDS, tests_of
@@ -85,6 +86,11 @@ class Cache:
             except CacheError:
                 if read_commit(folder) == data:
                     raise  # else another cache has just taken its place: open that one
+
+    @property
+    def row_index(self) -> RowIndex:
+        """What the index says of the rows."""
+        return self._store
 
     @property
     def index(self) -> pa.Table:

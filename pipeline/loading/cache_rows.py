@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 from time import perf_counter
 from types import ModuleType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -33,6 +33,19 @@ except ImportError:  # not a POSIX system: there is no count of blocks read, so 
     resource = None
 
 Reading = Literal["auto", "map", "pread"]
+
+
+class StoredBytes(NamedTuple):
+    """The bytes of rows as they are kept: row `i` is `data[starts[i]:][:lengths[i]]`."""
+
+    data: NDArray[np.uint8]
+    starts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+
+    def row(self, i: int) -> NDArray[np.uint8]:
+        """The bytes of the i-th row."""
+        start = int(self.starts[i])
+        return self.data[start : start + int(self.lengths[i])]
 
 
 class OpenCache(IndexedCache, Protocol):
@@ -99,6 +112,27 @@ class CacheRows(IndexedRows):
                 decoding = self._decode(rows, locations, views(pixels))
         self._cold = blocks_read() > before
         return DecodedPixels(pixels, store.matrix(rows), decoding)
+
+    def stored(self, rows: RowNumbers, mask: str | None = None) -> StoredBytes:
+        """The bytes of the rows' pixels, or of their masks, compared with their checksums; where they lie if mapped."""
+        store, files = self._store, self._files
+        locations = store.locations(rows, mask)
+        files.states.check(distinct(locations.part))
+        if isinstance(files, MappedFiles):
+            data, starts = files.data, files.starts[locations.part] + locations.offset
+        else:
+            data = np.empty(int(locations.length.sum()), np.uint8)
+            starts = np.cumsum(locations.length) - locations.length
+            places = zip(starts.tolist(), locations.length.tolist(), strict=True)
+            files.fill([data[start : start + length] for start, length in places], locations.part, locations.offset)
+        stored = StoredBytes(data, starts, locations.length)
+        if mask is None:
+            for i, checksum in self._rows_to_verify(rows):
+                self._verify(int(rows[i]), stored.row(i), checksum)
+        else:
+            for i, checksum in enumerate(store.checksums(rows, mask)):
+                store.verify(int(rows[i]), stored.row(i), checksum, mask)
+        return stored
 
     def confirm(self) -> None:
         """Raise CacheError where bytes were read that are no longer there."""

@@ -1,0 +1,220 @@
+"""Rows of a cache as record batches of a few megabytes: as they are kept, as pixels, or augmented."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...errors import UsageError
+from ...transforms.warp.buffers import Buffers
+from ...transforms.warp.packed import Packed
+from ..cache.checksums import checksum
+from ..loading.cache_rows import StoredBytes
+from ..loading.rows import RowNumbers, Targets
+from .byte_arrays import plain_array, view_array
+from .limits import Limits
+from .recipes import plan_of, read_recipe
+from .served_caches import ServedCache
+from .tickets import Augment, Ticket
+
+ARROW_TYPES = {torch.float32: pa.float32(), torch.float16: pa.float16(), torch.uint8: pa.uint8()}
+"""The types of pixels of an answer."""
+
+_INDEX_BLOCK = 1 << 22  # bytes of the index's file in a record batch
+INDEX_SCHEMA = pa.schema([pa.field("data", pa.binary(), nullable=False)])
+
+Make = Callable[[RowNumbers], pa.RecordBatch]
+
+
+def answer(ticket: Ticket, served: ServedCache, limits: Limits) -> tuple[pa.Schema, Iterator[Callable[[], Any]]]:
+    """The schema of an answer, and functions that make its record batches, in order.
+
+    Raises `UsageError` for a ticket that does not fit the cache; the functions raise what reading rows raises.
+    """
+    if ticket.send == "index":
+        return INDEX_SCHEMA, _index_batches(served)
+    rows = ticket.numbers(len(served.cache))
+    hashes = None if ticket.augment is None else _hashes(ticket.augment, served, rows)
+    batches = _Batches(ticket, served, limits)
+    lengths = batches.lengths(rows)
+    schema = batches.schema
+    if too_long := np.flatnonzero(lengths > limits.row_bytes).tolist():
+        (key,) = served.rows.keys(rows[too_long[:1]])
+        raise UsageError(
+            f"row {key!r} has {int(lengths[too_long[0]])} bytes, and a message can have {limits.row_bytes}"
+        )
+    cuts = _groups(lengths, ticket.batch_bytes)
+    return schema, (partial(batches.make, rows[a:b], None if hashes is None else hashes[a:b]) for a, b in cuts)
+
+
+def _hashes(augment: Augment, served: ServedCache, rows: RowNumbers) -> NDArray[np.uint64]:
+    if augment.hashes is None:
+        return served.rows.key_hashes(rows)
+    return np.array(augment.hashes, np.uint64)
+
+
+def _groups(lengths: NDArray[np.int64], most: int) -> Iterator[tuple[int, int]]:
+    """Where to cut rows of these lengths, so that each group has at most so many bytes, but at least one row."""
+    ends = np.cumsum(lengths)
+    begin = 0
+    while begin < len(lengths):
+        before = int(ends[begin - 1]) if begin else 0
+        end = max(begin + 1, int(np.searchsorted(ends, before + most, side="right")))
+        yield begin, end
+        begin = end
+
+
+def _index_batches(served: ServedCache) -> Iterator[Callable[[], Any]]:
+    data = served.cache.small.file
+    assert data is not None  # a served cache has a file
+
+    def make(begin: int) -> pa.RecordBatch:
+        block = data[begin : begin + _INDEX_BLOCK]
+        return pa.record_batch([plain_array(StoredBytes(block, np.array([0]), np.array([len(block)])))], INDEX_SCHEMA)
+
+    return (partial(make, begin) for begin in range(0, len(data), _INDEX_BLOCK))
+
+
+class _Batches:
+    """Makes the record batches of one ticket."""
+
+    def __init__(self, ticket: Ticket, served: ServedCache, limits: Limits) -> None:
+        self.ticket, self.served, self._limits = ticket, served, limits
+        self._fields = [_field(served, name) for name in ticket.columns]
+        if unknown := [name for name in ticket.masks if name not in served.cache.masks]:
+            raise UsageError(f"masks must be some of {served.cache.masks}, but got {unknown[0][:64]!r}")
+        self._buffers = Buffers()
+        self._augment = None if ticket.augment is None else _Augmenting(ticket, ticket.augment, served, limits)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of an answer."""
+        kind = pa.binary_view() if self.ticket.binary == "view" else pa.binary()
+        if self._augment is not None:
+            return pa.schema([*self._fields, *self._augment.fields])
+        small = [pa.field("height", pa.int32()), pa.field("width", pa.int32()), pa.field("checksum", pa.uint32())]
+        names = ["image" if self.ticket.send == "stored" else "pixels", *self.ticket.masks]
+        return pa.schema(
+            [*self._fields, *(f for f in small if f.name not in self.ticket.columns), *_binary(names, kind)]
+        )
+
+    def lengths(self, rows: RowNumbers) -> NDArray[np.int64]:
+        """About how many bytes each row takes in an answer."""
+        index = self.served.cache.row_index
+        if self._augment is not None:
+            return np.full(len(rows), self._augment.row_bytes)
+        if self.ticket.send == "pixels":
+            lengths = index.sizes(rows).astype(np.int64).prod(1) * 3
+        else:
+            lengths = index.lengths(rows)
+        return sum((index.lengths(rows, mask) for mask in self.ticket.masks), lengths)
+
+    def make(self, rows: RowNumbers, hashes: NDArray[np.uint64] | None) -> pa.RecordBatch:
+        """The record batch of some rows."""
+        small = [_column(self.served, field, rows) for field in self._fields]
+        if self._augment is not None and hashes is not None:
+            batch = pa.record_batch([*small, *self._augment.arrays(rows, hashes, self._buffers)], self.schema)
+        else:
+            batch = self._rows_as_kept(rows, small)
+        self.served.rows.confirm()
+        return batch
+
+    def _rows_as_kept(self, rows: RowNumbers, small: list[pa.Array]) -> pa.RecordBatch:
+        ticket, index = self.ticket, self.served.cache.row_index
+        if ticket.send == "pixels":
+            stored = self._pixels(rows)
+            sums = np.array([checksum(stored.row(i)) for i in range(len(rows))], np.uint32)
+        else:
+            stored = self.served.rows.stored(rows)
+            sums = np.array(index.checksums(rows), np.uint32)
+        height, width = index.sizes(rows).T
+        own = {"height": height, "width": width, "checksum": sums}
+        small += [pa.array(values) for name, values in own.items() if name not in ticket.columns]
+        pictures = [stored, *(self.served.rows.stored(rows, mask) for mask in ticket.masks)]
+        to_array = view_array if ticket.binary == "view" else plain_array
+        return pa.record_batch([*small, *map(to_array, pictures)], self.schema)
+
+    def _pixels(self, rows: RowNumbers) -> StoredBytes:
+        images = self.served.rows.read(rows, self._buffers, in_place=False).images
+        lengths = self.served.cache.row_index.sizes(rows).astype(np.int64).prod(1) * 3
+        if isinstance(images, Packed):
+            return StoredBytes(images.data.numpy(), images.offsets.numpy(), lengths)
+        return StoredBytes(images.numpy().reshape(-1), np.cumsum(lengths) - lengths, lengths)
+
+
+class _Augmenting:
+    """What a recipe makes of rows: `x`, and the masks under the plan of their images."""
+
+    def __init__(self, ticket: Ticket, augment: Augment, served: ServedCache, limits: Limits) -> None:
+        self._served, self._limits, self._masks = served, limits, ticket.masks
+        self._fused = read_recipe(augment.recipe)
+        self._draws = {"seed": augment.seed, "epoch": augment.epoch, "split": augment.split}
+        probe = self._plan(np.arange(min(1, len(served.cache))), np.zeros(1, np.uint64))
+        if probe.size is None or not self._has_one_size():
+            raise UsageError("the recipe must leave images of one size: add Resize(n), or a transform with size=n")
+        self._size = probe.size
+        self._kind = ARROW_TYPES[self._fused.dtype]
+
+    def _has_one_size(self) -> bool:
+        """Whether images of any two sizes leave with one."""
+        two = np.array([[40.0, 50.0], [70.0, 60.0]])
+        return plan_of(self._fused, two, np.zeros(2, np.uint64), self._draws, self._limits).size is not None
+
+    def _plan(self, rows: RowNumbers, hashes: NDArray[np.uint64]) -> Any:
+        sizes = self._served.cache.row_index.sizes(rows)
+        return plan_of(self._fused, sizes, hashes, self._draws, self._limits)
+
+    @property
+    def row_bytes(self) -> int:
+        """How many bytes a row takes."""
+        h, w = self._size
+        return int(h * w * (3 * self._fused.dtype.itemsize + 4 * len(self._masks)))
+
+    @property
+    def fields(self) -> list[pa.Field]:
+        """The columns that are made."""
+        masks = [pa.field(name, pa.fixed_shape_tensor(pa.int32(), self._size)) for name in self._masks]
+        return [pa.field("x", pa.fixed_shape_tensor(self._kind, (3, *self._size))), *masks]
+
+    def arrays(self, rows: RowNumbers, hashes: NDArray[np.uint64], buffers: Buffers) -> list[pa.Array]:
+        """The columns for some rows."""
+        reader = self._served.rows
+        images = reader.read(rows, buffers, in_place=True).images
+        plan = self._plan(rows, hashes)
+        arrays = [tensor_array(self._fused.images(images, plan), self._kind)]
+        targets: dict[str, Targets] = reader.targets(rows) if self._masks else {}
+        for name in self._masks:
+            masks = self._fused.masks(list(targets[name].values), plan)
+            arrays.append(tensor_array(masks.to(torch.int32), pa.int32()))
+        return arrays
+
+
+def tensor_array(values: Tensor, kind: pa.DataType) -> pa.Array:
+    """A tensor `[N, ...]` as an Arrow array of N tensors, which shares its memory where it is contiguous."""
+    flat = values.contiguous()
+    shape = tuple(flat.shape[1:])
+    length = int(np.prod(shape))
+    entries = pa.Array.from_buffers(kind, len(flat) * length, [None, pa.py_buffer(flat.numpy())])
+    storage = pa.FixedSizeListArray.from_arrays(entries, length)
+    return pa.ExtensionArray.from_storage(pa.fixed_shape_tensor(kind, shape), storage)
+
+
+def _field(served: ServedCache, name: str) -> pa.Field:
+    schema = served.cache.small.schema
+    if name not in schema.names:
+        raise UsageError(f"columns must be some of {', '.join(schema.names)}, but got {name[:64]!r}")
+    return schema.field(name)
+
+
+def _column(served: ServedCache, field: pa.Field, rows: RowNumbers) -> pa.Array:
+    values = served.cache.small[field.name][rows]
+    return pa.array(values.tolist() if values.ndim > 1 or values.dtype == object else values, field.type)
+
+
+def _binary(names: Sequence[str], kind: pa.DataType) -> list[pa.Field]:
+    return [pa.field(name, kind, nullable=False) for name in names]
