@@ -15,6 +15,7 @@ OnewarpError
 │   └── DamagedRowError               a row whose bytes are not those that were written
 ├── WarpError          (ValueError)   images, matrices or an output that the warp cannot work with
 ├── FetchError                        an archive that cannot be downloaded, is another one, or must not be unpacked
+├── ServiceError                      a service that does not answer, refuses a request, or cannot be started
 ├── TrainingError                     a model, loss or checkpoint that does not fit
 └── MissingDependencyError (ImportError)   an optional package that has to be installed first
 ```
@@ -34,6 +35,7 @@ __all__ = [
     "MissingLabelError",
     "OnewarpError",
     "ResourceError",
+    "ServiceError",
     "SourceError",
     "SpecError",
     "TrainingError",
@@ -107,6 +109,10 @@ class WarpError(OnewarpError, ValueError):
 
 class FetchError(OnewarpError):
     """An archive cannot be downloaded, is not the expected one, or must not be unpacked."""
+
+
+class ServiceError(OnewarpError):
+    """A service does not answer, refuses a request, or cannot be started."""
 
 
 class TrainingError(OnewarpError):

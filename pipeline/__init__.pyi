@@ -28,3 +28,4 @@ from .order.orders import Subset as Subset
 from .order.orders import Weighted as Weighted
 from .order.orders import balanced as balanced
 from .presizing.presizer import presize as presize
+from .service.remote_cache import connect as connect

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,57 +11,33 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ...errors import CacheError, UsageError
-from ...transforms.decoding.decode import Matrix, Pixels
-from ..dataset.spatial_targets import SPATIAL_KINDS
 from . import format2
-from .encodings import Encoding
 from .files import ReadFiles
 from .footer import COMMIT, is_format2, parse_footer, read_commit, read_footer
 from .index import Index, fitting, open_index
 from .mapping import MappedFiles, map_limit
+from .open_cache import OpenCache
 from .recipe import fingerprint
 from .regular_files import read_regular
 from .row_index import RowIndex
 from .row_store import RowStore
 from .schema import REJECTED, index_schema, small_fields, target_fields
-from .validation import KINDS, tests_of
+from .validation import tests_of
 from .verification import list_damages, part_damages, rejections_bytes
 
 _MOST_BYTES = 1 << 46  # half of the addresses that a process has
 
 
-class Row(NamedTuple):
-    """One row: its pixels `uint8[h, w, 3]`, and the matrix from them to the pixels of the original file.
-
-    `places` has, by column and in these pixels, a mask `[h, w]`, points `float32[n, 2]` and boxes `float32[n, 4]`.
-    """
-
-    key: str
-    pixels: Pixels
-    label: str | int | list[str | int] | None
-    split: str | None
-    matrix: Matrix
-    places: dict[str, NDArray[Any]]
-
-
-class Cache:
+class Cache(OpenCache):
     """A cache that `presize` has finished; `Cache.open(path)`.
 
-    `parts` are the part files by number, and `files` these files, held as they are. `small` are all columns but the
-    pixels (`schema.py`), read some rows at a time, and `index` is a table of them. `targets` says by name what
-    the columns of targets are, in the order of a batch: a mapping with `kind` and `vocab`. `vocab` are the names of the
-    classes by number, None without labels, `splits` how many rows each split has, `encoding` how the pixels are kept.
-    `fingerprint` names the settings that decide the pixels.
+    `parts` are the part files by number, and `files` these files, held as they are.
     """
 
     def __init__(self, path: Path, small: Index, footer: dict[str, Any], files: MappedFiles | ReadFiles) -> None:
-        self.path, self.small, self.footer, self.files = path, small, footer, files
+        super().__init__(small, footer)
+        self.path, self.files = path, files
         self.parts = files.states.paths
-        self.targets: dict[str, dict[str, Any]] = {t["name"]: t for t in footer["targets"] if t["kind"] in KINDS}
-        self.vocab: list[str | int] | None = footer["vocab"]
-        self.splits: dict[str, int] = footer["splits"] or {}
-        self.encoding: Encoding = footer["pixels"]["encoding"]
-        self.fingerprint: str = footer["fingerprint"]
         self._store = RowStore(small, files, self.encoding, self.splits)
         self._order: NDArray[np.int64] | None = None
 
@@ -92,58 +68,12 @@ class Cache:
         """What the index says of the rows."""
         return self._store
 
-    @property
-    def index(self) -> pa.Table:
-        """The small columns as a table, in the order of the rows; `CacheError` where they are damaged."""
-        return self.small.table()
-
-    def __len__(self) -> int:
-        return len(self.small)
-
     def __repr__(self) -> str:
         return f"Cache({str(self.path)!r}, {len(self)} rows, {self.encoding})"
-
-    def rows(self, split: str | None = None) -> NDArray[np.int64]:
-        """The numbers `int64[n]` of the rows of a split, or of all; `UsageError` for a split that is not there."""
-        return np.arange(len(self)) if split is None else self._store.select(split).rows()
-
-    def __getitem__(self, key: str) -> Row:
-        """The row of a key, decoded. Raises `UsageError` where there is none, `CacheError` where it is damaged."""
-        return self.row(self._store.find(key))
-
-    def row(self, number: int) -> Row:
-        """The row of a number, decoded. Raises `CacheError` where it is damaged."""
-        columns = self.columns(number)
-        pixels, matrix = self.pixels(number), np.array(columns["matrix"]).reshape(3, 3)
-        label, places = self.names(columns.get("label")), self._spatial_targets(number, columns)
-        return Row(columns["key"], pixels, label, columns.get("split"), matrix, places)
-
-    def pixels(self, number: int) -> Pixels:
-        """The pixels `uint8[h, w, 3]` of a row; `CacheError` where it is damaged."""
-        return self._store.read_pixels(number)
-
-    def _spatial_targets(self, number: int, columns: dict[str, Any]) -> dict[str, NDArray[Any]]:
-        targets: dict[str, NDArray[Any]] = {}
-        for name, target in self.targets.items():
-            if target["kind"] == "mask":
-                targets[name] = self._store.read_mask(number, name)
-            elif target["kind"] in SPATIAL_KINDS:
-                width = {"points": 2, "boxes": 4}[target["kind"]]
-                targets[name] = np.array(columns[name], np.float32).reshape(-1, width)
-        return targets
-
-    def columns(self, number: int) -> dict[str, Any]:
-        """What the index says of a row."""
-        return self.small.row(number)
 
     def bytes_of(self, number: int, mask: str | None = None) -> bytes:
         """The bytes of a row's pixels, or of one of its masks; `CacheError` where they are damaged."""
         return self._store.read(number, mask)
-
-    @property
-    def masks(self) -> list[str]:
-        """The names of the columns of masks."""
-        return [name for name, target in self.targets.items() if target["kind"] == "mask"]
 
     def in_order(self, keys: Sequence[str]) -> "Cache":
         """The same cache with its rows in the order of `keys`; those that it does not hold are left out."""
@@ -167,12 +97,6 @@ class Cache:
 
     def _files(self) -> list[str]:
         return [*self.footer["parts"], self.footer.get("index", {}).get("name", "")]
-
-    def names(self, label: int | list[int] | None) -> str | int | list[str | int] | None:
-        """A label, or several, by name."""
-        if label is None or self.vocab is None:
-            return None
-        return [self.vocab[number] for number in label] if isinstance(label, list) else self.vocab[label]
 
     def rejected(self) -> list[dict[str, Any]]:
         """The files that became no row: `key`, `reason`, `bytes`, `sha256`.

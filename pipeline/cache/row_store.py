@@ -4,7 +4,7 @@ Whoever reads a cache, row by row (`Cache`) or in batches (the loader's `CacheRo
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,14 +62,6 @@ class RowStore(RowIndex):
         self.confirm()
         self.verify(row, data, self.checksums(rows, mask)[0], mask)
         return data
-
-    def read_pixels(self, row: int) -> NDArray[np.uint8]:
-        """The pixels `uint8[h, w, 3]` of a row, compared with their checksum and decoded."""
-        return self.to_pixels(row, self.read(row))
-
-    def read_mask(self, row: int, mask: str) -> NDArray[Any]:
-        """A mask `[h, w]` of a row, compared with its checksum and decoded."""
-        return self.decode_mask(row, self.read(row, mask), mask)
 
     def confirm(self) -> None:
         """Raise `CacheError` where a file was cut while it was read."""

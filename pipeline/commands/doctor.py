@@ -11,8 +11,8 @@ from urllib.parse import unquote, urlsplit
 import torch
 
 from ...transforms.warp import backends
+from ...transforms.warp.threads import cores
 from ..cache.recipe import is_simd
-from ..loading.loader import usable_cores
 
 _PACKAGES = ("torch", "triton", "kornia", "pyarrow", "simplejpeg", "dask", "accelerate")
 _OPTIONAL = {
@@ -43,7 +43,7 @@ def examine() -> list[Finding]:
 
 def _platform() -> Finding:
     python = f"Python {platform.python_version()}, {platform.platform()}"
-    return Finding("machine", True, f"{python}, {usable_cores()} cores")
+    return Finding("machine", True, f"{python}, {cores()} cores")
 
 
 def _onewarp() -> Finding:

@@ -14,10 +14,11 @@ from ...errors import UsageError
 from ...transforms.augment import Fused
 from ...transforms.decoding.cost import machine_memory
 from ...transforms.margin import smallest_presize
+from ...transforms.warp.threads import cores
 from ..cache.reader import Cache
 from ..loading.cache_rows import blocks_read
 from ..loading.clock import LoopStats
-from ..loading.loader import AnyLoader, Loader, usable_cores
+from ..loading.loader import AnyLoader, Loader
 from .bottleneck import Bottleneck, Setting, find_bottleneck
 
 _BLOCK = 512  # bytes of the system's count of what was read
@@ -109,7 +110,7 @@ def _setting(cache: Cache, recipe: Fused, disk_bytes: int) -> Setting:
     except UsageError:  # no size is large enough
         smallest = short
     return Setting(
-        cores=usable_cores(),
+        cores=cores(),
         disk_bytes=disk_bytes,
         encoding=cache.encoding,
         presize=short,

@@ -15,7 +15,8 @@ from ...errors import UsageError
 from ...transforms.augment import Fused, fuse
 from ...transforms.transform_lists import Transforms
 from ...transforms.types import TensorImage
-from ..cache.reader import Cache, Row
+from ..cache.open_cache import Row
+from ..cache.reader import Cache
 from ..composition.show import save_picture, show
 from ..datablock.dataloaders import TYPES
 from ..dataset.spatial_targets import SPATIAL_KINDS

@@ -14,6 +14,7 @@ from ...transforms.colour import Normalize
 from ...transforms.decoding.resizing import Sizing
 from ...transforms.transform_lists import Transforms
 from ...transforms.types import TensorBBox, TensorCategory, TensorImage, TensorMask, TensorMultiCategory, TensorPoint
+from ..cache.open_cache import OpenCache
 from ..cache.reader import Cache
 from ..composition.compose import Pipeline
 from ..composition.show import show_grid
@@ -22,7 +23,7 @@ from ..dataset.blocks import BBoxBlock, Block, CategoryBlock, ImageBlock, MaskBl
 from ..dataset.keys import keys_of
 from ..dataset.samples import Samples
 from ..loading.batch import AnyBatch, Batch
-from ..loading.cache_rows import CacheRows
+from ..loading.cache_rows import rows_of
 from ..loading.loader import Loader
 from ..loading.loader_settings import CommonSettings
 from ..loading.rows import Rows
@@ -87,7 +88,7 @@ class DataLoaders:
     @classmethod
     def of_cache(
         cls,
-        cache: Cache | str | os.PathLike[str],
+        cache: OpenCache | str | os.PathLike[str],
         transforms: Fused | Transforms = (),
         *,
         targets: Sequence[str] | None = None,
@@ -97,11 +98,11 @@ class DataLoaders:
 
         `settings` are those of `of`. Raises `UsageError` where a split or a target is missing.
         """
-        stored = cache if isinstance(cache, Cache) else Cache.open(cache)
+        stored = cache if isinstance(cache, OpenCache) else Cache.open(cache)
         if {"train", "valid"} - stored.splits.keys():
             names = ", ".join(stored.splits) or "none"
-            raise UsageError(f"{stored.path} must have splits train and valid, but has {names}: presize with --split")
-        rows = CacheRows(stored, targets=targets)
+            raise UsageError(f"{stored!r} must have splits train and valid, but has {names}: presize with --split")
+        rows = rows_of(stored, targets=targets)
         blocks = (ImageBlock(), *(_block(**stored.targets[name]) for name in targets or stored.targets))
         pixels = stored.footer["pixels"]
         return cls.of(

@@ -88,6 +88,54 @@ class ReadyBatch(NamedTuple):
     stages: Stages
 
 
+class _Samples(NamedTuple):
+    """The samples of a batch, and how long they took."""
+
+    x: Tensor
+    targets: Mapping[str, Targets]
+    to_original: ToOriginal
+    decoding: float
+    have_pixels: float
+    have_targets: float
+
+
+class Warped(NamedTuple):
+    """Rows that were augmented where they are kept.
+
+    `images` are `[N, 3, h, w]`, `masks` by column `[N, h, w]`, `sizes` those of the rows `[N, 2]`, and `matrix`
+    float64 `[N, 3, 3]` from the rows' pixels to the original.
+    """
+
+    images: Tensor
+    masks: Mapping[str, Tensor]
+    sizes: NDArray[np.int64]
+    matrix: NDArray[np.float64]
+
+
+class Warper(Protocol):
+    """Rows of a loader that come augmented."""
+
+    def expect(self, request: BatchRequest) -> None:
+        """Prepare for this request."""
+
+    def forget(self, request: BatchRequest) -> None:
+        """Let go of a request that was expected and will not be made."""
+
+    def warp(self, request: BatchRequest) -> Warped:
+        """The rows of a request, augmented."""
+
+    def targets(self, rows: RowNumbers, masks: Mapping[str, Tensor]) -> Mapping[str, Targets]:
+        """The rows' targets in their order: as they are kept, but `masks`, which were augmented, in their place."""
+
+
+@runtime_checkable
+class WarpingRows(Protocol):
+    """Rows that can be augmented where they are kept."""
+
+    def warper(self, augmentation: Callable[[int], Augmentation | None], seed: int, split: str) -> Warper | None:
+        """What gives the rows of a loader augmented; None where the loader augments them itself."""
+
+
 @dataclass(frozen=True)
 class BatchMaker:
     """Makes batches out of requests; threads may share it.
@@ -103,13 +151,17 @@ class BatchMaker:
     with_keys: bool
     on_damage: OnDamage = "raise"
     selection: RowNumbers | Selection | None = None
+    warper: Warper | None = None
     quarantine: dict[int, DamagedRowError] = field(default_factory=dict)
 
     def make(self, request: BatchRequest, following: Sequence[BatchRequest] = ()) -> ReadyBatch:
         """Read, augment and collate a batch; the rows of the `following` requests are asked for ahead."""
         begin = perf_counter()
         for other in following:
-            self.rows.expect(other.rows)
+            if self.warper is None:
+                self.rows.expect(other.rows)
+            else:
+                self.warper.expect(other)
         while True:
             try:
                 ready = self._assemble(self._replace_damaged(request), begin)
@@ -125,13 +177,42 @@ class BatchMaker:
 
     def forget(self, requests: Sequence[BatchRequest]) -> None:
         """Let go of requests whose rows were asked for ahead, and that will not be made."""
-        if isinstance(self.rows, ForgettingRows):
-            for request in requests:
+        for request in requests:
+            if self.warper is not None:
+                self.warper.forget(request)
+            elif isinstance(self.rows, ForgettingRows):
                 self.rows.forget(request.rows)
 
     def _assemble(self, request: BatchRequest, begin: float) -> ReadyBatch:
         """A batch whose reading began at `begin`: what came to nothing before, as a damaged row was found, is in it."""
         augmentation = self.augmentation(request.epoch)
+        if augmentation is None or self.warper is None:
+            made = self._read(request, augmentation)
+        else:
+            made = self._receive(request, augmentation, self.warper)
+        x, y = made.x, self.device.upload(collate(made.targets))
+        if augmentation is not None and augmentation.mixes and self.split == "train":
+            x, y = self.device.warp(lambda: augmentation.mix(x, y, request.hashes, self.seed, request.epoch))
+        keys = self.rows.keys(request.rows) if self.with_keys else None
+        batch = Batch(
+            (x, y) if keys is None else (x, y, keys),
+            matrix=made.to_original,
+            keys=keys or (lambda: self.rows.keys(request.rows)),
+            valid=torch.from_numpy(request.valid),
+        )
+        end = perf_counter()
+        stages = Stages(
+            samples=len(request.rows),
+            reading=made.have_pixels - begin - made.decoding,
+            decoding=made.decoding,
+            targets=made.have_targets - made.have_pixels,
+            warping=end - made.have_targets,
+            end=end,
+        )
+        return ReadyBatch(batch, self.device.event(), stages)
+
+    def _read(self, request: BatchRequest, augmentation: Augmentation | None) -> "_Samples":
+        """The rows of a request, read, and augmented here."""
         in_place = self.device.in_place and augmentation is not None
         pixels = self.rows.read(request.rows, self.device.buffers, in_place=in_place)
         images, matrix = pixels
@@ -144,26 +225,21 @@ class BatchMaker:
             x = self.device.warp(lambda: augmentation.images(x, plan))
             targets = {name: _augment(target, augmentation, plan) for name, target in targets.items()}
             to_original = ToOriginal(matrix, plan)
-        y = self.device.upload(collate(targets))
-        if augmentation is not None and augmentation.mixes and self.split == "train":
-            x, y = self.device.warp(lambda: augmentation.mix(x, y, request.hashes, self.seed, request.epoch))
-        keys = self.rows.keys(request.rows) if self.with_keys else None
-        batch = Batch(
-            (x, y) if keys is None else (x, y, keys),
-            matrix=to_original,
-            keys=keys or (lambda: self.rows.keys(request.rows)),
-            valid=torch.from_numpy(request.valid),
-        )
-        end, decoding = perf_counter(), getattr(pixels, "decoding", 0.0)
-        stages = Stages(
-            samples=len(request.rows),
-            reading=have_pixels - begin - decoding,
-            decoding=decoding,
-            targets=have_targets - have_pixels,
-            warping=end - have_targets,
-            end=end,
-        )
-        return ReadyBatch(batch, self.device.event(), stages)
+        return _Samples(x, targets, to_original, getattr(pixels, "decoding", 0.0), have_pixels, have_targets)
+
+    def _receive(self, request: BatchRequest, augmentation: Augmentation, warper: Warper) -> "_Samples":
+        """The rows of a request, augmented where they are kept; what needs no pixels is computed here."""
+        warped = warper.warp(request)
+        have_pixels = perf_counter()
+        targets = warper.targets(request.rows, warped.masks)
+        have_targets = perf_counter()
+        plan = augmentation.plan(warped.sizes, request.hashes, self.seed, request.epoch, self.split)
+        done = {
+            name: target if name in warped.masks else _augment(target, augmentation, plan)
+            for name, target in targets.items()
+        }
+        images = self.device.upload(warped.images)
+        return _Samples(images, done, ToOriginal(warped.matrix, plan), 0.0, have_pixels, have_targets)
 
     def _replace_damaged(self, request: BatchRequest) -> BatchRequest:
         """The request with its damaged rows replaced by the next good rows of the split, often of the same class."""

@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 from time import perf_counter
 from types import ModuleType
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -176,8 +176,21 @@ def _files_for(reading: Reading, cache: OpenCache) -> MappedFiles | ReadFiles:
     return ReadFiles(cache.parts, file_map=file_map) if isinstance(file_map, MappedFiles) else file_map
 
 
+@runtime_checkable
+class RowsSource(Protocol):
+    """A cache that lies elsewhere, and says itself how it is read."""
+
+    def to_rows(self, checking: Checking, targets: Sequence[str] | None) -> Rows:
+        """Its rows for a loader, with the targets of these names, or all of them."""
+
+
 def rows_of(
-    source: Any, *, reading: Reading | None = None, checking: Checking | None = None, warm: bool = False
+    source: Any,
+    *,
+    reading: Reading | None = None,
+    checking: Checking | None = None,
+    warm: bool = False,
+    targets: Sequence[str] | None = None,
 ) -> Rows:
     """The rows of a cache (opened, or the path to one), or `source` itself if it is rows; `warm`: read them once.
 
@@ -186,8 +199,11 @@ def rows_of(
     if isinstance(source, str | PathLike):
         source = Cache.open(source)
     if isinstance(source, Cache):
-        source = CacheRows(source, reading=reading or "auto", checking=checking or "first")
+        source = CacheRows(source, reading=reading or "auto", checking=checking or "first", targets=targets)
         reading = checking = None
+    elif isinstance(source, RowsSource):
+        source = source.to_rows(checking or "first", targets)
+        checking = None
     if warm and isinstance(source, CacheRows):
         source.warm_up()
     if not (hasattr(source, "read") and hasattr(source, "key_hashes")):

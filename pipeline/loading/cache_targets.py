@@ -30,7 +30,15 @@ class CacheTargets:
         self._read = {name: (target["kind"], self._reader(name, target)) for name, target in targets.items()}
 
     def __getitem__(self, rows: RowNumbers) -> dict[str, Targets]:
-        return {name: Targets(kind, read(rows)) for name, (kind, read) in self._read.items()}
+        return self.read(rows)
+
+    def read(self, rows: RowNumbers, others: Mapping[str, Any] | None = None) -> dict[str, Targets]:
+        """The targets of some rows; those of `others` are at hand, and not read."""
+        at_hand = others or {}
+        return {
+            name: Targets(kind, at_hand[name] if name in at_hand else read(rows))
+            for name, (kind, read) in self._read.items()
+        }
 
     def _reader(self, name: str, target: Mapping[str, Any]) -> Callable[[RowNumbers], Any]:
         if target["kind"] == "mask":
@@ -38,13 +46,15 @@ class CacheTargets:
         return _reader(self._index, name, target)
 
     def _masks(self, rows: RowNumbers, name: str) -> list[Tensor]:
-        """The masks `[h, w]` of some rows."""
+        """The masks `[h, w]` of some rows, of one dtype: uint8, or int32 where one of them has a number beyond 255."""
         checksums = self._index.checksums(rows, name) if self._verify else []
         masks = []
         for i, (row, data) in enumerate(zip(rows.tolist(), self._mask_bytes(rows, name), strict=True)):
             if self._verify:
                 self._index.verify(row, data, checksums[i], name)
             masks.append(torch.from_numpy(self._index.decode_mask(row, data, name)))
+        if len({mask.dtype for mask in masks}) > 1:  # some have numbers beyond 255
+            masks = [mask.to(torch.int32) for mask in masks]
         return masks
 
 

@@ -6,13 +6,14 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ...transforms.warp.buffers import Buffers, copy_all
 from ..cache.checksums import Bytes
 from ..cache.row_index import RowIndex
 from .indexed_rows import Checking, IndexedCache, IndexedRows
 from .prefetcher import Prefetcher
-from .rows import DecodedPixels, Pixels, RowNumbers, views
+from .rows import DecodedPixels, Pixels, RowNumbers, Targets, views
 
 AHEAD = 8
 """How many batches a loader expects beyond those that are made."""
@@ -51,13 +52,22 @@ class FetchedRows(IndexedRows):
     ) -> None:
         super().__init__(index, cache, checking, targets)
         self._fetcher, self._prefetcher = fetcher, prefetcher
-        self._masks = tuple(name for name, target in self._targets.kinds.items() if target == "mask")
+        self.masks = tuple(name for name, kind in self._targets.kinds.items() if kind == "mask")
         self._taken: dict[bytes, Columns] = {}  # masks, between a batch's images and its targets
+
+    @property
+    def row_index(self) -> RowIndex:
+        """What the index says of the rows."""
+        return self._index
+
+    def targets_beside(self, rows: RowNumbers, masks: Mapping[str, Tensor]) -> dict[str, Targets]:
+        """The targets by column, with `masks` in the place of those that are kept, which are not fetched."""
+        return self._targets.read(rows, masks)
 
     def expect(self, rows: RowNumbers) -> None:
         """Fetch these rows ahead."""
-        nbytes = int(sum(self._index.lengths(rows, mask).sum() for mask in (None, *self._masks)))
-        self._prefetcher.expect(rows.tobytes(), lambda: self._fetcher.fetch(rows, self._masks), nbytes)
+        nbytes = int(sum(self._index.lengths(rows, mask).sum() for mask in (None, *self.masks)))
+        self._prefetcher.expect(rows.tobytes(), lambda: self._fetcher.fetch(rows, self.masks), nbytes)
 
     def forget(self, rows: RowNumbers) -> None:
         """Let go of rows that were expected and will not be read."""
@@ -66,8 +76,8 @@ class FetchedRows(IndexedRows):
     def read(self, rows: RowNumbers, buffers: Buffers, *, in_place: bool) -> Pixels:
         """The rows' pixels, fetched and decoded."""
         name = rows.tobytes()
-        columns = self._prefetcher.take(name, lambda: self._fetcher.fetch(rows, self._masks))
-        if self._masks:
+        columns = self._prefetcher.take(name, lambda: self._fetcher.fetch(rows, self.masks))
+        if self.masks:
             self._taken[name] = columns
             while len(self._taken) > _MOST_TAKEN:
                 self._taken.pop(next(iter(self._taken)), None)
@@ -96,7 +106,7 @@ class FetchedRows(IndexedRows):
 
     def _mask_bytes(self, rows: RowNumbers, mask: str) -> Sequence[Bytes]:
         name = rows.tobytes()
-        columns = self._taken.get(name) or self._fetcher.fetch(rows, self._masks)
-        if mask == self._masks[-1]:
+        columns = self._taken.get(name) or self._fetcher.fetch(rows, self.masks)
+        if mask == self.masks[-1]:
             self._taken.pop(name, None)
         return columns[mask]

@@ -17,12 +17,20 @@ from ...errors import UsageError
 from ...transforms.plan import Size
 from ...transforms.transform import Split
 from ...transforms.transform_lists import Transforms
-from ...transforms.warp.threads import share
+from ...transforms.warp.threads import cores, share
 from ..cache.reader import Cache
 from ..order.orders import Indices, Picks, Stream, as_order, check_rows, name_of
 from ..order.ranks import Share, Tail, from_environment
 from .batch import Batch, Parts
-from .batching import Augmentation, BatchMaker, BatchRequest, OnDamage, ReadyBatch, salt_hashes
+from .batching import (
+    Augmentation,
+    BatchMaker,
+    BatchRequest,
+    OnDamage,
+    ReadyBatch,
+    WarpingRows,
+    salt_hashes,
+)
 from .cache_rows import Reading, rows_of
 from .clock import Clock, LoopStats
 from .devices import device_for
@@ -105,7 +113,7 @@ class Loader(Generic[*Parts]):
         self.batch_size = integer("batch_size", batch_size, 1)
         self.rank = from_environment("RANK", 0) if rank is None else rank
         self.world_size = from_environment("WORLD_SIZE", 1) if world_size is None else world_size
-        self.threads = usable_cores() if threads is None else integer("threads", threads, 1)
+        self.threads = cores() if threads is None else integer("threads", threads, 1)
         self.prefetch = integer("prefetch", prefetch, 1)
         self._others = {
             "batch_tfms": batch_tfms,
@@ -124,15 +132,20 @@ class Loader(Generic[*Parts]):
         self._device = device_for(torch.device(device or "cpu"))
         training = split in (None, "train") if augment is None else augment
         kind: Split = "train" if training else "valid"
+        augmentation = augmentations(batch_tfms, size)
+        warper = self.rows.warper(augmentation, seed, kind) if isinstance(self.rows, WarpingRows) else None
+        if warper is None:
+            augmentation = augmentations(batch_tfms, size, lambda a: self._device.bind(a, kind))
         self._maker = BatchMaker(
             rows=self.rows,
-            augmentation=augmentations(batch_tfms, size, lambda a: self._device.bind(a, kind)),
+            augmentation=augmentation,
             seed=seed,
             split=kind,
             device=self._device,
             with_keys=keys,
             on_damage=damaged,
             selection=self._selection,
+            warper=warper,
         )
         self._clock = Clock(self.threads)
         self._warned = False
@@ -401,8 +414,3 @@ def _in_group() -> bool:
     """Whether several processes train together through torch."""
     group = torch.distributed
     return group.is_available() and group.is_initialized() and group.get_world_size() > 1
-
-
-def usable_cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import SpecError, UsageError
-from ...transforms.augment import Fused, fuse
+from ...transforms.augment import Fused, explain, fuse
 from ...transforms.plan import Plan
 from ...transforms.transform import Transform
 from ..composition.spec import from_json, to_json
@@ -60,6 +60,12 @@ def read_recipe(text: str) -> Fused:
         )
     except (TypeError, ValueError) as error:
         raise UsageError(f"the recipe cannot be used: {error}") from None
+
+
+def explain_recipe(text: str) -> dict[str, Any]:
+    """How a recipe is done, as plain values: how many resamplings, barriers, and lines for people."""
+    said = explain(read_recipe(text))
+    return {"resamplings": said.resamplings, "barriers": list(said.barriers), "lines": list(said.lines)}
 
 
 def _refuse_dtype(fused: Fused) -> None:

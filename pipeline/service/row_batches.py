@@ -25,10 +25,9 @@ from .tickets import Augment, Ticket
 ARROW_TYPES = {torch.float32: pa.float32(), torch.float16: pa.float16(), torch.uint8: pa.uint8()}
 """The types of pixels of an answer."""
 
+_CHUNK = 1 << 16  # rows whose lengths are looked up at once
 _INDEX_BLOCK = 1 << 22  # bytes of the index's file in a record batch
 INDEX_SCHEMA = pa.schema([pa.field("data", pa.binary(), nullable=False)])
-
-Make = Callable[[RowNumbers], pa.RecordBatch]
 
 
 def answer(ticket: Ticket, served: ServedCache, limits: Limits) -> tuple[pa.Schema, Iterator[Callable[[], Any]]]:
@@ -38,24 +37,9 @@ def answer(ticket: Ticket, served: ServedCache, limits: Limits) -> tuple[pa.Sche
     """
     if ticket.send == "index":
         return INDEX_SCHEMA, _index_batches(served)
-    rows = ticket.numbers(len(served.cache))
-    hashes = None if ticket.augment is None else _hashes(ticket.augment, served, rows)
+    ticket.check_rows(len(served.cache))
     batches = _Batches(ticket, served, limits)
-    lengths = batches.lengths(rows)
-    schema = batches.schema
-    if too_long := np.flatnonzero(lengths > limits.row_bytes).tolist():
-        (key,) = served.rows.keys(rows[too_long[:1]])
-        raise UsageError(
-            f"row {key!r} has {int(lengths[too_long[0]])} bytes, and a message can have {limits.row_bytes}"
-        )
-    cuts = _groups(lengths, ticket.batch_bytes)
-    return schema, (partial(batches.make, rows[a:b], None if hashes is None else hashes[a:b]) for a, b in cuts)
-
-
-def _hashes(augment: Augment, served: ServedCache, rows: RowNumbers) -> NDArray[np.uint64]:
-    if augment.hashes is None:
-        return served.rows.key_hashes(rows)
-    return np.array(augment.hashes, np.uint64)
+    return batches.schema, batches.makers()
 
 
 def _groups(lengths: NDArray[np.int64], most: int) -> Iterator[tuple[int, int]]:
@@ -103,6 +87,28 @@ class _Batches:
             [*self._fields, *(f for f in small if f.name not in self.ticket.columns), *_binary(names, kind)]
         )
 
+    def makers(self) -> Iterator[Callable[[], Any]]:
+        """Functions that make the record batches, in order."""
+        for begin in range(0, len(self.ticket.rows), _CHUNK):
+            rows = self.ticket.numbers(begin, begin + _CHUNK)
+            hashes = self._hashes(rows, begin)
+            lengths = self.lengths(rows)
+            self._refuse_too_long(rows, lengths)
+            for a, b in _groups(lengths, self.ticket.batch_bytes):
+                yield partial(self.make, rows[a:b], hashes[a:b])
+
+    def _hashes(self, rows: RowNumbers, begin: int) -> NDArray[np.uint64]:
+        hashes = None if self.ticket.augment is None else self.ticket.augment.hashes
+        if hashes is None:
+            return self.served.rows.key_hashes(rows)
+        return np.array(hashes[begin : begin + len(rows)], np.uint64)
+
+    def _refuse_too_long(self, rows: RowNumbers, lengths: NDArray[np.int64]) -> None:
+        most = self._limits.row_bytes
+        for i in np.flatnonzero(lengths > most)[:1].tolist():
+            (key,) = self.served.rows.keys(rows[i : i + 1])
+            raise UsageError(f"row {key!r} has {int(lengths[i])} bytes, and a message can have {most}")
+
     def lengths(self, rows: RowNumbers) -> NDArray[np.int64]:
         """About how many bytes each row takes in an answer."""
         index = self.served.cache.row_index
@@ -114,10 +120,10 @@ class _Batches:
             lengths = index.lengths(rows)
         return sum((index.lengths(rows, mask) for mask in self.ticket.masks), lengths)
 
-    def make(self, rows: RowNumbers, hashes: NDArray[np.uint64] | None) -> pa.RecordBatch:
+    def make(self, rows: RowNumbers, hashes: NDArray[np.uint64]) -> pa.RecordBatch:
         """The record batch of some rows."""
         small = [_column(self.served, field, rows) for field in self._fields]
-        if self._augment is not None and hashes is not None:
+        if self._augment is not None:
             batch = pa.record_batch([*small, *self._augment.arrays(rows, hashes, self._buffers)], self.schema)
         else:
             batch = self._rows_as_kept(rows, small)
@@ -148,7 +154,10 @@ class _Batches:
 
 
 class _Augmenting:
-    """What a recipe makes of rows: `x`, and the masks under the plan of their images."""
+    """What a recipe makes of rows: `x`, and the masks under the plan of their images.
+
+    Masks are int32; `MASK_wide` says whether they are uint8 where they are kept, or have numbers beyond 255.
+    """
 
     def __init__(self, ticket: Ticket, augment: Augment, served: ServedCache, limits: Limits) -> None:
         self._served, self._limits, self._masks = served, limits, ticket.masks
@@ -178,8 +187,13 @@ class _Augmenting:
     @property
     def fields(self) -> list[pa.Field]:
         """The columns that are made."""
-        masks = [pa.field(name, pa.fixed_shape_tensor(pa.int32(), self._size)) for name in self._masks]
-        return [pa.field("x", pa.fixed_shape_tensor(self._kind, (3, *self._size))), *masks]
+        fields = [pa.field("x", pa.fixed_shape_tensor(self._kind, (3, *self._size)))]
+        for name in self._masks:
+            fields += [
+                pa.field(name, pa.fixed_shape_tensor(pa.int32(), self._size)),
+                pa.field(f"{name}_wide", pa.bool_()),
+            ]
+        return fields
 
     def arrays(self, rows: RowNumbers, hashes: NDArray[np.uint64], buffers: Buffers) -> list[pa.Array]:
         """The columns for some rows."""
@@ -190,7 +204,8 @@ class _Augmenting:
         targets: dict[str, Targets] = reader.targets(rows) if self._masks else {}
         for name in self._masks:
             masks = self._fused.masks(list(targets[name].values), plan)
-            arrays.append(tensor_array(masks.to(torch.int32), pa.int32()))
+            wide = masks.dtype != torch.uint8
+            arrays += [tensor_array(masks.to(torch.int32), pa.int32()), pa.array([wide] * len(rows))]
         return arrays
 
 

@@ -83,6 +83,11 @@ class ServedCaches:
             raise UsageError(f"the cache {name!r} has no rows yet: put some, and commit them")
         return generations[-1]
 
+    def has_rows(self, name: str) -> bool:
+        """Whether there is a cache under the name: one that grows may be empty yet."""
+        self._renew(name)
+        return bool(self._generations[name])
+
     def get(self, name: str, fingerprint: str) -> ServedCache:
         """The generation of a cache with this fingerprint; `UsageError` where it is there no more."""
         current = self.current(name)

@@ -30,6 +30,9 @@ from .limits import Limits
 
 VERSION = 1
 
+REUSE = "arrow-flight-reuse-connection://?"
+"""The location, in what a server says of a cache, that means: ask whom you have asked."""
+
 Send = Literal["stored", "pixels", "augmented", "index"]
 Binary = Literal["view", "plain"]
 Compression = Literal["none", "lz4", "zstd"]
@@ -103,13 +106,17 @@ class Ticket:
         fields.end()
         return ticket
 
-    def numbers(self, count: int) -> NDArray[np.int64]:
-        """The row numbers `int64[n]`; `UsageError` where the cache of `count` rows does not have them."""
+    def check_rows(self, count: int) -> None:
+        """Raise `UsageError` where a cache of `count` rows does not have them all."""
         rows = self.rows
-        numbers = np.arange(rows.start, rows.stop) if isinstance(rows, range) else np.array(rows, np.int64)
-        if len(numbers) and int(numbers.max()) >= count:
-            raise UsageError(f"rows must be below {count}, but got {int(numbers.max())}")
-        return numbers
+        most = (rows.stop - 1 if rows else -1) if isinstance(rows, range) else max(rows, default=-1)
+        if most >= count:
+            raise UsageError(f"rows must be below {count}, but got {most}")
+
+    def numbers(self, begin: int, end: int) -> NDArray[np.int64]:
+        """The row numbers `int64[n]` from place `begin` up to `end`."""
+        part = self.rows[begin:end]
+        return np.arange(part.start, part.stop) if isinstance(part, range) else np.array(part, np.int64)
 
 
 def _rows(fields: "Fields", limits: Limits) -> range | tuple[int, ...]:

@@ -1,10 +1,16 @@
 """How many threads one warp on the CPU takes: all, unless the thread that calls it has been given a share."""
 
+import os
 from contextvars import ContextVar
 
 import torch
 
 _share: ContextVar[int | None] = ContextVar("share of the warp", default=None)
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def share(threads: int | None) -> None:

@@ -75,7 +75,7 @@ def test_a_view_outside_of_its_buffer_is_refused(views):
 @pytest.mark.parametrize("ends", [[0, 101], [5, 3], [-1, 3]])
 def test_an_offset_outside_of_its_buffer_is_refused(ends):
     buffers = [None, pa.py_buffer(np.array(ends, np.int32)), pa.py_buffer(DATA[:100])]
-    with pytest.raises(ValueError, match="outside|spanned"):
+    with pytest.raises(ValueError, match=r"outside|spanned"):
         bytes_of(pa.Array.from_buffers(pa.binary(), 1, buffers))
 
 

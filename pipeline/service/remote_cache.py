@@ -1,0 +1,268 @@
+"""A cache behind an address: `connect` gives what a `Cache` gives to a `Loader`."""
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import pyarrow.flight as flight
+
+from ...errors import CacheError, ServiceError, UsageError
+from ..cache.index import Index, open_index
+from ..cache.open_cache import OpenCache
+from ..cache.row_index import RowIndex
+from ..cache.schema import index_schema, small_fields, target_fields
+from ..cache.validation import refuse_footer, tests_of
+from ..loading.indexed_rows import Checking
+from ..loading.rows import Rows
+from .byte_arrays import bytes_of
+from .remote_rows import RemoteRows, TicketFetcher
+from .replicas import Credentials, Replicas
+from .tickets import REUSE, VERSION, Ticket
+
+SCHEMES = ("grpc", "grpc+tcp", "grpc+tls")
+
+AugmentAt = Literal["client", "server"]
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How a cache was connected to: what `connect` was told."""
+
+    address: str
+    credentials: Credentials
+    replicas: tuple[str, ...]
+    timeout: float
+    augment: AugmentAt
+    prefetch_bytes: int
+
+
+def connect(
+    address: str,
+    token: str | None = None,
+    replicas: Sequence[str] = (),
+    timeout: float = 30.0,
+    *,
+    augment: AugmentAt = "client",
+    roots: bytes | str | os.PathLike[str] | None = None,
+    certificate: tuple[str | os.PathLike[str], str | os.PathLike[str]] | None = None,
+    prefetch_bytes: int = 256 << 20,
+) -> "RemoteCache":
+    """The cache at an address like `grpc://host:8815/pets`, for a `Loader`, `DataLoaders.of_cache` and trainers.
+
+    Without a name it is the one cache that the server has. `grpc+tls` encrypts: `roots` is a PEM file of the
+    authorities to trust (those of the system without it), `certificate` the files of this client's certificate and key.
+    `replicas` are further servers of the same cache, beside those that the server names itself; requests are shared out
+    among them, and one that does not answer is left out for a while. A request fails after `timeout` seconds without
+    an answer from any. `augment="server"` lets the servers warp. At most `prefetch_bytes` are fetched ahead.
+
+    A connection does not survive a fork. Raises `UsageError` for what is no such address, and `ServiceError` where no
+    server answers, or where it refuses.
+    """
+    if augment not in ("client", "server"):
+        raise UsageError(f"augment must be 'client' or 'server', but got {augment!r}")
+    if not timeout > 0:
+        raise UsageError(f"timeout must be positive seconds, but got {timeout}")
+    certificate_bytes, key = (None, None) if certificate is None else (_read(certificate[0]), _read(certificate[1]))
+    credentials = Credentials(token, None if roots is None else _read(roots), certificate_bytes, key)
+    return _connect(Connection(address, credentials, tuple(replicas), timeout, augment, prefetch_bytes))
+
+
+def is_address(source: object) -> bool:
+    """Whether a text is the address of a service, and no path.
+
+    >>> is_address("grpc://localhost:8815/pets"), is_address("pets.cache")
+    (True, False)
+    """
+    return isinstance(source, str) and urlsplit(source).scheme in SCHEMES and "://" in source
+
+
+def open_cache(source: str | os.PathLike[str] | OpenCache, **settings: Any) -> OpenCache:
+    """The cache in a folder, or at the address of a service; `settings` are those of `connect`."""
+    from ..cache.reader import Cache
+
+    if isinstance(source, OpenCache):
+        return source
+    return connect(str(source), **settings) if is_address(source) else Cache.open(source)
+
+
+class RemoteCache(OpenCache):
+    """A cache that a service has: its index is here, and its rows come when they are needed; see `connect`."""
+
+    def __init__(
+        self, connection: Connection, name: str, content: str, replicas: Replicas, facts: dict[str, Any]
+    ) -> None:
+        footer = facts["footer"]
+        super().__init__(_fetch_index(name, content, replicas, footer), footer)
+        self.connection, self.name, self.content = connection, name, content
+        self.replicas = replicas
+        self._index = RowIndex(self.small, self.encoding, self.splits, footer["parts"])
+
+    @property
+    def row_index(self) -> RowIndex:
+        """What the index says of the rows."""
+        return self._index
+
+    def bytes_of(self, number: int, mask: str | None = None) -> bytes:
+        """The bytes of a row's pixels, or of one of its masks; `CacheError` where they are damaged."""
+        import numpy as np
+
+        rows = np.array([number], np.int64)
+        columns = self.fetcher.fetch(rows, [] if mask is None else [mask])
+        data: bytes = columns[mask][0].tobytes()
+        self._index.verify(number, data, self._index.checksums(rows, mask)[0], mask)
+        return data
+
+    @property
+    def fetcher(self) -> TicketFetcher:
+        """What fetches the bytes of rows."""
+        return TicketFetcher(Ticket(self.name, self.content, columns=()), self.replicas)
+
+    def to_rows(self, checking: Checking = "first", targets: Sequence[str] | None = None) -> Rows:
+        """The rows for a loader."""
+        return RemoteRows(self, checking=checking, targets=targets)
+
+    def with_connection(self, **changes: Any) -> "RemoteCache":
+        """The same cache, connected to in another way: `augment`, `timeout`, `prefetch_bytes` or `replicas`."""
+        return _connect(replace(self.connection, **changes))
+
+    def act(self, name: str, body: dict[str, Any] | None = None) -> list[bytes]:
+        """The results of an action of the service: `health`, `stats`, `explain`."""
+        action = flight.Action(name, json.dumps({"version": VERSION, **(body or {})}).encode())
+        return self.replicas.call(
+            lambda client, options: [result.body.to_pybytes() for result in client.do_action(action, options)]
+        )
+
+    def stats(self) -> dict[str, Any]:
+        """What one of the servers has done and is doing."""
+        facts: dict[str, Any] = json.loads(self.act("stats")[0])
+        return facts
+
+    def close(self) -> None:
+        """End the connections."""
+        self.replicas.close()
+
+    def __repr__(self) -> str:
+        return f"RemoteCache({self.connection.address!r}, {len(self)} rows, {self.encoding})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reconnect, (self.connection, self.name, self.content)
+
+
+def _connect(connection: Connection) -> RemoteCache:
+    location, name = _split(connection.address)
+    replicas = Replicas([location, *map(_location, connection.replicas)], connection.credentials, connection.timeout)
+    info = replicas.call(partial(_info, name=name))
+    facts = _facts(info, location)
+    if not connection.replicas:
+        named = [place.uri.decode() for endpoint in info.endpoints for place in endpoint.locations]
+        others = [place for place in named if place != REUSE]
+        replicas = Replicas([location, *others], connection.credentials, connection.timeout)
+    return RemoteCache(connection, facts["name"], facts["fingerprint"], replicas, facts)
+
+
+def _reconnect(connection: Connection, name: str, content: str) -> RemoteCache:
+    """A cache that was pickled; `CacheError` where another one has taken its place."""
+    cache = _connect(connection)
+    if (cache.name, cache.content) != (name, content):
+        raise CacheError(
+            f"{connection.address} is another cache by now than the one that was connected to: connect again"
+        )
+    return cache
+
+
+def _info(client: Any, options: Any, name: str | None) -> Any:
+    """The flight info of a cache, of the only one where no name is given."""
+    if name is not None:
+        return client.get_flight_info(flight.FlightDescriptor.for_path(name), options)
+    infos = list(client.list_flights(b"", options))
+    if len(infos) == 1:
+        return infos[0]
+    names = ", ".join(info.descriptor.path[0].decode() for info in infos) or "none"
+    raise ServiceError(
+        f"the server has {len(infos)} caches ({names}): put the name of one behind the address, as in /pets"
+    )
+
+
+def _facts(info: Any, location: str) -> dict[str, Any]:
+    """What a server says of a cache; `ServiceError` where it speaks another version, or is no service of onewarp."""
+    try:
+        facts = json.loads(info.app_metadata)
+        version = facts["version"]
+    except (ValueError, KeyError, TypeError):
+        raise ServiceError(f"{location} is no service of onewarp: it says nothing of its caches") from None
+    if version != VERSION:
+        age, older = (
+            ("newer", "this client") if isinstance(version, int) and version > VERSION else ("older", "the server")
+        )
+        raise ServiceError(f"{location} speaks version {version}, {age} than {VERSION} here: install a newer {older}")
+    try:
+        texts = facts["name"], facts["fingerprint"]
+        refuse_footer(facts["footer"], Path(location))
+    except (KeyError, TypeError, CacheError) as error:
+        raise ServiceError(f"{location} says what no cache can be: {error}") from None
+    if not all(isinstance(text, str) for text in texts):
+        raise ServiceError(f"{location} says what no cache can be: its name and fingerprint must be texts")
+    result: dict[str, Any] = facts
+    return result
+
+
+def _fetch_index(name: str, content: str, replicas: Replicas, footer: dict[str, Any]) -> Index:
+    """The index of a cache: fetched into a file that has no name, mapped, and held against its checksums."""
+    schema = index_schema(small_fields(target_fields(footer["targets"], footer["splits"] is not None)))
+    ticket = flight.Ticket(Ticket(name, content, send="index").to_json())
+    with tempfile.TemporaryDirectory(prefix="onewarp-") as folder:
+        path = Path(folder) / footer["index"]["name"]
+        replicas.call(partial(_download, ticket=ticket, path=path))
+        try:
+            return open_index(path, footer["index"], footer["rows"], schema, tests_of(footer))
+        except CacheError as error:
+            raise CacheError(str(error).replace(str(path), f"the index of {name}")) from None
+
+
+def _download(client: Any, options: Any, ticket: Any, path: Path) -> None:
+    with path.open("wb") as file:
+        for chunk in client.do_get(ticket, options):
+            for block in bytes_of(chunk.data.column(0)):
+                file.write(block.data)
+
+
+def _split(address: str) -> tuple[str, str | None]:
+    """The location of a server, and the name of the cache behind it."""
+    parts = urlsplit(address)
+    name = parts.path.strip("/")
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    if (
+        parts.scheme not in SCHEMES
+        or not parts.hostname
+        or port is None
+        or "/" in name
+        or parts.query
+        or parts.username
+    ):
+        raise UsageError(
+            f"address must be like grpc://host:8815/pets, or grpc+tls:// for an encrypted one, but got {address!r}"
+        )
+    return f"{parts.scheme}://{parts.netloc}", name or None
+
+
+def _location(address: str) -> str:
+    return _split(address)[0]
+
+
+def _read(path: bytes | str | os.PathLike[str]) -> bytes:
+    """The bytes of a PEM file, or these bytes."""
+    if isinstance(path, bytes):
+        return path
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} must be a PEM file, but cannot be read ({error.strerror})") from None

@@ -1,0 +1,175 @@
+"""The rows of a cache behind an address, for a loader: fetched ahead as they are kept, or augmented by the server."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.flight as flight
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...errors import ServiceError
+from ...transforms.warp.buffers import Buffers, copy_all
+from ..loading.batching import Augmentation, BatchRequest, Warped
+from ..loading.fetched_rows import Columns, FetchedRows
+from ..loading.indexed_rows import Checking
+from ..loading.prefetcher import Prefetcher
+from ..loading.rows import RowNumbers, Targets
+from .byte_arrays import bytes_of
+from .recipes import recipe_json
+from .replicas import Replicas
+from .tickets import MOST_BATCH, Augment, Ticket
+
+if TYPE_CHECKING:
+    from .remote_cache import RemoteCache
+
+_AT_ONCE = 2  # requests to each server
+_LONGEST = 4096  # rows of one request: a loader's batch of more is fetched in several
+
+
+class TicketFetcher:
+    """Fetches the bytes of rows as they are kept, by tickets like `ticket`."""
+
+    def __init__(self, ticket: Ticket, replicas: Replicas) -> None:
+        self._ticket, self._replicas = ticket, replicas
+
+    def fetch(self, rows: RowNumbers, masks: Sequence[str]) -> Columns:
+        """The bytes of rows: of their pixels and, by column, of their masks."""
+        found: dict[str | None, list[Any]] = {name: [] for name in (None, *masks)}
+        for begin in range(0, len(rows), _LONGEST):
+            part = tuple(rows[begin : begin + _LONGEST].tolist())
+            ticket = replace(self._ticket, rows=part, masks=tuple(masks))
+            for name, values in self._replicas.call(partial(_columns, ticket=ticket)).items():
+                found[name] += values
+        return found
+
+
+def _columns(client: Any, options: Any, ticket: Ticket) -> dict[str | None, list[NDArray[np.uint8]]]:
+    """The columns of bytes in the answer to a ticket."""
+    found: dict[str | None, list[Any]] = {name: [] for name in (None, *ticket.masks)}
+    for batch in _answer(client, options, ticket):
+        for name, values in found.items():
+            values += bytes_of(batch.column("image" if name is None else name))
+    return found
+
+
+def _answer(client: Any, options: Any, ticket: Ticket) -> list[pa.RecordBatch]:
+    """The record batches of an answer, which has all rows of the ticket."""
+    batches = [chunk.data for chunk in client.do_get(flight.Ticket(ticket.to_json()), options)]
+    count = sum(batch.num_rows for batch in batches)
+    if count != len(ticket.rows):
+        raise ServiceError(f"a server has sent {count} rows of {len(ticket.rows)}: its version may be another one")
+    return batches
+
+
+class RemoteRows(FetchedRows):
+    """The rows of a `RemoteCache`."""
+
+    def __init__(
+        self, cache: "RemoteCache", *, checking: Checking = "first", targets: Sequence[str] | None = None
+    ) -> None:
+        threads = max(2, _AT_ONCE * len(cache.replicas.locations))
+        prefetcher: Prefetcher[Any] = Prefetcher(threads, cache.connection.prefetch_bytes)
+        super().__init__(cache.row_index, cache, cache.fetcher, prefetcher, checking=checking, targets=targets)
+        self.cache = cache
+        self._settings: dict[str, Any] = {"checking": checking, "targets": targets}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(RemoteRows, **self._settings), (self.cache,)
+
+    def warper(
+        self, augmentation: Callable[[int], Augmentation | None], seed: int, split: str
+    ) -> "ServerWarper | None":
+        """What asks the server for augmented rows, where the connection says so."""
+        if self.cache.connection.augment == "client" or augmentation(0) is None:
+            return None
+        return ServerWarper(self, augmentation, seed, split, self._prefetcher)
+
+
+class ServerWarper:
+    """Rows that a server augments by the loader's own recipe, seed and epoch."""
+
+    def __init__(
+        self,
+        rows: RemoteRows,
+        augmentation: Callable[[int], Augmentation | None],
+        seed: int,
+        split: str,
+        prefetcher: "Prefetcher[Any]",
+    ) -> None:
+        self._rows, self._augmentation, self._seed, self._split = rows, augmentation, seed, split
+        self._prefetcher, self._buffers = prefetcher, Buffers()
+        self._recipe = lru_cache(maxsize=8)(lambda epoch: recipe_json(augmentation(epoch)))
+        self._recipe(0)  # raises for what a server cannot do
+
+    def expect(self, request: BatchRequest) -> None:
+        """Let the server make this request soon."""
+        fused: Any = self._augmentation(request.epoch)
+        size = fused.plan(
+            self._sizes(request.rows[:1]), request.hashes[:1], self._seed, request.epoch, self._split
+        ).size
+        nbytes = len(request.rows) * (0 if size is None else size[0] * size[1] * 3 * fused.dtype.itemsize)
+        self._prefetcher.expect(_name(request), lambda: self._fetch(request), nbytes)
+
+    def forget(self, request: BatchRequest) -> None:
+        """Let go of a request that was expected and will not be made."""
+        self._prefetcher.forget(_name(request))
+
+    def warp(self, request: BatchRequest) -> Warped:
+        """The rows of a request, augmented by a server."""
+        warped: Warped = self._prefetcher.take(_name(request), lambda: self._fetch(request))
+        return warped
+
+    def targets(self, rows: RowNumbers, masks: Mapping[str, Tensor]) -> dict[str, Targets]:
+        """The rows' targets; `masks` in the place of those that are kept."""
+        return self._rows.targets_beside(rows, masks)
+
+    def _sizes(self, rows: RowNumbers) -> NDArray[np.int64]:
+        return self._rows.row_index.sizes(rows).astype(np.int64)
+
+    def _fetch(self, request: BatchRequest) -> Warped:
+        cache, hashes = self._rows.cache, tuple(request.hashes.tolist())
+        augment = Augment(self._recipe(request.epoch), self._seed, request.epoch, self._split, hashes)  # type: ignore[arg-type]
+        ticket = Ticket(
+            cache.name,
+            cache.content,
+            send="augmented",
+            rows=tuple(request.rows.tolist()),
+            columns=(),
+            masks=self._rows.masks,
+            batch_bytes=MOST_BATCH,
+            augment=augment,
+        )
+        batches = cache.replicas.call(partial(_answer, ticket=ticket))
+        fused: Any = self._augmentation(request.epoch)
+        images = self._join(batches, "x", fused.dtype)
+        if fused.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        masks = {name: self._mask(batches, name) for name in self._rows.masks}
+        return Warped(images, masks, self._sizes(request.rows), self._rows.row_index.matrix(request.rows))
+
+    def _join(self, batches: Sequence[pa.RecordBatch], name: str, dtype: torch.dtype) -> Tensor:
+        """A column of tensors as one tensor `[N, ...]`, in memory that is used again."""
+        try:
+            parts = [batch.column(name).to_numpy_ndarray() for batch in batches]
+            joined = self._buffers.empty((sum(map(len, parts)), *parts[0].shape[1:]), dtype)
+            flat, ends = joined.numpy(), np.cumsum([len(part) for part in parts])
+            targets = [flat[end - len(part) : end] for end, part in zip(ends.tolist(), parts, strict=True)]
+            copy_all(targets, parts)
+        except (pa.ArrowException, AttributeError, KeyError, ValueError, TypeError) as error:
+            raise ServiceError(f"a server has sent no tensors of {dtype}: its version may be another one") from error
+        return joined
+
+    def _mask(self, batches: Sequence[pa.RecordBatch], name: str) -> Tensor:
+        """Masks `[N, h, w]` of the dtype that those of a local cache would have."""
+        masks = self._join(batches, name, torch.int32)
+        is_wide = any(any(batch.column(f"{name}_wide").to_pylist()) for batch in batches)
+        return masks if is_wide else masks.to(torch.uint8)
+
+
+def _name(request: BatchRequest) -> tuple[int, bytes, bytes]:
+    return request.epoch, request.rows.tobytes(), request.hashes.tobytes()

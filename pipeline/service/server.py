@@ -1,0 +1,316 @@
+"""The server: calls of Arrow Flight, each checked, counted, bounded and handed to the file that answers it.
+
+It holds no session: what a request says is all that an answer depends on, so that any replica answers any request.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from itertools import islice
+from threading import Thread
+from time import monotonic
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.flight as flight
+
+from ...errors import ServiceError, UsageError
+from ...transforms.warp.threads import cores, share
+from .access import AccessFactory
+from .admission import Admission
+from .limits import Limits
+from .monitoring import Kind, Monitoring
+from .recipes import explain_recipe
+from .row_batches import answer
+from .served_caches import ServedCache, ServedCaches
+from .server_errors import to_flight_error
+from .tickets import REUSE, Fields, Ticket
+from .time_limit import drop_connection, time_limit
+
+_AHEAD = 2  # record batches of one request that are made at a time, where making them takes work
+
+
+class Exchange(Protocol):
+    """What answers `do_exchange`."""
+
+    def __call__(self, context: Any, command: bytes, reader: Any, writer: Any) -> None:
+        """Answer one exchange; `command` is the descriptor's."""
+
+
+class Intake(Protocol):
+    """What takes photos into caches that grow."""
+
+    def put(self, context: Any, command: bytes, reader: Any, writer: Any) -> None:
+        """Take one stream of photos."""
+
+    @property
+    def actions(self) -> Mapping[str, tuple[str, Callable[[bytes], Iterator[bytes]]]]:
+        """Actions by name: what it does, and a function from the body to the results."""
+
+
+@dataclass
+class Service:
+    """What a server serves, and how; `tokens` are those of its callers, none where everybody may call.
+
+    `advertised` are the addresses that flight info names, one endpoint for each.
+    """
+
+    caches: ServedCaches
+    limits: Limits = field(default_factory=Limits)
+    tokens: Sequence[str] = ()
+    advertised: Sequence[str] = ()
+    exchange: Exchange | None = None
+    intake: Intake | None = None
+    monitoring: Monitoring = field(default_factory=Monitoring)
+
+    def __post_init__(self) -> None:
+        self.admission = Admission(self.limits)
+        self.pool = ThreadPoolExecutor(cores(), "onewarp-service", initializer=share, initargs=(1,))
+
+    @property
+    def _folders(self) -> list[str]:
+        return [str(folder) for folder in self.caches.folders.values()]
+
+    def error(self, error: BaseException) -> Any:
+        """The error for the client."""
+        return to_flight_error(error, self._folders)
+
+    def authorize(self, context: Any) -> None:
+        """Refuse a call without a token that is known."""
+        if not context.get_middleware("access").is_allowed:
+            raise flight.FlightUnauthenticatedError("a token is needed: the header 'authorization: Bearer TOKEN'")
+
+    @contextmanager
+    def request(self, context: Any, kind: Kind, sent: str = "") -> Iterator[Any]:
+        """One call: authorized, admitted, counted, and its errors as a client may see them."""
+        peer = context.peer()
+        try:
+            with self.monitoring.request(kind, sent) as tally:
+                self.authorize(context)
+                with self.admission.enter(peer):
+                    yield tally
+        except Exception as error:
+            raise self.error(error) from None
+
+    # What is there ---------------------------------------------------------------------------------------------------
+
+    def info(self, served: ServedCache, descriptor: Any) -> Any:
+        """What a client learns of a cache: its description, and an endpoint for each replica."""
+        count = len(served.cache)
+        addresses = list(self.advertised) or [REUSE]
+        endpoints = []
+        for i in range(len(addresses)):
+            rows = range(count * i // len(addresses), count * (i + 1) // len(addresses))
+            ticket = Ticket(served.name, served.fingerprint, rows=rows)
+            endpoints.append(flight.FlightEndpoint(ticket.to_json(), [*addresses[i:], *addresses[:i]]))
+        nbytes = sum(pc.sum(chunk).as_py() for chunk in served.cache.small["length"].to_arrow().chunks)
+        schema, _ = answer(Ticket(served.name, served.fingerprint, rows=range(0)), served, self.limits)
+        return flight.FlightInfo(
+            schema, descriptor, endpoints, count, nbytes, ordered=True, app_metadata=served.description
+        )
+
+    # What is sent ----------------------------------------------------------------------------------------------------
+
+    def stream(self, context: Any, data: bytes) -> Any:
+        """The stream of a ticket."""
+        try:
+            self.authorize(context)
+            ticket = Ticket.from_json(data, self.limits)
+            served = self.caches.get(ticket.cache, ticket.fingerprint)
+            schema, makers = answer(ticket, served, self.limits)
+        except Exception as error:
+            with suppress(Exception), self.monitoring.request("get", "refused"):
+                raise
+            raise self.error(error) from None
+        options = pa.ipc.IpcWriteOptions(compression=None if ticket.compression == "none" else ticket.compression)
+        return flight.GeneratorStream(schema, self._batches(context, ticket.send, makers), options=options)
+
+    def _batches(self, context: Any, sent: str, makers: Iterator[Callable[[], Any]]) -> Iterator[Any]:
+        """The record batches of an answer; each waits at most so long to be read, and all of them together."""
+        peer, limits = context.peer(), self.limits
+        end = monotonic() + limits.seconds
+        made = self._make_ahead(makers) if sent in ("pixels", "augmented") else (make() for make in makers)
+        with self.request(context, "get", sent) as tally:
+            for batch in made:
+                tally.add(rows=batch.num_rows, nbytes=batch.nbytes)
+                held, counted = self.admission.hold(peer, batch.nbytes), self._held(batch.nbytes)
+                with held, counted, time_limit(peer, limits.stall_seconds, "did not read"):
+                    yield batch
+                if monotonic() > end:
+                    raise TimeoutError(f"the request took longer than {limits.seconds} s: ask for fewer rows")
+
+    @contextmanager
+    def _held(self, nbytes: int) -> Iterator[None]:
+        self.monitoring.hold(nbytes)
+        try:
+            yield
+        finally:
+            self.monitoring.release(nbytes)
+
+    def _make_ahead(self, makers: Iterator[Callable[[], Any]]) -> Iterator[Any]:
+        """What the functions make, in order, some of it while the one before is sent."""
+        pending: list[Future[Any]] = [self.pool.submit(make) for make in islice(makers, _AHEAD)]
+        try:
+            while pending:
+                batch = pending.pop(0).result()
+                pending += [self.pool.submit(make) for make in islice(makers, 1)]
+                yield batch
+        finally:
+            for future in pending:
+                future.cancel()
+
+    # What is done ----------------------------------------------------------------------------------------------------
+
+    @property
+    def actions(self) -> dict[str, tuple[str, Callable[[bytes], Iterator[bytes]]]]:
+        """By name: what an action does, and a function from its body to its results."""
+        own: dict[str, tuple[str, Callable[[bytes], Iterator[bytes]]]] = {
+            "health": ("Whether the server answers; needs no token.", self._health),
+            "stats": ("Counts of requests, rows, bytes, seconds and errors.", self._stats),
+            "explain": ('How a recipe is done: {"version": 1, "recipe": JSON}.', self._explain),
+        }
+        return own if self.intake is None else {**own, **self.intake.actions}
+
+    def _health(self, body: bytes) -> Iterator[bytes]:
+        state = "ready" if self.monitoring.accepts else "stopping"
+        yield json.dumps({"version": 1, "state": state, "onewarp": version("onewarp")}).encode()
+
+    def _stats(self, body: bytes) -> Iterator[bytes]:
+        yield json.dumps({"version": 1, **self.monitoring.snapshot()}).encode()
+
+    def _explain(self, body: bytes) -> Iterator[bytes]:
+        fields = Fields.parse(body, "the action", self.limits.request_bytes)
+        fields.version(1)
+        recipe = fields.text("recipe", 1 << 20)
+        fields.end()
+        yield json.dumps({"version": 1, **explain_recipe(recipe)}).encode()
+
+
+class Server(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow has no types
+    """A Flight server that answers by a `Service`, from when it is made until `stop`.
+
+    pyarrow never frees a server (apache/arrow#50684): what it serves is let go by `stop`. Raises `ServiceError` where
+    the address cannot be listened to.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        location: str,
+        *,
+        certificate: tuple[bytes, bytes] | None = None,
+        client_ca: bytes | None = None,
+    ) -> None:
+        self._service: Service | None = service
+        try:
+            super().__init__(
+                location,
+                tls_certificates=None if certificate is None else [certificate],
+                verify_client=client_ca is not None,
+                root_certificates=client_ca,
+                middleware={"access": AccessFactory(service.tokens)},
+            )
+        except (pa.ArrowException, OSError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise ServiceError(f"{location} must be a free address of this machine, but is not ({reason})") from None
+        service.monitoring.accept()
+
+    def _open(self) -> Service:
+        if self._service is None:
+            raise flight.FlightUnavailableError("the server is stopping: ask another one")
+        return self._service
+
+    def stop(self, grace: float = 30.0) -> bool:
+        """Refuse new requests, let those in flight end within `grace` seconds, and drop what is left.
+
+        Returns whether all of them ended by themselves.
+        """
+        service = self._open()
+        service.monitoring.drain()
+        service.admission.close()
+        ended = service.admission.wait(grace)
+        ending = Thread(target=self.shutdown, name="onewarp-shutdown", daemon=True)
+        ending.start()  # it waits for calls, and a call may wait for a client: connections are dropped meanwhile
+        while ending.is_alive():
+            ending.join(0.2)
+            for peer in service.admission.peers:
+                drop_connection(peer)
+        service.pool.shutdown(cancel_futures=True)
+        self._service = None
+        return ended
+
+    # The calls of Flight ---------------------------------------------------------------------------------------------
+
+    def list_flights(self, context: Any, criteria: bytes) -> Iterator[Any]:
+        """The caches, those whose name begins with the criteria."""
+        service = self._open()
+        with service.request(context, "list"):
+            names = [name for name in service.caches.names if name.encode().startswith(criteria)]
+            served = [service.caches.current(name) for name in names if service.caches.has_rows(name)]
+            return iter([service.info(one, flight.FlightDescriptor.for_path(one.name)) for one in served])
+
+    def get_flight_info(self, context: Any, descriptor: Any) -> Any:
+        """What a cache is, and where its rows are; the descriptor is a path of one name."""
+        service = self._open()
+        with service.request(context, "info"):
+            return service.info(service.caches.current(_name_in(descriptor)), descriptor)
+
+    def get_schema(self, context: Any, descriptor: Any) -> Any:
+        """The schema of a cache's rows as they are kept."""
+        return flight.SchemaResult(self.get_flight_info(context, descriptor).schema)
+
+    def do_get(self, context: Any, ticket: Any) -> Any:
+        """The rows that a ticket asks for."""
+        return self._open().stream(context, ticket.ticket)
+
+    def do_exchange(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
+        """Encoded images in, tensors and predictions out."""
+        service = self._open()
+        with service.request(context, "exchange"):
+            if service.exchange is None:
+                raise UsageError("the server takes no images: it was started without a model and without a recipe")
+            service.exchange(context, descriptor.command or b"", reader, writer)
+
+    def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
+        """Encoded photos into a cache that grows."""
+        service = self._open()
+        with service.request(context, "put"):
+            if service.intake is None:
+                raise UsageError("the server has no cache that may grow: it was started without --writable")
+            service.intake.put(context, descriptor.command or b"", reader, writer)
+
+    def list_actions(self, context: Any) -> list[tuple[str, str]]:
+        """The actions, and what they do."""
+        service = self._open()
+        with service.request(context, "list", "actions"):
+            return [(name, says) for name, (says, _) in service.actions.items()]
+
+    def do_action(self, context: Any, action: Any) -> Iterator[Any]:
+        """An action's results: JSON."""
+        service = self._open()
+        if action.type == "health":  # asked by those that have no token, also of a server that stops
+            return map(flight.Result, service._health(b""))
+        return self._do(service, context, action.type, action.body.to_pybytes() if action.body else b"")
+
+    def _do(self, service: Service, context: Any, name: str, body: bytes) -> Iterator[Any]:
+        known = service.actions.get(name)
+        with service.request(context, "action", name if known else "unknown"):
+            if known is None:
+                raise UsageError(f"the server has no action {name[:64]!r}: it has {', '.join(service.actions)}")
+            for result in known[1](body):
+                yield flight.Result(result)
+
+
+def _name_in(descriptor: Any) -> str:
+    path = descriptor.path if descriptor.descriptor_type == flight.DescriptorType.PATH else None
+    if not path or len(path) != 1:
+        raise UsageError("the descriptor must be a path of one name, that of a cache")
+    try:
+        name: str = path[0].decode()
+    except UnicodeDecodeError:
+        raise UsageError("the name of a cache must be text") from None
+    return name

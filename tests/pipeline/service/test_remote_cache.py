@@ -1,0 +1,112 @@
+"""A cache behind an address gives a loader what the cache itself gives, to the bit."""
+
+import pickle
+
+import pytest
+import torch
+
+from onewarp.errors import CacheError, ServiceError, UsageError
+from onewarp.pipeline import Cache, Loader, connect
+from onewarp.transforms import aug_transforms
+
+RECIPE = aug_transforms(size=16, min_scale=0.75)
+
+
+def assert_same(first, second):
+    """The same batches, to the bit."""
+    for one, other in zip(first, second, strict=True):
+        assert torch.equal(one[0], other[0])
+        assert torch.equal(one[1], other[1])
+        assert torch.equal(one.matrix, other.matrix)
+        assert one.keys == other.keys
+
+
+@pytest.mark.parametrize("augment", ["client", "server"])
+@pytest.mark.parametrize("encoding", ["raw", "jpeg", "png"])
+def test_a_loader_has_the_batches_of_the_local_cache(cache, serve, encoding, augment):
+    folder = cache(encoding)
+    remote = serve({"cache": folder}).connect("cache", augment=augment)
+    for split in ("train", "valid", None):
+        local, other = (Loader(rows, split, 4, RECIPE, seed=3) for rows in (folder, remote))
+        for _ in range(2):
+            assert_same(local, other)
+        assert local.state_dict() == other.state_dict()
+    assert torch.equal(local.replay("cat/0.png", 5)[0], other.replay("cat/0.png", 5)[0])
+
+
+@pytest.mark.parametrize("augment", ["client", "server"])
+def test_a_loader_goes_on_from_the_state_of_another_at_other_settings(cache, serve, augment):
+    folder = cache()
+    remote = serve({"cache": folder}).connect("cache", augment=augment)
+    for first, second in ((folder, remote), (remote, folder)):
+        begun = Loader(first, None, 4, RECIPE, keys=True)
+        batches = iter(begun)
+        delivered = next(batches)[2]
+        rest = [Loader(second, None, 2, RECIPE, keys=True, rank=rank, world_size=3) for rank in range(3)]
+        for loader in rest:
+            loader.load_state_dict(begun.state_dict())
+        keys = [key for loader in rest for batch in loader for key in batch[2]]
+        assert sorted([*delivered, *keys]) == sorted(Cache.open(folder).index.column("key").to_pylist())
+
+
+def test_rows_can_be_looked_at_one_by_one(cache, serve):
+    folder = cache("raw")
+    remote, local = serve({"cache": folder}).connect(), Cache.open(folder)
+    assert (len(remote), remote.vocab, remote.splits) == (len(local), local.vocab, local.splits)
+    for number in range(len(local)):
+        assert remote.row(number).pixels.tolist() == local.row(number).pixels.tolist()
+        assert remote.columns(number) == local.columns(number)
+    assert remote["dog/1.png"].label == "dog"
+    assert remote.rows("valid").tolist() == local.rows("valid").tolist()
+    assert repr(remote).endswith("12 rows, raw)")
+
+
+def test_a_loader_of_a_remote_cache_can_be_pickled(cache, serve):
+    remote = serve({"cache": cache()}).connect()
+    loader = Loader(remote, "train", 4, RECIPE)
+    assert_same(loader, pickle.loads(pickle.dumps(loader)))
+
+
+def test_a_cache_that_was_built_again_is_another_one(cache, serve, pictures, draw):
+    folder = cache()
+    served = serve({"cache": folder})
+    remote = served.connect()
+    pickled = pickle.dumps(remote)
+    before = [remote.pixels(number).tolist() for number in range(12)]
+    draw(pictures / "cat" / "0.png", 99)
+    cache()
+    served.service.caches.renew("cache")
+    assert [remote.pixels(number).tolist() for number in range(12)] == before  # what was opened stays as it is
+    assert [served.connect().pixels(number).tolist() == before[number] for number in range(12)].count(False) == 1
+    with pytest.raises(CacheError, match="another cache by now"):
+        pickle.loads(pickled)
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("pets.cache", "grpc://host:8815"),
+        ("http://localhost:80/pets", "grpc://host:8815"),
+        ("grpc://localhost/pets", "grpc://host:8815"),
+        ("grpc://localhost:1/a/b", "grpc://host:8815"),
+        ("grpc://user@localhost:1/a", "grpc://host:8815"),
+        ("grpc://localhost:99999999/a", "grpc://host:8815"),
+    ],
+)
+def test_what_is_no_address_is_refused(address, reason):
+    with pytest.raises(UsageError, match=reason):
+        connect(address)
+
+
+def test_a_server_that_is_not_there_is_named():
+    with pytest.raises(ServiceError, match=r"no server answers at grpc://127.0.0.1:1"):
+        connect("grpc://127.0.0.1:1/pets", timeout=0.5)
+
+
+def test_a_name_is_needed_where_there_are_several_caches(cache, serve):
+    served = serve({"a": cache("raw"), "b": cache("jpeg")})
+    with pytest.raises(ServiceError, match=r"2 caches \(a, b\)"):
+        served.connect()
+    with pytest.raises(ServiceError, match="no cache 'c': it has a, b"):
+        served.connect("c")
+    assert served.connect("b").encoding == "jpeg"
