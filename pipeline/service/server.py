@@ -23,7 +23,7 @@ from ...transforms.warp.threads import cores, share
 from .access import AccessFactory
 from .admission import Admission
 from .limits import Limits
-from .monitoring import Kind, Monitoring
+from .monitoring import Kind, Monitoring, Tally
 from .recipes import explain_recipe
 from .row_batches import answer
 from .served_caches import ServedCache, ServedCaches
@@ -44,12 +44,15 @@ class Exchange(Protocol):
 class Intake(Protocol):
     """What takes photos into caches that grow."""
 
-    def put(self, context: Any, command: bytes, reader: Any, writer: Any) -> None:
-        """Take one stream of photos."""
+    def put(self, context: Any, command: bytes, reader: Any, writer: Any, tally: Tally | None = None) -> None:
+        """Take one stream of photos, and count them."""
 
     @property
     def actions(self) -> Mapping[str, tuple[str, Callable[[bytes], Iterator[bytes]]]]:
         """Actions by name: what it does, and a function from the body to the results."""
+
+    def close(self, seconds: float) -> bool:
+        """Wait for what goes on without its client, as long as that; whether it has ended."""
 
 
 @dataclass
@@ -232,7 +235,10 @@ class Server(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow has no t
         service = self._open()
         service.monitoring.drain()
         service.admission.close()
+        end = monotonic() + grace
         ended = service.admission.wait(grace)
+        if service.intake is not None:  # a commit goes on without its client
+            ended = service.intake.close(max(0.0, end - monotonic())) and ended
         ending = Thread(target=self.shutdown, name="onewarp-shutdown", daemon=True)
         ending.start()  # it waits for calls, and a call may wait for a client: connections are dropped meanwhile
         while ending.is_alive():
@@ -278,10 +284,10 @@ class Server(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow has no t
     def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
         """Encoded photos into a cache that grows."""
         service = self._open()
-        with service.request(context, "put"):
+        with service.request(context, "put") as tally:
             if service.intake is None:
                 raise UsageError("the server has no cache that may grow: it was started without --writable")
-            service.intake.put(context, descriptor.command or b"", reader, writer)
+            service.intake.put(context, descriptor.command or b"", reader, writer, tally)
 
     def list_actions(self, context: Any) -> list[tuple[str, str]]:
         """The actions, and what they do."""

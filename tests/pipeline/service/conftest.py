@@ -1,4 +1,4 @@
-"""Servers in this process, over caches of small pictures."""
+"""Servers in this process, over caches of small pictures, and over one that grows."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -6,10 +6,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pyarrow import flight
 
 from onewarp.pipeline import connect, presize
+from onewarp.pipeline.presizing.growth import GrowingCache, Photo
+from onewarp.pipeline.presizing.growth_settings import GrowthSettings
+from onewarp.pipeline.service.intake import Intake
+from onewarp.pipeline.service.limits import Limits
 from onewarp.pipeline.service.served_caches import ServedCaches
 from onewarp.pipeline.service.server import Server, Service
+from onewarp.pipeline.service.upload import Upload
 
 
 @pytest.fixture
@@ -47,3 +53,42 @@ def cache(pictures: Path, tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return make
+
+
+@pytest.fixture
+def photos(pictures: Path) -> list[Photo]:
+    """The twelve pictures as photos with keys."""
+    files = sorted(path for path in pictures.rglob("*") if path.is_file())
+    return [Photo(path.relative_to(pictures).as_posix(), path.read_bytes()) for path in files]
+
+
+@pytest.fixture
+def grown(tmp_path: Path) -> GrowingCache:
+    """A cache that grows, with labels by folder."""
+    return GrowingCache("grown", tmp_path / "grown", GrowthSettings(16, "parent", "hash:0.5"))
+
+
+@pytest.fixture
+def serve_growing(serve: Callable[..., SimpleNamespace]) -> Iterator[Callable[..., SimpleNamespace]]:
+    """serve_growing(*caches, limits): a server of caches that grow, with a `client` of it and `upload(name)` to it."""
+    clients = []
+
+    def start(*caches: GrowingCache, limits: Limits | None = None) -> SimpleNamespace:
+        limits = limits or Limits()
+        folders = {cache.name: cache.folder for cache in caches}
+        served = serve(folders, growing=frozenset(folders), limits=limits, intake=Intake(caches, limits))
+        served.client = flight.connect(served.address)
+        clients.append(served.client)
+
+        def act(name: str, body: bytes) -> Iterator[bytes]:
+            return (result.body.to_pybytes() for result in served.client.do_action(flight.Action(name, body)))
+
+        def open_put(command: bytes, schema: Any) -> Any:
+            return served.client.do_put(flight.FlightDescriptor.for_command(command), schema)
+
+        served.upload = lambda name="grown": Upload(name, open_put, act)
+        return served
+
+    yield start
+    for client in clients:
+        client.close()
