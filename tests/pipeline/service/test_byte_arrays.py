@@ -75,13 +75,13 @@ def test_a_view_outside_of_its_buffer_is_refused(views):
 @pytest.mark.parametrize("ends", [[0, 101], [5, 3], [-1, 3]])
 def test_an_offset_outside_of_its_buffer_is_refused(ends):
     buffers = [None, pa.py_buffer(np.array(ends, np.int32)), pa.py_buffer(DATA[:100])]
-    with pytest.raises(ValueError, match=r"outside|spanned"):
+    with pytest.raises(ValueError, match=r"outside|offset"):
         bytes_of(pa.Array.from_buffers(pa.binary(), 1, buffers))
 
 
 def test_an_array_that_is_too_short_or_of_another_type_is_refused():
     buffers = [None, pa.py_buffer(np.zeros(1, np.int32)), pa.py_buffer(DATA[:100])]
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match=r"shorter|too small"):
         bytes_of(pa.Array.from_buffers(pa.binary(), 4, buffers))
     with pytest.raises(ValueError, match="it is string"):
         bytes_of(pa.array(["a"]))
