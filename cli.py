@@ -17,7 +17,8 @@ import click
 
 from .errors import OnewarpError, SpecError, UsageError
 
-DATA, TRAIN, BENCH = "pipeline.commands.data_commands", "trainers.train_commands", "benchmarks.bench_commands"
+DATA, TRAIN, SERVE = "pipeline.commands.data_commands", "trainers.train_commands", "trainers.serve_command"
+BENCH = "benchmarks.bench_commands"
 
 COMMANDS = {
     "presize": (DATA, "Decode and resize photos once, into a Parquet cache."),
@@ -31,6 +32,7 @@ COMMANDS = {
     "fetch": (DATA, "Download a data set, check it, unpack it."),
     "train": (TRAIN, "Train on a cache: a model, and a report."),
     "predict": (TRAIN, "What photos show, according to a trained model."),
+    "serve": (SERVE, "Caches and a model behind an address, for other machines."),
     "bench": (BENCH, "Measurements beside peers: augment, quality, presize, load, train."),
     "demo": (TRAIN, "The main job, end to end, with a report to look at."),
 }

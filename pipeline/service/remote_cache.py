@@ -100,7 +100,8 @@ class RemoteCache(OpenCache):
         footer = facts["footer"]
         super().__init__(_fetch_index(name, content, replicas, footer), footer)
         self.connection, self.name, self.content = connection, name, content
-        self.replicas = replicas
+        self.replicas, self.prefetch_bytes = replicas, connection.prefetch_bytes
+        self.augments = connection.augment == "server"
         self._index = RowIndex(self.small, self.encoding, self.splits, footer["parts"])
 
     @property

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -14,18 +14,16 @@ from torch import Tensor
 
 from ...errors import ServiceError
 from ...transforms.warp.buffers import Buffers, copy_all
+from ..cache.row_index import RowIndex
 from ..loading.batching import Augmentation, BatchRequest, Warped
 from ..loading.fetched_rows import Columns, FetchedRows
-from ..loading.indexed_rows import Checking
+from ..loading.indexed_rows import Checking, IndexedCache
 from ..loading.prefetcher import Prefetcher
 from ..loading.rows import RowNumbers, Targets
 from .byte_arrays import bytes_of
 from .recipes import recipe_json
 from .replicas import Replicas
 from .tickets import MOST_BATCH, Augment, Ticket
-
-if TYPE_CHECKING:
-    from .remote_cache import RemoteCache
 
 _AT_ONCE = 2  # requests to each server
 _LONGEST = 4096  # rows of one request: a loader's batch of more is fetched in several
@@ -66,14 +64,32 @@ def _answer(client: Any, options: Any, ticket: Ticket) -> list[pa.RecordBatch]:
     return batches
 
 
+class ConnectedCache(IndexedCache, Protocol):
+    """What `RemoteRows` need of a cache behind an address: `content` is the fingerprint that a ticket names."""
+
+    name: str
+    content: str
+    replicas: Replicas
+    prefetch_bytes: int
+    augments: bool
+
+    @property
+    def row_index(self) -> RowIndex:
+        """What the index says of the rows."""
+
+    @property
+    def fetcher(self) -> TicketFetcher:
+        """What fetches the bytes of rows."""
+
+
 class RemoteRows(FetchedRows):
     """The rows of a `RemoteCache`."""
 
     def __init__(
-        self, cache: "RemoteCache", *, checking: Checking = "first", targets: Sequence[str] | None = None
+        self, cache: ConnectedCache, *, checking: Checking = "first", targets: Sequence[str] | None = None
     ) -> None:
         threads = max(2, _AT_ONCE * len(cache.replicas.locations))
-        prefetcher: Prefetcher[Any] = Prefetcher(threads, cache.connection.prefetch_bytes)
+        prefetcher: Prefetcher[Any] = Prefetcher(threads, cache.prefetch_bytes)
         super().__init__(cache.row_index, cache, cache.fetcher, prefetcher, checking=checking, targets=targets)
         self.cache = cache
         self._settings: dict[str, Any] = {"checking": checking, "targets": targets}
@@ -85,7 +101,7 @@ class RemoteRows(FetchedRows):
         self, augmentation: Callable[[int], Augmentation | None], seed: int, split: str
     ) -> "ServerWarper | None":
         """What asks the server for augmented rows, where the connection says so."""
-        if self.cache.connection.augment == "client" or augmentation(0) is None:
+        if not self.cache.augments or augmentation(0) is None:
             return None
         return ServerWarper(self, augmentation, seed, split, self._prefetcher)
 

@@ -1,0 +1,120 @@
+"""`onewarp serve`: caches and a model behind an address."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import UsageError
+from ..pipeline.service.access import read_tokens
+from ..pipeline.service.limits import Limits
+from ..pipeline.service.process import Listening, folders_of, is_loopback, run
+from ..pipeline.service.served_caches import ServedCaches
+from ..pipeline.service.server import Service
+from ..pipeline.service.supervisor import Supervisor
+
+
+def _limits(command: Any) -> Any:
+    """An option for each limit."""
+    for limit in reversed(fields(Limits)):
+        name, says = limit.name, limit.metadata["says"]
+        command = click.option(
+            f"--max-{name.replace('_', '-')}",
+            f"max_{name}",
+            type=click.IntRange(1),
+            default=limit.default,
+            show_default=True,
+            help=f"Most {says}.",
+        )(command)
+    return command
+
+
+@click.command()
+@click.argument("caches", nargs=-1, metavar="[CACHE|NAME=CACHE]...")
+@click.option(
+    "--listen", default="grpc://127.0.0.1:8815", show_default=True, help="The address; port 0 for a free one."
+)
+@click.option("--tls", nargs=2, type=click.Path(path_type=Path), metavar="CERTIFICATE KEY", help="PEM files of TLS.")
+@click.option(
+    "--client-ca", type=click.Path(path_type=Path), help="PEM of the authority that clients must be signed by."
+)
+@click.option(
+    "--token-file", type=click.Path(path_type=Path), help="Tokens, one a line, of which every call needs one."
+)
+@click.option("--model", type=click.Path(path_type=Path), help="A file of learn.export, to predict with.")
+@click.option("--replicas", type=click.IntRange(1), default=1, show_default=True, help="Processes, on ports in a row.")
+@click.option("--advertise", multiple=True, metavar="URI", help="Where clients find this or another replica.")
+@click.option(
+    "--metrics", metavar="HOST:PORT", help="Where Prometheus reads /metrics, and probes /healthz and /readyz."
+)
+@click.option("--grace", type=click.FloatRange(0), default=30.0, show_default=True, help="Seconds for the end.")
+@_limits
+def serve(
+    caches: tuple[str, ...],
+    listen: str,
+    tls: tuple[Path, Path] | None,
+    client_ca: Path | None,
+    token_file: Path | None,
+    model: Path | None,
+    replicas: int,
+    advertise: tuple[str, ...],
+    metrics: str | None,
+    grace: float,
+    **limits: int,
+) -> None:
+    """Serve each CACHE over Arrow Flight, under the name of its folder or under NAME, and predictions of a model.
+
+    The line that it prints says where it answers. SIGTERM or Ctrl-C: what is in flight ends, what comes is refused.
+    """
+    listening = Listening(listen, tls, client_ca)
+    listening.refuse_open(token_file is not None)
+    if not caches and model is None:
+        raise UsageError("caches must be one at least, unless there is a model to serve: give --model")
+    if replicas > 1:
+        _run_replicas(listening, replicas, advertise, metrics)
+        return
+    service = Service(
+        ServedCaches(folders_of(caches)),
+        Limits(**{name.removeprefix("max_"): value for name, value in limits.items()}),
+        [] if token_file is None else read_tokens(token_file),
+        advertise,
+    )
+    run(service, listening, click.echo, metrics=metrics, grace=grace)
+
+
+def _run_replicas(listening: Listening, count: int, advertise: tuple[str, ...], metrics: str | None) -> None:
+    """Run the same command `count` times, on ports in a row."""
+    if listening.port == 0:
+        raise UsageError("listen must have a port where there are replicas: they take those behind it, too")
+    context = click.get_current_context()
+    addresses = [listening.on(listening.port + i) for i in range(count)]
+    if not advertise and is_loopback(listening.host):
+        advertise = tuple(addresses)
+    commands = []
+    for i, address in enumerate(addresses):
+        words = _words(context, {"listen": address, "replicas": 1, "advertise": advertise, "metrics": _on(metrics, i)})
+        commands.append(["serve", *words])
+    status = Supervisor(commands, click.echo, lambda line: click.echo(f"onewarp: {line}", err=True)).run()
+    if status:
+        raise SystemExit(1)
+
+
+def _on(metrics: str | None, offset: int) -> str | None:
+    """The address of metrics on the port of a replica."""
+    host, colon, port = (metrics or "").rpartition(":")
+    return f"{host}{colon}{int(port) + offset}" if metrics and port.isdecimal() else metrics
+
+
+def _words(context: click.Context, changes: dict[str, Any]) -> list[str]:
+    """The command line of a context with some options changed; what has its default is left out."""
+    words: list[str] = []
+    for parameter in context.command.params:
+        value = changes.get(str(parameter.name), context.params.get(str(parameter.name)))
+        if isinstance(parameter, click.Argument):
+            words += map(str, value or ())
+        elif value is not None and value != parameter.get_default(context) and value != ():
+            values = value if parameter.multiple else [value]
+            for one in values:
+                words += [parameter.opts[-1], *map(str, one if isinstance(one, tuple) else [one])]
+    return words
