@@ -13,11 +13,10 @@ from torch import Tensor
 
 from ...errors import DecodeError, LabelError, MissingLabelError
 from ...transforms.category import is_missing
-from ...transforms.decoding.decode import decode_pixels
-from ...transforms.decoding.resizing import Sizing, resize
+from ...transforms.decoding.resizing import Sizing
 from ..dataset.samples import Samples
 from ..dataset.spatial_targets import SPATIAL_KINDS, size_of_file, to_row_pixels
-from ..loading.decoded_rows import DecodedRows, load_file
+from ..loading.decoded_rows import DecodedRows, load_picture
 from ..loading.rows import Kind
 
 RowGeometry = tuple[tuple[int, int], NDArray[np.float64]]
@@ -115,9 +114,9 @@ class _Reader:
         if is_missing(source):
             raise DecodeError("cannot be read: the item names no picture")
         if isinstance(source, str | PathLike):
-            pixels, matrix = load_file(Path(source), self.sizing)
-        elif isinstance(source, bytes) and self.sizing:
-            pixels, matrix = resize(decode_pixels(source, self.sizing.size), self.sizing)
+            pixels, matrix = load_picture(Path(source), self.sizing)
+        elif isinstance(source, bytes):
+            pixels, matrix = load_picture(source, self.sizing)
         else:
             pixels = self.samples.element(row, 0).plain().permute(1, 2, 0).contiguous().numpy()
             matrix = np.eye(3)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import DamagedRowError, DecodeError, LabelError, UsageError
-from ...transforms.decoding.decode import decode_pixels
+from ...transforms.decoding.decode import Picture, decode_pixels
+from ...transforms.decoding.picture import Buffer
 from ...transforms.decoding.resizing import Sizing, resize
 from ...transforms.draw import hash_keys
 from ...transforms.warp.buffers import Buffers
@@ -126,12 +127,16 @@ class DecodedRows:
         return DamagedRowError(f"{key!r} {error}: take it out, or load with damaged='replace'", row, key)
 
 
-def load_file(path: Path, sizing: Sizing | None) -> tuple[Image, Matrix]:
-    """The picture in a file, upright, at the size that a cache of this `sizing` would keep, and its matrix."""
+def load_picture(source: Path | Buffer, sizing: Sizing | None) -> tuple[Image, Matrix]:
+    """The picture in a file, or in its bytes, upright at the size that a cache of this `sizing` keeps; its matrix."""
+    return fit(decode_pixels(source, None if sizing is None else sizing.size), sizing)
+
+
+def fit(picture: Picture, sizing: Sizing | None) -> tuple[Image, Matrix]:
+    """A decoded picture upright at the size that `sizing` says, None: as large as it is; its matrix to the file."""
     if sizing is None:
-        picture = decode_pixels(path)
         return np.ascontiguousarray(picture.upright), picture.matrix
-    return resize(decode_pixels(path, sizing.size), sizing)
+    return resize(picture, sizing)
 
 
 def rows_of_files(
@@ -147,4 +152,4 @@ def rows_of_files(
     Keys, and so draws, are those of a cache made of the same folder.
     """
     keys = [relative_key(path, root) for path in paths]
-    return DecodedRows(paths, keys, partial(load_file, sizing=sizing), targets=targets, splits=splits)
+    return DecodedRows(paths, keys, partial(load_picture, sizing=sizing), targets=targets, splits=splits)

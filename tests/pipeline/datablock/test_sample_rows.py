@@ -123,3 +123,18 @@ def test_a_picture_or_target_that_does_not_fit_is_a_damaged_row(nothing):
     outside = sample_rows(numbered(1, points=(PointBlock(), lambda item: (9.0, 9.0))), ["a"], [None], None)
     with pytest.raises(DamagedRowError, match=r"'a' points: point 0 must lie in 0\.\.8 x 0\.\.4, but is \(9, 9\)"):
         outside.targets(np.array([0]))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("sizing", [None, Sizing(5)], ids=str)
+def test_a_files_bytes_are_the_row_that_the_file_is(tmp_path, orientation, sizing):
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 12, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    items = [tmp_path / "a.png", (tmp_path / "a.png").read_bytes()]
+    rows = sample_rows(Samples(items, (ImageBlock(),), (None,)), ["a", "b"], [None, None], sizing)
+    (of_file, of_bytes), matrix = rows.read(np.array([0, 1]), Buffers(), in_place=False)
+    assert torch.equal(of_file, of_bytes)
+    assert np.array_equal(matrix[0], matrix[1])
+    assert np.array_equal(matrix[1], np.eye(3)) == (orientation == 1 and sizing is None)
