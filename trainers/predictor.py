@@ -18,9 +18,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ..errors import UsageError
 from ..pipeline import Loader
+from ..pipeline.service.answers import Answer, Refusal
 from . import exporting
 from .answering import answering
-from .answers import Answer, Refusal, answers
+from .answers import answers
 from .metrics import Metric, names_of
 from .objective import Loss, Objective, Points, objective_for
 from .results_plot import results

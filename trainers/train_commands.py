@@ -11,7 +11,7 @@ import click
 
 from ..errors import UsageError
 from ..pipeline.dataset.items import get_image_files
-from .answers import Answer, Refusal
+from ..pipeline.service.answers import Answer, Refusal
 from .demo import demo as run_demo
 from .run import MODEL, Settings
 from .run import train as run_train
