@@ -41,6 +41,7 @@ __all__ = [
     "Pixels",
     "decode",
     "decode_pixels",
+    "read_image_file",
     "upright_size",
 ]
 
@@ -96,19 +97,25 @@ def upright_size(source: str | os.PathLike[str] | Buffer, decoding: Decoding | N
         return image.size if turned else image.size[::-1]
 
 
+def read_image_file(path: str | os.PathLike[str], decoding: Decoding | None = None) -> bytes:
+    """The bytes of an image file, of which there are no more than a limit of `decoding`.
+
+    Raises `UsageError` where there is no file that can be read, and `DecodeError` where it is too large.
+    """
+    decoding = decoding or Decoding()
+    try:
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):  # a pipe waits, a device never ends
+            raise UsageError(f"image file {os.fspath(path)} must be a regular file, but is none")
+        _refuse_bytes(found.st_size, decoding)
+        with open(path, "rb") as file:
+            return file.read(decoding.max_bytes + 1)  # a file may be longer than it says
+    except OSError as error:
+        raise UsageError(f"image file {os.fspath(path)} cannot be read: {error.strerror}") from error
+
+
 def _bytes_of(source: str | os.PathLike[str] | Buffer, decoding: Decoding) -> Buffer:
-    if isinstance(source, (str, os.PathLike)):
-        try:
-            found = os.stat(source)
-            if not stat.S_ISREG(found.st_mode):  # a pipe waits, a device never ends
-                raise UsageError(f"image file {os.fspath(source)} must be a regular file, but is none")
-            _refuse_bytes(found.st_size, decoding)
-            with open(source, "rb") as file:
-                data: Buffer = file.read(decoding.max_bytes + 1)  # a file may be longer than it says
-        except OSError as error:
-            raise UsageError(f"image file {os.fspath(source)} cannot be read: {error.strerror}") from error
-    else:
-        data = source
+    data: Buffer = read_image_file(source, decoding) if isinstance(source, (str, os.PathLike)) else source
     _refuse_bytes(memoryview(data).nbytes, decoding)
     return _picture_in(data)
 

@@ -1,21 +1,28 @@
 """Servers in this process, over caches of small pictures, and over one that grows."""
 
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
+from PIL import Image
 from pyarrow import flight
 
 from onewarp.pipeline import connect, presize
 from onewarp.pipeline.presizing.growth import GrowingCache, Photo
 from onewarp.pipeline.presizing.growth_settings import GrowthSettings
+from onewarp.pipeline.service.exchange import ImageExchange
+from onewarp.pipeline.service.inference import Inference
 from onewarp.pipeline.service.intake import Intake
 from onewarp.pipeline.service.limits import Limits
 from onewarp.pipeline.service.served_caches import ServedCaches
 from onewarp.pipeline.service.server import Server, Service
 from onewarp.pipeline.service.upload import Upload
+from onewarp.transforms import Normalize, Resize, fuse
+from onewarp.transforms.decoding.resizing import Sizing
 
 
 @pytest.fixture
@@ -92,3 +99,75 @@ def serve_growing(serve: Callable[..., SimpleNamespace]) -> Iterator[Callable[..
     yield start
     for client in clients:
         client.close()
+
+
+class Exchanger:
+    """A server of images: `open` begins an exchange, `errors` has what each one raised, None where it ended well."""
+
+    def __init__(self, serve, default, settings):
+        self.inference, self.errors = Inference(**settings), []
+        self._answer = ImageExchange(self.inference, default)
+        self.server = serve({}, exchange=self._record, limits=self.inference.limits)
+
+    def _record(self, *call):
+        error = None
+        try:
+            self._answer(*call)
+        except BaseException as wrong:
+            error = wrong
+            raise
+        finally:
+            self.errors.append(error)
+
+    def open(self, command):
+        """What a client writes to, and reads from."""
+        self.client = flight.connect(self.server.address)  # whose calls end when it is collected
+        return self.client.do_exchange(flight.FlightDescriptor.for_command(command))
+
+    def stop(self):
+        """End the server, when all exchanges have ended."""
+        self.server.server.stop()
+
+
+@pytest.fixture
+def exchanger(serve):
+    """exchanger(default, **settings of Inference): a server of images, ended by the test's end."""
+    running = []
+
+    def start(default=None, **settings):
+        running.append(Exchanger(serve, default, settings))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.inference.close()
+
+
+class Brightest:
+    """A model that says which channel is the brightest."""
+
+    recipe, sizing = fuse([Resize(16), Normalize((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))]), Sizing(32)
+    kind, vocab, batch_size = "category", ("red", "green", "blue"), 4
+
+    def predict(self, x):
+        probabilities = x.mean((2, 3)).softmax(1)
+        return probabilities, probabilities.argmax(1)
+
+
+@pytest.fixture
+def brightest():
+    return Brightest()
+
+
+@pytest.fixture(scope="session")
+def encoded():
+    """encoded(seed, height, width, form): the bytes of an image of noise, in which channel `seed % 3` is brightest."""
+
+    def make(seed, height=40, width=60, form="JPEG"):
+        noise = torch.randint(0, 128, (height, width, 3), generator=torch.Generator().manual_seed(seed))
+        noise[..., seed % 3] += 120
+        file = io.BytesIO()
+        Image.fromarray(noise.byte().numpy()).save(file, form)
+        return file.getvalue()
+
+    return make

@@ -90,7 +90,7 @@ def test_no_thread_is_left_even_of_clients_that_say_nothing(monitoring):
         silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(3)]
         silent[0].sendall(b"GET /metr")
         assert get(f"{url}/healthz")[0] == 200
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before  # threads of other tests' servers may end meanwhile
     for connection in silent:
         connection.close()
     with serve_metrics(monitoring, f"127.0.0.1:{port}") as again:  # the port is free

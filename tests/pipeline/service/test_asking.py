@@ -1,0 +1,113 @@
+"""Files sent to a server: an answer or a reason for each, in order, whatever comes between."""
+
+import io
+import threading
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from pyarrow import flight
+
+from onewarp.errors import UsageError
+from onewarp.pipeline.service.answers import Answer, Prepared, Refusal
+from onewarp.pipeline.service.asking import predict, prepare
+from onewarp.pipeline.service.inference import Preparation
+from onewarp.pipeline.service.limits import Limits
+from onewarp.transforms import Resize, aug_transforms, fuse
+from onewarp.transforms.decoding.resizing import Sizing
+
+COLOURS = ("red", "green", "blue")
+
+
+def test_each_file_has_its_answer_in_its_place(exchanger, brightest, encoded, tmp_path):
+    server = exchanger(model=brightest)
+    files = [encoded(seed) for seed in range(20)]
+    (tmp_path / "7.jpg").write_bytes(files[7])
+    files[7] = tmp_path / "7.jpg"
+    files[3], files[5], files[19] = b"no picture", tmp_path / "nowhere.jpg", tmp_path
+    replies = predict(server.open, files)
+    assert replies.vocab == list(COLOURS)
+    found = list(replies)
+    assert [type(reply) for reply in found] == [Refusal if i in (3, 5, 19) else Answer for i in range(20)]
+    for i, reply in enumerate(found):
+        assert reply.item is files[i]
+        if isinstance(reply, Answer):
+            assert (reply.label, reply.decoded.item()) == (COLOURS[i % 3], i % 3)
+            assert reply.probability == pytest.approx(reply.probabilities.max().item())
+            assert (reply.x, reply.matrix.shape) == (None, (3, 3))
+    assert "no known image format" in found[3].reason
+    assert "nowhere.jpg cannot be read: No such file" in found[5].reason
+    assert "must be a regular file" in found[19].reason
+    assert server.errors == [None]
+
+
+def test_nothing_and_nothing_but_wrong_files_end_well(exchanger, brightest, tmp_path):
+    server = exchanger(model=brightest)
+    assert list(predict(server.open, [])) == []
+    assert [type(reply) for reply in predict(server.open, [tmp_path / "a", tmp_path / "b"])] == [Refusal, Refusal]
+    assert server.errors == [None, None]
+
+
+def test_tensors_come_without_a_model_by_the_recipe_of_the_client(exchanger, encoded):
+    files = [encoded(seed) for seed in range(3)]
+    found = list(prepare(exchanger().open, files, fuse([*aug_transforms(size=24)]), Sizing(32)))
+    assert [type(reply) for reply in found] == [Prepared] * 3
+    assert found[0].x.shape == (3, 24, 24)
+
+
+def test_predictions_of_a_server_without_a_model_are_refused(exchanger, encoded):
+    server = exchanger(Preparation.of(fuse([Resize(8)]), None, Limits()))
+    assert [reply.x.shape for reply in prepare(server.open, [encoded(0)])] == [(3, 8, 8)]
+    with pytest.raises(UsageError, match="no model that predicts"):
+        list(predict(server.open, [encoded(0)]))
+
+
+def test_more_is_sent_than_both_ends_hold_while_the_answers_wait(exchanger, encoded):
+    """About 100 MB each way: neither end could go on if it did not take what comes while it sends."""
+    server = exchanger()
+    noise = np.random.default_rng(0).integers(0, 256, (400, 600, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).save(file, "BMP")
+    count = 0
+    for reply in prepare(server.open, (file.getvalue() for _ in range(150)), [Resize(256)]):
+        count += isinstance(reply, Prepared)
+    assert count == 150
+
+
+def test_an_error_of_the_clients_own_files_is_raised_and_ends_the_call(exchanger, brightest, encoded):
+    def files():
+        yield from (encoded(seed) for seed in range(10))
+        raise LookupError("the list ended badly")
+
+    server = exchanger(model=brightest)
+    with pytest.raises(LookupError, match="ended badly"):
+        list(predict(server.open, files()))
+    assert "onewarp-send" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_loop_that_is_left_ends_the_call(exchanger, brightest, encoded):
+    server = exchanger(model=brightest)
+
+    def endless():
+        while True:
+            yield encoded(0)
+
+    for reply in predict(server.open, endless()):
+        assert reply.label == "red"
+        break
+    del reply
+    assert "onewarp-send" not in [thread.name for thread in threading.enumerate()]
+    assert [reply.label for reply in predict(server.open, [encoded(1)])] == ["green"]
+
+
+def test_what_the_server_refuses_is_raised(exchanger, encoded):
+    with pytest.raises(flight.FlightServerError, match="one size: add Resize"):
+        list(prepare(exchanger().open, [encoded(0)], [*aug_transforms()]))
+
+
+def test_tensors_may_be_changed_and_kept(exchanger, encoded):
+    first, second = prepare(exchanger().open, [encoded(0), encoded(1)], [Resize(8)])
+    kept = second.x.clone()
+    first.x.add_(1)
+    assert torch.equal(second.x, kept)

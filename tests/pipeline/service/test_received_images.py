@@ -1,0 +1,121 @@
+"""Images on their way in: pieces of them in order, and no more at once than an exchange may hold."""
+
+import threading
+from types import SimpleNamespace
+
+import pyarrow as pa
+import pytest
+
+from onewarp.errors import UsageError
+from onewarp.pipeline.service.inference import Inference, Preparation
+from onewarp.pipeline.service.limits import Limits
+from onewarp.pipeline.service.received_images import Receiver, Window
+from onewarp.transforms import Resize, fuse
+
+
+class Stream:
+    """What a handler reads from; `ended` is called when no more batches come."""
+
+    def __init__(self, batches, ended=lambda: None):
+        self._batches, self._ended = iter(batches), ended
+
+    def read_chunk(self):
+        try:
+            return SimpleNamespace(data=next(self._batches))
+        except StopIteration:
+            self._ended()
+            raise
+
+
+@pytest.fixture
+def inference():
+    inference = Inference(Limits(client_bytes=1 << 20))
+    yield inference
+    inference.close()
+
+
+@pytest.fixture
+def preparation():
+    return Preparation.of(fuse([Resize(256)]), None, Limits())  # 768 kB for each answer
+
+
+def batch(images, first=0):
+    return pa.record_batch({"id": range(first, first + len(images)), "image": pa.array(images, pa.binary())})
+
+
+def test_images_come_in_pieces_in_order(inference, preparation, encoded):
+    stream = Stream([batch([encoded(0)] * 5), batch([]), batch([b"", None], 5), batch([encoded(1)] * 4, 7)])
+    numbers, ids, errors = [], [], []
+    with Receiver(stream, "", inference, preparation) as receiver:
+        for piece in receiver:
+            answers = piece.answers.wait()
+            numbers += range(piece.first, piece.first + len(answers))
+            ids += piece.ids.to_pylist()
+            errors += answers.errors
+            assert answers.x.nbytes <= 2 << 20
+    assert numbers == ids == [*range(11)]
+    assert [error is None for error in errors] == [True] * 5 + [False] * 2 + [True] * 4
+
+
+def test_no_more_is_taken_than_an_exchange_may_hold(inference, preparation, encoded):
+    taken = []
+
+    def images():
+        for number in range(20):
+            taken.append(number)
+            yield batch([encoded(0)], number)
+
+    with Receiver(Stream(images()), "", inference, preparation) as receiver:
+        for count, piece in enumerate(receiver, 1):
+            piece.answers.wait()
+            assert len(taken) <= count + 2  # one that is held, and one that waits for room
+    assert len(taken) == 20
+
+
+def fail_at_the_first_piece(receiver):
+    with receiver:
+        raise LookupError(next(iter(receiver)).first)
+
+
+def test_a_loop_that_fails_ends_the_thread_that_waits_for_room(inference, preparation, encoded):
+    stream = Stream([batch([encoded(0)])] * 9)
+    with pytest.raises(LookupError):
+        fail_at_the_first_piece(Receiver(stream, "", inference, preparation))
+    assert "onewarp-receive" not in [thread.name for thread in threading.enumerate()]
+
+
+@pytest.mark.parametrize(("bad", "reason"), [(None, "without one"), (OSError("gone"), "gone")])
+def test_what_ends_the_stream_badly_is_raised_after_what_came_before(inference, preparation, encoded, bad, reason):
+    def batches():
+        yield batch([encoded(0)])
+        if isinstance(bad, Exception):
+            raise bad
+        yield bad
+
+    pieces = []
+    with (
+        pytest.raises((UsageError, OSError), match=reason),
+        Receiver(Stream(batches()), "", inference, preparation) as receiver,
+    ):
+        pieces.extend(piece.answers.wait().errors for piece in receiver)
+    assert pieces == [[None]]
+
+
+def test_a_window_lets_in_what_fits_and_what_is_too_large_alone():
+    window, inside = Window(10), []
+
+    def enter(nbytes):
+        window.take(nbytes)
+        inside.append(nbytes)
+
+    enter(25)
+    waiting = threading.Thread(target=enter, args=(4,))
+    waiting.start()
+    assert inside == [25]
+    window.give(25)
+    waiting.join(60)
+    enter(6)
+    assert inside == [25, 4, 6]
+    window.close()
+    with pytest.raises(UsageError, match="has ended"):
+        window.take(0)
