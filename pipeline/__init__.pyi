@@ -28,4 +28,5 @@ from .order.orders import Subset as Subset
 from .order.orders import Weighted as Weighted
 from .order.orders import balanced as balanced
 from .presizing.presizer import presize as presize
+from .service.cluster import serve_on as serve_on
 from .service.remote_cache import connect as connect

@@ -117,17 +117,22 @@ def run(
     in use.
     """
     listening.refuse_open(bool(service.tokens))
-    certificate = listening.read_certificate()
-    client_ca = None if listening.client_ca is None else _read(listening.client_ca)
     with ExitStack() as stack, _signals() as stopping:
         if metrics is not None:
             stack.enter_context(serve_metrics(service.monitoring, metrics))
-        server = Server(service, listening.location, certificate=certificate, client_ca=client_ca)
+        server = start(service, listening)
         say(f"{listening.on(server.port)} serves {', '.join(service.caches.names) or 'no cache'}")
         parent = int(os.environ.get(PARENT, "0"))
         while not stopping.wait(1.0) and parent in (0, os.getppid()):
             pass
         server.stop(grace)
+
+
+def start(service: Service, listening: Listening) -> Server:
+    """A server of a service; see `run` for what it raises."""
+    certificate = listening.read_certificate()
+    client_ca = None if listening.client_ca is None else _read(listening.client_ca)
+    return Server(service, listening.location, certificate=certificate, client_ca=client_ca)
 
 
 @contextmanager
