@@ -30,3 +30,4 @@ from .order.orders import balanced as balanced
 from .presizing.presizer import presize as presize
 from .service.cluster import serve_on as serve_on
 from .service.remote_cache import connect as connect
+from .service.remote_cache import upload_to as upload_to

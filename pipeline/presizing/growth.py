@@ -16,16 +16,7 @@ from .growth_settings import GrowthSettings, settle
 from .lock import write_lock
 from .presizer import Summary, presize, refuse_foreign_folder
 from .progress import NoProgress, Reporter
-from .spool import Label, Record, Spool, SpoolSource, record_of
-
-
-class Photo(NamedTuple):
-    """A photo as it comes: its key, the bytes of its file, its label and its split."""
-
-    key: str
-    data: bytes | memoryview
-    label: Label = None
-    split: str | bool | None = None
+from .spool import Photo, Record, Spool, SpoolSource, record_of
 
 
 class Refusal(NamedTuple):
@@ -84,7 +75,7 @@ class GrowingCache:
         """
         faults = [self._fault(photo) for photo in photos]
         fit = [photo for photo, fault in zip(photos, faults, strict=True) if fault is None]
-        entries = [(record_of(*photo), photo.data) for photo in fit]
+        entries = [(record_of(photo), photo.data) for photo in fit]
         self._refuse_full([record for record, _ in entries])
         try:
             self.spool.add(entries)

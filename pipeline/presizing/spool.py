@@ -32,6 +32,15 @@ PHOTOS, RECORDS, _WRITER = "photos", "records.jsonl", "writer"
 Label = str | int | list[str | int] | None
 
 
+class Photo(NamedTuple):
+    """A photo as it comes: its key, the bytes of its file, its label and its split."""
+
+    key: str
+    data: bytes | memoryview
+    label: Label = None
+    split: str | bool | None = None
+
+
 class Record(NamedTuple):
     """What is known of a photo: its key, the SHA-256 and the number of its bytes, its label and its split."""
 
@@ -42,9 +51,9 @@ class Record(NamedTuple):
     split: str | bool | None = None
 
 
-def record_of(key: str, data: bytes | memoryview, label: Label = None, split: str | bool | None = None) -> Record:
+def record_of(photo: Photo) -> Record:
     """The record of a photo."""
-    return Record(key, sha256(data).hexdigest(), len(data), label, split)
+    return Record(photo.key, sha256(photo.data).hexdigest(), len(photo.data), photo.label, photo.split)
 
 
 class Spool:

@@ -57,6 +57,7 @@ class Commit:
 
     def __iter__(self) -> Iterator[Message]:
         place = 0
+        yield {"progress": {"done": self._done, "says": ""}}
         while True:
             with self._change:
                 if not self._ended and len(self._messages) == place:

@@ -30,8 +30,8 @@ import pyarrow as pa
 import pyarrow.types as types
 
 from ...errors import UsageError
-from ..presizing.growth import GrowingCache, Photo, Refusal
-from ..presizing.spool import Record
+from ..presizing.growth import GrowingCache, Refusal
+from ..presizing.spool import Photo, Record
 from .commits import Commits
 from .limits import Limits
 from .monitoring import Tally

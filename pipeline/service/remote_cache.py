@@ -24,6 +24,7 @@ from .byte_arrays import bytes_of
 from .remote_rows import RemoteRows, TicketFetcher
 from .replicas import Credentials, Replicas
 from .tickets import REUSE, VERSION, Ticket
+from .upload import Upload
 
 SCHEMES = ("grpc", "grpc+tcp", "grpc+tls")
 
@@ -68,9 +69,27 @@ def connect(
         raise UsageError(f"augment must be 'client' or 'server', but got {augment!r}")
     if not timeout > 0:
         raise UsageError(f"timeout must be positive seconds, but got {timeout}")
-    certificate_bytes, key = (None, None) if certificate is None else (_read(certificate[0]), _read(certificate[1]))
-    credentials = Credentials(token, None if roots is None else _read(roots), certificate_bytes, key)
+    credentials = _credentials(token, roots, certificate)
     return _connect(Connection(address, credentials, tuple(replicas), timeout, augment, prefetch_bytes))
+
+
+def upload_to(
+    address: str,
+    token: str | None = None,
+    timeout: float = 30.0,
+    *,
+    roots: bytes | str | os.PathLike[str] | None = None,
+    certificate: tuple[str | os.PathLike[str], str | os.PathLike[str]] | None = None,
+) -> Upload:
+    """What sends photos to the cache at an address like `grpc://host:8815/pets`, which may have no rows yet.
+
+    The server must let this cache grow (`onewarp serve --writable`). A request fails after `timeout` seconds without
+    an answer; the other settings are those of `connect`. Raises `UsageError` for what is no such address.
+    """
+    location, name = _split(address)
+    if name is None:
+        raise UsageError(f"the address must end in the name of a cache, as in {location}/pets, but got {address!r}")
+    return Upload(name, Replicas([location], _credentials(token, roots, certificate), timeout).call)
 
 
 def is_address(source: object) -> bool:
@@ -143,6 +162,11 @@ class RemoteCache(OpenCache):
         """What one of the servers has done and is doing."""
         facts: dict[str, Any] = json.loads(self.act("stats")[0])
         return facts
+
+    @property
+    def upload(self) -> Upload:
+        """What sends photos to this cache, where its server lets it grow; connect again to see them after a commit."""
+        return Upload(self.name, self.replicas.call)
 
     def close(self) -> None:
         """End the connections."""
@@ -253,6 +277,15 @@ def _split(address: str) -> tuple[str, str | None]:
             f"address must be like grpc://host:8815/pets, or grpc+tls:// for an encrypted one, but got {address!r}"
         )
     return f"{parts.scheme}://{parts.netloc}", name or None
+
+
+def _credentials(
+    token: str | None,
+    roots: bytes | str | os.PathLike[str] | None,
+    certificate: tuple[str | os.PathLike[str], str | os.PathLike[str]] | None,
+) -> Credentials:
+    chain, key = (None, None) if certificate is None else (_read(certificate[0]), _read(certificate[1]))
+    return Credentials(token, None if roots is None else _read(roots), chain, key)
 
 
 def _location(address: str) -> str:

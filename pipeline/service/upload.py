@@ -4,28 +4,32 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
+import pyarrow.flight as flight
 
-from ...errors import UsageError
+from ...errors import ServiceError, UsageError
 from ...transforms.category import is_missing, label_of
 from ..dataset.keys import key_fault
 from ..dataset.sources import read_file
-from ..presizing.growth import Photo
-from ..presizing.spool import Record, record_of
+from ..presizing.spool import Photo, record_of
 from .tickets import VERSION
 
-_CHUNK, _BATCH, _MOST_ROWS = 16 << 20, 4 << 20, 1024
-
-OpenPut = Callable[[bytes, pa.Schema], tuple[Any, Any]]
-"""A stream of `do_put` for a command and a schema: its writer of record batches, and its reader of metadata."""
-
-Act = Callable[[str, bytes], Iterable[bytes]]
-"""The results of an action with a body."""
+_CHUNK, _BATCH, _MOST_ROWS = 8 << 20, 2 << 20, 1024
 
 Entry = tuple[Any, ...]
 """A key, the path or the bytes of a file, and if one likes a label and a split."""
+
+T = TypeVar("T")
+
+
+class Call(Protocol):
+    """What finds a server that answers, as `Replicas.call` does."""
+
+    def __call__(self, function: Callable[[Any, Any], T]) -> T:
+        """What a function makes of a client of Arrow Flight and the options for its call; it may be called again."""
 
 
 @dataclass
@@ -56,70 +60,83 @@ class CommitSummary:
 
 @dataclass(frozen=True)
 class Upload:
-    """The cache of a name on a server, to which photos are sent through `open_put` and `act`."""
+    """The cache of a name on a server that lets it grow; `call` finds the server."""
 
     cache: str
-    open_put: OpenPut
-    act: Act
+    call: Call
 
     def put(self, entries: Iterable[Entry]) -> PutSummary:
         """Send photos that the server has not got: (key, path or bytes), and if one likes a label and a split.
 
         What is acknowledged stays: after an error, or in another process, the same call goes on with the rest. A photo
         whose key is there takes the place of the one before. Photos that cannot be read, or that the server refuses,
-        are in the summary with the reason. Raises `UsageError` for an entry that is no photo, and `LabelError` for a
-        label that is none.
+        are in the summary with the reason. Raises `UsageError` for an entry that is no photo, `LabelError` for a
+        label that is none, and `ServiceError` where no server answers, or where it refuses.
         """
         summary = PutSummary()
         for photos in _chunks(map(_photo, entries), summary):
-            records = [record_of(*photo) for photo in photos]
-            missing = self._missing(records)
-            summary.there += len(photos) - len(missing)
-            self._send([photos[place] for place in missing], summary)
+            sent, refused = set[int](), dict[int, str]()
+            self.call(partial(self._send, photos, sent, refused))
+            summary.sent += len(sent - refused.keys())
+            summary.there += len(photos) - len(sent)
+            summary.refused |= {photos[place].key: reason for place, reason in refused.items()}
         return summary
 
     def commit(self, verify: bool = False, report: Callable[[int, str], object] | None = None) -> CommitSummary:
         """Make all photos that the server has got the cache, and wait until it is.
 
         `report` gets how many photos are done, and a line. With `verify` the server reads the rows that stay, and makes
-        damaged ones anew. A commit that was begun goes on when this process ends; the same call waits for it.
+        damaged ones anew. A commit that was begun goes on when this process ends; the same call waits for it. Raises
+        `ServiceError` where no server answers, and for what the commit has failed at.
         """
-        rejected: dict[str, str] = {}
-        for message in self._results("commit", {"verify": verify}):
-            if "summary" in message:
-                counts = {name: value for name, value in message["summary"].items() if name != "rejected"}
-                return CommitSummary(rejected=rejected, **counts)
-            rejected |= dict(message.get("rejected", ()))
-            if report is not None and "progress" in message:
-                report(message["progress"]["done"], message["progress"]["says"])
-        raise UsageError(f"the server did not say how the commit of cache {self.cache} ended: commit again")
+        while (summary := self.call(partial(self._commit, verify, report or (lambda done, says: None)))) is None:
+            pass
+        return summary
 
-    def _missing(self, records: Sequence[Record]) -> list[int]:
-        (answer,) = self._results("missing", {"photos": [list(record) for record in records]})
-        places: list[int] = answer["missing"]
-        return places
-
-    def _send(self, photos: Sequence[Photo], summary: PutSummary) -> None:
-        if not photos:
+    def _send(
+        self, photos: Sequence[Photo], sent: set[int], refused: dict[int, str], client: Any, options: Any
+    ) -> None:
+        """Send those of some photos that are missing; the places of those that are sent, and of the refused ones."""
+        body = self._body({"photos": [list(record_of(photo)) for photo in photos]})
+        (result,) = client.do_action(flight.Action("missing", body), options)
+        places: list[int] = json.loads(result.body.to_pybytes())["missing"]
+        missing = [place for place in places if place not in refused]
+        sent.update(missing)
+        if not missing:
             return
-        batches = _batches(photos)
-        writer, reader = self.open_put(self._body({}), batches[0].schema)
+        batches = _batches([photos[place] for place in missing])
+        descriptor = flight.FlightDescriptor.for_command(self._body({}))
+        writer, reader = client.do_put(descriptor, batches[0].schema, options)
         with writer:
             for batch in batches:
                 writer.write_batch(batch)
             writer.done_writing()
-            kept = 0
             for _ in batches:
                 answer = reader.read()
                 if answer is None:
-                    raise UsageError("the server did not acknowledge all photos: put them again")
-                values = json.loads(answer.to_pybytes())
-                kept = values["kept"]
-                summary.refused |= {photos[entry["row"]].key: entry["reason"] for entry in values["refused"]}
-        summary.sent += kept
+                    break  # the server ends the stream early by an error, which leaving the block raises
+                entries = json.loads(answer.to_pybytes())["refused"]
+                refused |= {missing[entry["row"]]: entry["reason"] for entry in entries}
 
-    def _results(self, action: str, fields: dict[str, Any]) -> Iterator[Any]:
-        return map(json.loads, self.act(action, self._body(fields)))
+    def _commit(
+        self, verify: bool, report: Callable[[int, str], object], client: Any, options: Any
+    ) -> CommitSummary | None:
+        """The summary of a commit; None where it takes longer than a call may, and goes on."""
+        rejected: dict[str, str] = {}
+        answered = False
+        try:
+            for result in client.do_action(flight.Action("commit", self._body({"verify": verify})), options):
+                answered, message = True, json.loads(result.body.to_pybytes())
+                rejected |= dict(message.get("rejected", ()))
+                if "progress" in message:
+                    report(message["progress"]["done"], message["progress"]["says"])
+                if "summary" in message:
+                    return CommitSummary(**{**message["summary"], "rejected": rejected})
+        except flight.FlightTimedOutError:
+            if not answered:
+                raise
+            return None
+        raise ServiceError(f"the server did not say how the commit of cache {self.cache} ended: commit again")
 
     def _body(self, fields: dict[str, Any]) -> bytes:
         return json.dumps({"version": VERSION, "cache": self.cache, **fields}, separators=(",", ":")).encode()

@@ -10,10 +10,10 @@ import pytest
 from onewarp.errors import CacheError, LabelError, ResourceError, UsageError
 from onewarp.pipeline.cache.reader import Cache
 from onewarp.pipeline.presizing import growth
-from onewarp.pipeline.presizing.growth import GrowingCache, Photo, SpoolLimits
+from onewarp.pipeline.presizing.growth import GrowingCache, SpoolLimits
 from onewarp.pipeline.presizing.growth_settings import GrowthSettings
 from onewarp.pipeline.presizing.presizer import presize
-from onewarp.pipeline.presizing.spool import record_of
+from onewarp.pipeline.presizing.spool import Photo, record_of
 
 FOLDERS = GrowthSettings(16, "parent", "hash:0.5")
 BESIDE = GrowthSettings(16, "column:label", "column:split")
@@ -204,7 +204,7 @@ def test_photos_that_go_from_the_spool_harm_no_row_and_are_asked_for_again(pictu
     grown.add([photos[0]._replace(key="cat/new.png")])
     done = grown.commit()
     assert (done.rows, done.decoded, done.copied) == (13, 1, 12)
-    records = [record_of(*photo) for photo in photos]
+    records = [record_of(photo) for photo in photos]
     assert grown.missing(records) == list(range(1, 12))
     grown.add(photos)
     assert grown.missing(records) == []

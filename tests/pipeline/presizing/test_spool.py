@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onewarp.pipeline.presizing.spool import Record, Spool, SpoolSource, record_of
+from onewarp.pipeline.presizing.spool import Photo, Record, Spool, SpoolSource, record_of
 
 
 def entry(key: str, data: bytes, label=None, split=None):
-    return record_of(key, data, label, split), data
+    return record_of(Photo(key, data, label, split)), data
 
 
 def photos_in(folder: Path) -> dict[str, bytes]:
@@ -33,7 +33,10 @@ def test_what_was_added_is_there_for_every_process(tmp_path):
     assert first.records() == second.records() == Spool(tmp_path).records()
     assert first.records()["a"] == Record("a", sha256(b"1").hexdigest(), 1, ["cat", "dog"], True)
     assert photos_in(tmp_path) == {"a": b"1", "b": b"2", "c": b"1"}
-    assert (first.size(), first.growth([record_of("d", b"1"), record_of("e", b"333"), record_of("f", b"333")])) == (
+    assert (
+        first.size(),
+        first.growth([record_of(Photo("d", b"1")), record_of(Photo("e", b"333")), record_of(Photo("f", b"333"))]),
+    ) == (
         2,
         3,
     )
@@ -50,10 +53,10 @@ def test_the_last_photo_of_a_key_counts_and_an_earlier_source_keeps_the_one_befo
 
 def test_missing_are_those_that_are_not_there_or_are_otherwise(tmp_path):
     spool = Spool(tmp_path)
-    there = record_of("a", b"1", "cat", "train")
+    there = record_of(Photo("a", b"1", "cat", "train"))
     spool.add([(there, b"1")])
     asked = [there, there._replace(label="dog"), there._replace(split=None), there._replace(key="b"), there]
-    assert spool.missing([*asked, record_of("a", b"2", "cat", "train")]) == [1, 2, 3, 5]
+    assert spool.missing([*asked, record_of(Photo("a", b"2", "cat", "train"))]) == [1, 2, 3, 5]
 
 
 def test_a_worker_gets_the_source_without_its_records(tmp_path):
@@ -124,11 +127,11 @@ def test_stopped_at_any_call_what_was_acknowledged_is_whole_and_the_rest_can_be_
 WRITER = """
 import sys
 from pathlib import Path
-from onewarp.pipeline.presizing.spool import Spool, record_of
+from onewarp.pipeline.presizing.spool import Photo, Spool, record_of
 spool, name = Spool(Path(sys.argv[1])), sys.argv[2]
 for number in range(1000):
     data = f"{name} {number}".encode() * 50
-    spool.add([(record_of(f"{name}/{number}", data), data), (record_of("both", data), data)])
+    spool.add([(record_of(Photo(f"{name}/{number}", data)), data), (record_of(Photo("both", data)), data)])
     print(number, flush=True)
 """
 

@@ -11,16 +11,16 @@ import torch
 from PIL import Image
 from pyarrow import flight
 
-from onewarp.pipeline import connect, presize
-from onewarp.pipeline.presizing.growth import GrowingCache, Photo
+from onewarp.pipeline import connect, presize, upload_to
+from onewarp.pipeline.presizing.growth import GrowingCache
 from onewarp.pipeline.presizing.growth_settings import GrowthSettings
+from onewarp.pipeline.presizing.spool import Photo
 from onewarp.pipeline.service.exchange import ImageExchange
 from onewarp.pipeline.service.inference import Inference
 from onewarp.pipeline.service.intake import Intake
 from onewarp.pipeline.service.limits import Limits
 from onewarp.pipeline.service.served_caches import ServedCaches
 from onewarp.pipeline.service.server import Server, Service
-from onewarp.pipeline.service.upload import Upload
 from onewarp.transforms import Normalize, Resize, fuse
 from onewarp.transforms.decoding.resizing import Sizing
 
@@ -83,17 +83,11 @@ def serve_growing(serve: Callable[..., SimpleNamespace]) -> Iterator[Callable[..
     def start(*caches: GrowingCache, limits: Limits | None = None) -> SimpleNamespace:
         limits = limits or Limits()
         folders = {cache.name: cache.folder for cache in caches}
-        served = serve(folders, growing=frozenset(folders), limits=limits, intake=Intake(caches, limits))
+        served = serve(folders, growing=frozenset(folders), limits=limits)
+        served.service.intake = Intake(caches, limits, served.service.caches.renew)
         served.client = flight.connect(served.address)
         clients.append(served.client)
-
-        def act(name: str, body: bytes) -> Iterator[bytes]:
-            return (result.body.to_pybytes() for result in served.client.do_action(flight.Action(name, body)))
-
-        def open_put(command: bytes, schema: Any) -> Any:
-            return served.client.do_put(flight.FlightDescriptor.for_command(command), schema)
-
-        served.upload = lambda name="grown": Upload(name, open_put, act)
+        served.upload = lambda name="grown": upload_to(f"{served.address}/{name}", timeout=20)
         return served
 
     yield start

@@ -7,8 +7,8 @@ import pytest
 from onewarp.errors import CacheError, UsageError
 from onewarp.pipeline.cache.reader import Cache
 from onewarp.pipeline.loading.cache_rows import CacheRows
-from onewarp.pipeline.presizing.growth import Photo
 from onewarp.pipeline.presizing.presizer import presize
+from onewarp.pipeline.presizing.spool import Photo
 from onewarp.pipeline.service.commits import Commits
 
 

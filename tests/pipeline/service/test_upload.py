@@ -4,18 +4,19 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
-from pyarrow import flight
 
-from onewarp.errors import LabelError, UsageError
-from onewarp.pipeline.cache.reader import Cache
+from onewarp.errors import LabelError, ServiceError, UsageError
+from onewarp.pipeline import Cache, upload_to
 from onewarp.pipeline.presizing.growth import GrowingCache
 from onewarp.pipeline.presizing.growth_settings import GrowthSettings
 from onewarp.pipeline.presizing.presizer import presize
 from onewarp.pipeline.service import upload as upload_file
-from onewarp.pipeline.service.upload import Upload
+from onewarp.pipeline.service.commits import Commits
 
 
 @pytest.fixture
@@ -105,26 +106,12 @@ def test_labels_are_read_as_everywhere(tmp_path, serve_growing, photos):
     assert (Cache.open(cache.folder).vocab, Cache.open(cache.folder).splits) == ([7, 8], {"train": 2, "valid": 2})
 
 
-def upload_through(client):
-    return Upload(
-        "grown",
-        lambda command, schema: client.do_put(flight.FlightDescriptor.for_command(command), schema),
-        lambda name, body: (result.body.to_pybytes() for result in client.do_action(flight.Action(name, body))),
-    )
-
-
 SENDER = """
 import sys
 from pathlib import Path
-from pyarrow import flight
-from onewarp.pipeline.service.upload import Upload
+from onewarp.pipeline import upload_to
 
-client, folder = flight.connect(sys.argv[1]), Path(sys.argv[2])
-upload = Upload(
-    "grown",
-    lambda command, schema: client.do_put(flight.FlightDescriptor.for_command(command), schema),
-    lambda name, body: (result.body.to_pybytes() for result in client.do_action(flight.Action(name, body))),
-)
+upload, folder = upload_to(sys.argv[1] + "/grown"), Path(sys.argv[2])
 for path in sorted(path for path in folder.rglob("*") if path.is_file())[::2]:
     upload.put([(path.relative_to(folder).as_posix(), path)])
     print(path.relative_to(folder), flush=True)
@@ -194,7 +181,7 @@ server.serve()
 
 
 def commit_as_long_as_it_lives(upload):
-    with suppress(flight.FlightError):
+    with suppress(ServiceError):
         upload.commit()
 
 
@@ -204,19 +191,63 @@ def test_a_server_that_is_killed_keeps_what_it_acknowledged(grown, paths, pictur
     for stop in (5, 12):
         command = [sys.executable, "-c", SERVER, str(tmp_path / "grown")]
         server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        with flight.connect(f"grpc://127.0.0.1:{int(server.stdout.readline())}") as client:
-            upload = upload_through(client)
-            done = upload.put(paths[:stop])
-            assert (done.there, done.sent) == (acknowledged, stop - acknowledged)
-            acknowledged = stop
-            if stop < 12:
-                listener = threading.Thread(target=commit_as_long_as_it_lives, args=(upload,))
-                listener.start()
-                server.kill()  # before a commit, or in the middle of it
-                listener.join()
-            else:
-                assert upload.commit().rows == 12
-                server.kill()
+        upload = upload_to(f"grpc://127.0.0.1:{int(server.stdout.readline())}/grown", timeout=20)
+        done = upload.put(paths[:stop])
+        assert (done.there, done.sent) == (acknowledged, stop - acknowledged)
+        acknowledged = stop
+        if stop == 12:
+            assert upload.commit().rows == 12
+            server.kill()
+        else:
+            impatient = replace(upload, call=partial(upload.call, timeout=1))
+            listener = threading.Thread(target=commit_as_long_as_it_lives, args=(impatient,))
+            listener.start()
+            server.kill()  # before a commit, or in the middle of it
+            listener.join()
         server.communicate()
     presize(pictures, tmp_path / "made", 16, label="parent", split="hash:0.5")
     assert files_in(tmp_path / "grown") == files_in(tmp_path / "made")
+
+
+def test_a_commit_may_take_longer_than_a_call(growing, upload, photos, grown, monkeypatch):
+    upload.put((photo.key, photo.data) for photo in photos)
+    asked_again = threading.Event()
+    begin, commit = Commits.begin, GrowingCache.commit
+    calls = []
+
+    def count(*arguments):
+        calls.append(None)
+        if len(calls) == 3:
+            asked_again.set()
+        return begin(*arguments)
+
+    def wait(*arguments):
+        assert asked_again.wait(60)
+        return commit(*arguments)
+
+    monkeypatch.setattr(Commits, "begin", count)
+    monkeypatch.setattr(GrowingCache, "commit", wait)
+    assert replace(upload, call=partial(upload.call, timeout=0.5)).commit().rows == 12
+
+
+def test_a_connection_to_a_cache_sends_photos_too_and_reads_them_when_it_is_made_again(growing, upload, paths):
+    with pytest.raises(ServiceError, match="has no rows yet"):
+        growing.connect("grown")
+    upload.put(paths[:8])
+    upload.commit()
+    cache = growing.connect("grown")
+    assert cache.upload.put(paths).sent == 4
+    assert cache.upload.commit().rows == 12
+    assert (len(cache), len(growing.connect("grown"))) == (8, 12)
+
+
+def test_what_a_server_does_not_let_grow_is_refused(serve, cache, tmp_path):
+    upload = upload_to(serve({"cache": cache()}).address + "/cache", timeout=20)
+    with pytest.raises(ServiceError, match="no action 'missing'"):
+        upload.put([("a", b"1")])
+    with pytest.raises(ServiceError, match="no action 'commit'"):
+        upload.commit()
+    with pytest.raises(UsageError, match="must end in the name of a cache"):
+        upload_to("grpc://127.0.0.1:1")
+    with pytest.raises(ServiceError, match="no server answers"):
+        upload_to("grpc://127.0.0.1:1/pets", timeout=1).put([("a", b"1")])
