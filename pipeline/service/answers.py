@@ -12,7 +12,8 @@ class Answer:
 
     `label` is a name, a list of names, or the decoded tensor (masks, points); `probabilities` are all of the model's
     predictions for it. A server's answer has the `matrix`, `float64[3, 3]`, from continuous pixels of the model's input
-    to those of the file, and that input as `x`, `[3, h, w]`, where it was asked for.
+    to those of the file, and that input as `x`, `[3, h, w]`, where it was asked for; of a mask its `probabilities` are
+    the mask.
     """
 
     item: Any
