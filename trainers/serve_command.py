@@ -1,5 +1,6 @@
 """`onewarp serve`: caches and a model behind an address."""
 
+from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ import click
 
 from ..errors import UsageError
 from ..pipeline.service.access import read_tokens
+from ..pipeline.service.exchange import ImageExchange
+from ..pipeline.service.inference import Inference, Model
 from ..pipeline.service.limits import Limits
 from ..pipeline.service.process import Listening, folders_of, is_loopback, run
 from ..pipeline.service.served_caches import ServedCaches
@@ -43,6 +46,13 @@ def _limits(command: Any) -> Any:
     "--token-file", type=click.Path(path_type=Path), help="Tokens, one a line, of which every call needs one."
 )
 @click.option("--model", type=click.Path(path_type=Path), help="A file of learn.export, to predict with.")
+@click.option(
+    "--delay",
+    type=click.FloatRange(0),
+    default=0.005,
+    show_default=True,
+    help="Seconds that an image waits for others to fill the model's batch.",
+)
 @click.option("--replicas", type=click.IntRange(1), default=1, show_default=True, help="Processes, on ports in a row.")
 @click.option("--advertise", multiple=True, metavar="URI", help="Where clients find this or another replica.")
 @click.option(
@@ -57,6 +67,7 @@ def serve(
     client_ca: Path | None,
     token_file: Path | None,
     model: Path | None,
+    delay: float,
     replicas: int,
     advertise: tuple[str, ...],
     metrics: str | None,
@@ -74,13 +85,20 @@ def serve(
     if replicas > 1:
         _run_replicas(listening, replicas, advertise, metrics)
         return
-    service = Service(
-        ServedCaches(folders_of(caches)),
-        Limits(**{name.removeprefix("max_"): value for name, value in limits.items()}),
-        [] if token_file is None else read_tokens(token_file),
-        advertise,
-    )
-    run(service, listening, click.echo, metrics=metrics, grace=grace)
+    allowed = Limits(**{name.removeprefix("max_"): value for name, value in limits.items()})
+    with closing(Inference(allowed, model=None if model is None else _read_model(model), delay=delay)) as inference:
+        tokens = [] if token_file is None else read_tokens(token_file)
+        caches_by_name = ServedCaches(folders_of(caches))
+        service = Service(caches_by_name, allowed, tokens, advertise, exchange=ImageExchange(inference))
+        run(service, listening, click.echo, metrics=metrics, grace=grace)
+
+
+def _read_model(path: Path) -> Model:
+    """The model in a file, or in the folder that `onewarp train` left; its libraries are loaded for it alone."""
+    from .inference_model import load_model
+    from .run import MODEL
+
+    return load_model(path / MODEL if path.is_dir() else path)
 
 
 def _run_replicas(listening: Listening, count: int, advertise: tuple[str, ...], metrics: str | None) -> None:

@@ -37,8 +37,8 @@ _AHEAD = 2  # record batches of one request that are made at a time, where makin
 class Exchange(Protocol):
     """What answers `do_exchange`."""
 
-    def __call__(self, context: Any, command: bytes, reader: Any, writer: Any) -> None:
-        """Answer one exchange; `command` is the descriptor's."""
+    def __call__(self, context: Any, command: bytes, reader: Any, writer: Any, tally: Tally | None = None) -> None:
+        """Answer one exchange, and count rows and bytes; `command` is the descriptor's."""
 
 
 class Intake(Protocol):
@@ -276,10 +276,10 @@ class Server(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow has no t
     def do_exchange(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
         """Encoded images in, tensors and predictions out."""
         service = self._open()
-        with service.request(context, "exchange"):
+        with service.request(context, "exchange") as tally:
             if service.exchange is None:
-                raise UsageError("the server takes no images: it was started without a model and without a recipe")
-            service.exchange(context, descriptor.command or b"", reader, writer)
+                raise UsageError("the server takes no images")
+            service.exchange(context, descriptor.command or b"", reader, writer, tally)
 
     def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
         """Encoded photos into a cache that grows."""
