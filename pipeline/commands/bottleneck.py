@@ -6,7 +6,7 @@ from typing import Literal
 from ..loading.clock import LoopStats
 
 Limit = Literal["consumer", "reading", "decoding", "targets", "warping", "batches"]
-Change = Literal["nothing", "threads", "raw", "presize", "disk", "batch size", "machine"]
+Change = Literal["nothing", "threads", "raw", "presize", "disk", "service", "batch size", "machine"]
 
 _WAITS = 0.05  # of the time: a consumer that waits less is what the loop waits for
 _BUSY = 0.5  # of the threads' time: less, and no stage is what the consumer waits for
@@ -20,7 +20,7 @@ class Setting:
 
     `cores` may be used; `disk_bytes` came from the disk meanwhile. The cache has rows of `encoding`, whose short side
     is `presize` pixels on average, and which would take `raw_bytes` as raw pixels; `memory` is what the machine has.
-    With rows of `smallest_presize` pixels the recipe would still enlarge nothing.
+    With rows of `smallest_presize` pixels the recipe would still enlarge nothing. `remote` rows come from a service.
     """
 
     cores: int
@@ -30,6 +30,7 @@ class Setting:
     raw_bytes: int
     memory: int
     smallest_presize: int
+    remote: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,8 @@ def _idle(stats: LoopStats, busy: float, rate: str) -> str:
 
 def _change(limit: Limit, stats: LoopStats, setting: Setting) -> Change:
     """What to change where a stage takes most of the threads' time: what costs least comes first."""
-    if limit == "reading" and setting.disk_bytes:
-        return "disk"
+    if limit == "reading" and (setting.remote or setting.disk_bytes):
+        return "service" if setting.remote else "disk"
     if stats.threads < setting.cores:
         return "threads"
     if limit == "decoding" and setting.encoding != "raw" and setting.raw_bytes <= setting.memory // 2:
@@ -103,10 +104,12 @@ def _change(limit: Limit, stats: LoopStats, setting: Setting) -> Change:
 
 
 def _advice(change: Change, stats: LoopStats, setting: Setting) -> str:
+    smaller = "JPEG rows (presize --encoding jpeg)" if setting.encoding == "raw" else "a smaller presize"
     match change:
+        case "service":
+            return f"rows come from a service: take more replicas, a faster network, or {smaller}"
         case "disk":
             rate = setting.disk_bytes / stats.seconds / 1e6
-            smaller = "JPEG rows (presize --encoding jpeg)" if setting.encoding == "raw" else "a smaller presize"
             return f"the disk gave {rate:,.0f} MB/s: take a faster one, or {smaller}"
         case "threads":
             return f"take more threads, {setting.cores} for as many cores in place of {stats.threads}"

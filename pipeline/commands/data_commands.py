@@ -321,9 +321,13 @@ def replay(cache: Path, key: str, epoch: int, seed: int, out: Path, transforms: 
 @click.argument("recipe", required=False)
 @click.option(
     "--loop",
-    type=click.Path(path_type=Path),
     metavar="CACHE",
-    help="Measure a loop over this cache with RECIPE, and say what limits it and what to change.",
+    help="Measure a loop with RECIPE over this cache, a folder or grpc://HOST:PORT/NAME; say what limits it.",
+)
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    help="With --loop: a file with the token for the service at the address.",
 )
 @click.option("--batches", type=click.IntRange(1), show_default="64", help="With --loop: how many are taken.")
 @click.option("--batch-size", type=click.IntRange(1), show_default="64", help="With --loop: samples in a batch.")
@@ -341,7 +345,7 @@ def replay(cache: Path, key: str, epoch: int, seed: int, out: Path, transforms: 
     help="With --loop: rows from the disk, as in a first epoch or where the cache is larger than the memory.",
 )
 @click.option("--json", "as_json", is_flag=True, help="For a program.")
-def doctor(recipe: str | None, loop: Path | None, as_json: bool, **options: Any) -> None:
+def doctor(recipe: str | None, loop: str | None, as_json: bool, **options: Any) -> None:
     """What this machine has for onewarp (ok), what is not there and not needed (--), and what has to be mended (BAD).
 
     Exit 1 where something has to be mended. With --loop it measures a loop over a cache instead. RECIPE is a text such

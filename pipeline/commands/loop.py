@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,10 +16,13 @@ from ...transforms.augment import Fused
 from ...transforms.decoding.cost import machine_memory
 from ...transforms.margin import smallest_presize
 from ...transforms.warp.threads import cores
+from ..cache.open_cache import OpenCache
 from ..cache.reader import Cache
 from ..loading.cache_rows import blocks_read
 from ..loading.clock import LoopStats
 from ..loading.loader import AnyLoader, Loader
+from ..service.access import read_tokens
+from ..service.remote_cache import RemoteCache, connect, is_address
 from .bottleneck import Bottleneck, Setting, find_bottleneck
 
 _BLOCK = 512  # bytes of the system's count of what was read
@@ -46,9 +50,10 @@ class MeasuredLoop:
     def lines(self) -> Iterator[str]:
         """The same for people: the state, the stages, and what to change."""
         stats = self.stats
-        state = "as in a first epoch, from the disk" if self.cold else "as in a later epoch, from memory"
+        state = "as in a first epoch" if self.cold else "as in a later epoch"
         disk = f"{self.setting.disk_bytes / 1e6:,.1f} MB came from the disk"
-        yield f"{stats.samples:,} samples in {stats.batches:,} batches, {state}: {disk}"
+        where = "rows came from a service" if self.setting.remote else disk
+        yield f"{stats.samples:,} samples in {stats.batches:,} batches, {state}: {where}"
         yield f"{'samples/s':<10} {stats.samples / stats.seconds:,.0f}, in {stats.seconds:.3f} s"
         yield f"{'consumer':<10} waited {stats.stall:.3f} s for batches; the next one lay ready for {stats.slack:.3f} s"
         whole = stats.threads * stats.seconds
@@ -59,9 +64,10 @@ class MeasuredLoop:
 
 
 def measure_loop(
-    path: Path,
+    source: str | Path,
     recipe: Fused,
     *,
+    token_file: Path | None = None,
     batch_size: int = 64,
     threads: int | None = None,
     batches: int = 64,
@@ -70,17 +76,39 @@ def measure_loop(
 ) -> MeasuredLoop:
     """Take `batches` batches of a cache with a recipe, over as many epochs as that takes, and see what limits it.
 
-    The consumer sleeps `step_seconds` for each batch. Warm, the same batches were made once before. Cold, the system
-    is asked to forget the cache's files first, and checksums are compared, as in a first epoch.
-    Raises `UsageError` where nothing is left to measure, and `CacheError` for what is no cache.
+    `source` is a cache's folder, or the address of a service, which is shown the token in `token_file`. The consumer
+    sleeps `step_seconds` for each batch. Warm, the same batches were made once before. Cold, the system is asked to
+    forget the cache's files first, and checksums are compared, as in a first epoch.
+
+    Raises `UsageError` where nothing is left to measure, `CacheError` for what is no cache, and `ServiceError` where
+    no service answers.
     """
     if batches < 1:
         raise UsageError(f"batches must be at least 1, but got {batches}")
     if step_seconds < 0:
         raise UsageError(f"step_seconds must be 0 or more, but got {step_seconds}")
+    if is_address(source):
+        if cold:
+            raise UsageError("cold must be for a cache in a folder: what a service holds in memory is not known here")
+        token = None if token_file is None else read_tokens(token_file)[0]
+        with closing(connect(str(source), token)) as remote:
+            return _measure(remote, recipe, batch_size, threads, batches, step_seconds, cold=False)
+    if token_file is not None:
+        raise UsageError(f"token_file must be for the address of a service, but the cache is {source}: leave it out")
     if cold:
-        _forget_files(path)
-    cache = Cache.open(path)
+        _forget_files(Cache.open(source).parts)
+    return _measure(Cache.open(source), recipe, batch_size, threads, batches, step_seconds, cold)
+
+
+def _measure(
+    cache: Cache | RemoteCache,
+    recipe: Fused,
+    batch_size: int,
+    threads: int | None,
+    batches: int,
+    step_seconds: float,
+    cold: bool,
+) -> MeasuredLoop:
     loader: AnyLoader = Loader(cache, batch_size=batch_size, threads=threads, batch_tfms=recipe)
     if not cold:
         _take(loader, batches, 0.0)
@@ -101,7 +129,7 @@ def _take(loader: AnyLoader, batches: int, step_seconds: float) -> None:
                 time.sleep(step_seconds)
 
 
-def _setting(cache: Cache, recipe: Fused, disk_bytes: int) -> Setting:
+def _setting(cache: OpenCache, recipe: Fused, disk_bytes: int) -> Setting:
     height, width = (np.asarray(cache.small[side].to_arrow(), np.int64) for side in ("height", "width"))
     short = round(float(np.minimum(height, width).mean()))
     aspect = float((np.maximum(height, width) / np.minimum(height, width)).mean())
@@ -117,13 +145,14 @@ def _setting(cache: Cache, recipe: Fused, disk_bytes: int) -> Setting:
         raw_bytes=int((height * width).sum()) * 3,
         memory=machine_memory(),
         smallest_presize=smallest,
+        remote=isinstance(cache, RemoteCache),
     )
 
 
-def _forget_files(path: Path) -> None:
-    """Ask the system to forget what it holds of a cache's parts; pages that another process has mapped stay."""
-    for part in Cache.open(path).parts:
-        descriptor = os.open(part, os.O_RDONLY)
+def _forget_files(files: Iterable[Path]) -> None:
+    """Ask the system to forget what it holds of files; pages that another process has mapped stay."""
+    for file in files:
+        descriptor = os.open(file, os.O_RDONLY)
         try:
             os.fsync(descriptor)  # what is not written yet cannot be forgotten
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)

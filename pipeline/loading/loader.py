@@ -31,7 +31,7 @@ from .batching import (
     WarpingRows,
     salt_hashes,
 )
-from .cache_rows import Reading, rows_of
+from .cache_rows import Reading, RowsSource, rows_of
 from .clock import Clock, LoopStats
 from .devices import device_for
 from .indexed_rows import Checking
@@ -85,7 +85,7 @@ class Loader(Generic[*Parts]):
 
     def __init__(
         self,
-        cache: Cache | Rows | str | os.PathLike[str],
+        cache: Cache | RowsSource | Rows | str | os.PathLike[str],
         split: str | None = None,
         batch_size: int = 64,
         batch_tfms: Transforms | Augmentation | None = None,

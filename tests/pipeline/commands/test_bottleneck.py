@@ -19,6 +19,7 @@ SETTINGS = st.builds(
     raw_bytes=st.integers(0, 2**40),
     memory=st.integers(2**20, 2**40),
     smallest_presize=st.integers(1, 2000),
+    remote=st.booleans(),
 )
 
 
@@ -69,6 +70,10 @@ def test_nothing_is_advised_that_is_done_already_or_cannot_be_done(stats, settin
         case "disk":
             assert found.limit == "reading"
             assert setting.disk_bytes > 0
+            assert not setting.remote
+        case "service":
+            assert found.limit == "reading"
+            assert setting.remote
         case "threads":
             assert stats.threads < setting.cores
         case "raw":
@@ -135,6 +140,12 @@ SETTING = Setting(2, 0, "jpeg", 460, 2**30, 8 * 2**30, 300)
             {"disk_bytes": 10**9, "cores": 8},
             "Reading limits this loop: 100% of the time of its threads (15 of 15 s), at 256 samples/s; the disk gave "
             "100 MB/s: take a faster one, or a smaller presize.",
+        ),
+        (
+            {"reading": 15},
+            {"remote": True, "encoding": "raw"},
+            "Reading limits this loop: 100% of the time of its threads (15 of 15 s), at 256 samples/s; rows come from "
+            "a service: take more replicas, a faster network, or JPEG rows (presize --encoding jpeg).",
         ),
         (
             {"warping": 15},

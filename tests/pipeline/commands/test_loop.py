@@ -10,10 +10,12 @@ from PIL import Image
 
 from onewarp import presize
 from onewarp.cli import main
-from onewarp.errors import CacheError, UsageError
+from onewarp.errors import CacheError, ServiceError, UsageError
 from onewarp.pipeline.commands.bottleneck import find_bottleneck
 from onewarp.pipeline.commands.loop import measure_loop
 from onewarp.pipeline.commands.transform_texts import read_fused
+from onewarp.pipeline.service.served_caches import ServedCaches
+from onewarp.pipeline.service.server import Server, Service
 
 RECIPE = "Resize(48) | Flip()"
 
@@ -47,6 +49,25 @@ def test_a_loop_takes_the_batches_that_were_asked_for_over_as_many_epochs_as_the
     assert loop.facts()["stats"].items() >= asdict(stats).items()
 
 
+@pytest.fixture
+def service(caches, tmp_path):
+    """The address of a cache behind a service, and a file with the token that it wants."""
+    (tmp_path / "token").write_text("correct-horse")
+    server = Server(Service(ServedCaches({"photos": caches["jpeg"]}), tokens=["correct-horse"]), "grpc://127.0.0.1:0")
+    yield f"grpc://127.0.0.1:{server.port}/photos", tmp_path / "token"
+    server.stop(grace=5)
+
+
+def test_a_cache_behind_a_service_is_measured_too(service):
+    address, token = service
+    facts = json.loads(run("doctor", "--loop", address, RECIPE, "--token-file", token, "--batches", 3, "--json").stdout)
+    assert (facts["stats"]["samples"], facts["setting"]["encoding"], facts["setting"]["remote"]) == (72, "jpeg", True)
+    with pytest.raises(UsageError, match="cold must be for a cache in a folder"):
+        measure_loop(address, read_fused(RECIPE), cold=True, token_file=token)
+    with pytest.raises(ServiceError, match="refuses the token"):
+        measure_loop(address, read_fused(RECIPE))
+
+
 def test_the_consumer_sleeps_for_each_batch_that_is_measured(caches, monkeypatch):
     sleeps = []
     monkeypatch.setattr("time.sleep", sleeps.append)
@@ -59,6 +80,8 @@ def test_what_cannot_be_measured_is_refused(caches, tmp_path):
         measure_loop(caches["raw"], read_fused(RECIPE), batches=0)
     with pytest.raises(UsageError, match="step_seconds must be 0 or more, but got -1"):
         measure_loop(caches["raw"], read_fused(RECIPE), step_seconds=-1)
+    with pytest.raises(UsageError, match="token_file must be for the address of a service"):
+        measure_loop(caches["raw"], read_fused(RECIPE), token_file=tmp_path / "token")
     for cold in (False, True):
         with pytest.raises(CacheError, match="does not exist"):
             measure_loop(tmp_path / "nowhere", read_fused(RECIPE), cold=cold)
@@ -78,7 +101,7 @@ def test_doctor_measures_a_loop(caches):
     facts = json.loads(run("doctor", "--loop", caches["jpeg"], RECIPE, *options, "--json").stdout)
     assert (facts["stats"]["batches"], facts["stats"]["samples"], facts["setting"]["encoding"]) == (4, 20, "jpeg")
     lines = run("doctor", "--loop", caches["jpeg"], *options, "--cold").stdout.splitlines()
-    assert lines[0].startswith("20 samples in 4 batches, as in a first epoch, from the disk: ")
+    assert lines[0].startswith("20 samples in 4 batches, as in a first epoch: ")
     names = ["samples/s", "consumer", "reading", "decoding", "targets", "warping", "idle"]
     assert [line.split()[0] for line in lines[1:-1]] == names
     assert "limit" in lines[-1]

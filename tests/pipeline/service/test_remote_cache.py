@@ -35,6 +35,17 @@ def test_a_loader_has_the_batches_of_the_local_cache(cache, serve, encoding, aug
 
 
 @pytest.mark.parametrize("augment", ["client", "server"])
+def test_a_loader_has_the_clock_of_a_local_one(cache, serve, augment):
+    loader = Loader(serve({"cache": cache()}).connect(augment=augment), None, 5, RECIPE, threads=2)
+    list(loader)
+    stats = loader.stats()
+    assert (stats.loops, stats.batches, stats.samples, stats.threads) == (1, 3, 12, 2)
+    assert 0 < stats.work <= 2 * stats.seconds
+    assert stats.reading > 0
+    assert (stats.decoding > 0) == (augment == "client")
+
+
+@pytest.mark.parametrize("augment", ["client", "server"])
 def test_a_loader_goes_on_from_the_state_of_another_at_other_settings(cache, serve, augment):
     folder = cache()
     remote = serve({"cache": folder}).connect("cache", augment=augment)
