@@ -8,9 +8,12 @@ from typing import Any
 import click
 
 from ..errors import UsageError
+from ..pipeline.cache.encodings import ENCODINGS
+from ..pipeline.presizing.growth_settings import GrowthSettings
 from ..pipeline.service.access import read_tokens
 from ..pipeline.service.exchange import ImageExchange
 from ..pipeline.service.inference import Inference, Model
+from ..pipeline.service.intake import Intake
 from ..pipeline.service.limits import Limits
 from ..pipeline.service.process import Listening, folders_of, is_loopback, run
 from ..pipeline.service.served_caches import ServedCaches
@@ -30,6 +33,33 @@ def _limits(command: Any) -> Any:
             show_default=True,
             help=f"Most {says}.",
         )(command)
+    return command
+
+
+def _growth(command: Any) -> Any:
+    """An option for each setting of a cache that grows, of which none is given by default."""
+    for option in reversed(
+        [
+            click.option("--size", type=int, help="Pixels on the short side, at most.  [default: 460]"),
+            click.option(
+                "--label",
+                help="none, parent, regex:PATTERN, or column:label and column:label:DELIM, where labels come with "
+                "photos.  [default: none]",
+            ),
+            click.option(
+                "--split",
+                help="none, random:FRACTION:SEED, hash:FRACTION, folders, or column:split, where splits come with "
+                "photos.  [default: none]",
+            ),
+            click.option(
+                "--encoding", type=click.Choice(["auto", *ENCODINGS]), help="How pixels are kept.  [default: auto]"
+            ),
+            click.option("--square", type=click.Choice(["crop", "squish", "pad"]), help="Make images SIZE x SIZE."),
+            click.option("--enlarge", is_flag=True, default=None, help="Make the short side exactly SIZE."),
+            click.option("--jpeg-quality", type=int, help="Quality of --encoding jpeg.  [default: 95]"),
+        ]
+    ):
+        command = option(command)
     return command
 
 
@@ -53,6 +83,14 @@ def _limits(command: Any) -> Any:
     show_default=True,
     help="Seconds that an image waits for others to fill the model's batch.",
 )
+@click.option(
+    "--writable",
+    multiple=True,
+    metavar="NAME",
+    help="Let clients put photos into the cache of this name, which may have no rows yet. How it is made is said by "
+    "--size to --jpeg-quality, as to presize, the first time at least.",
+)
+@_growth
 @click.option("--replicas", type=click.IntRange(1), default=1, show_default=True, help="Processes, on ports in a row.")
 @click.option("--advertise", multiple=True, metavar="URI", help="Where clients find this or another replica.")
 @click.option(
@@ -68,11 +106,12 @@ def serve(
     token_file: Path | None,
     model: Path | None,
     delay: float,
+    writable: tuple[str, ...],
     replicas: int,
     advertise: tuple[str, ...],
     metrics: str | None,
     grace: float,
-    **limits: int,
+    **others: Any,
 ) -> None:
     """Serve each CACHE over Arrow Flight, under the name of its folder or under NAME, and predictions of a model.
 
@@ -82,14 +121,19 @@ def serve(
     listening.refuse_open(token_file is not None)
     if not caches and model is None:
         raise UsageError("caches must be one at least, unless there is a model to serve: give --model")
+    growth = {field.name: others[field.name] for field in fields(GrowthSettings) if others[field.name] is not None}
+    if growth and not writable:
+        raise UsageError(f"{next(iter(growth))} needs a cache that grows: give --writable NAME")
     if replicas > 1:
         _run_replicas(listening, replicas, advertise, metrics)
         return
-    allowed = Limits(**{name.removeprefix("max_"): value for name, value in limits.items()})
-    with closing(Inference(allowed, model=None if model is None else _read_model(model), delay=delay)) as inference:
+    folders = folders_of(caches)
+    limits = Limits(**{limit.name: others[f"max_{limit.name}"] for limit in fields(Limits)})
+    with closing(Inference(limits, model=None if model is None else _read_model(model), delay=delay)) as inference:
         tokens = [] if token_file is None else read_tokens(token_file)
-        caches_by_name = ServedCaches(folders_of(caches))
-        service = Service(caches_by_name, allowed, tokens, advertise, exchange=ImageExchange(inference))
+        served = ServedCaches(folders, frozenset(writable))
+        intake = Intake.open(folders, writable, growth, limits, served.renew) if writable else None
+        service = Service(served, limits, tokens, advertise, exchange=ImageExchange(inference), intake=intake)
         run(service, listening, click.echo, metrics=metrics, grace=grace)
 
 
@@ -131,6 +175,8 @@ def _words(context: click.Context, changes: dict[str, Any]) -> list[str]:
         value = changes.get(str(parameter.name), context.params.get(str(parameter.name)))
         if isinstance(parameter, click.Argument):
             words += map(str, value or ())
+        elif getattr(parameter, "is_flag", False):
+            words += [parameter.opts[-1]] if value else []
         elif value is not None and value != parameter.get_default(context) and value != ():
             values = value if parameter.multiple else [value]
             for one in values:

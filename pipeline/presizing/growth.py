@@ -2,10 +2,10 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...errors import CacheError, LabelError, ResourceError, UsageError
 from ..cache.footer import COMMIT, read_footer
@@ -41,7 +41,8 @@ class GrowingCache:
 
     The originals stay in the spool: a row can always be made anew, and a commit presizes all that is there, so that the
     cache is the one that `presize` makes of the same files. That takes the disk space of all originals. A photo whose
-    key is there already takes the place of the one before: the last one counts that was acknowledged.
+    key is there already takes the place of the one before: the last one counts that was acknowledged. `settings` are
+    those of the first time where they are left out, or those of them that a mapping has not.
 
     Raises `UsageError` for settings that are not those of the spool, and for a folder of other things; `CacheError` for
     a cache that was made with other settings.
@@ -51,7 +52,7 @@ class GrowingCache:
         self,
         name: str,
         folder: str | os.PathLike[str],
-        settings: GrowthSettings | None = None,
+        settings: GrowthSettings | Mapping[str, Any] | None = None,
         limits: SpoolLimits | None = None,
     ) -> None:
         self.name, self.folder, self.limits = name, Path(os.path.abspath(folder)), limits or SpoolLimits()

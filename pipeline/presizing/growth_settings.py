@@ -1,8 +1,8 @@
 """How a cache grows: with which settings its photos are presized, and where their labels and splits come from."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -113,20 +113,22 @@ class GrowthSettings:
         return f"has a split, but this cache makes splits by {self.split!r}: send none"
 
 
-def settle(folder: Path, settings: GrowthSettings | None) -> GrowthSettings:
+def settle(folder: Path, settings: GrowthSettings | Mapping[str, Any] | None) -> GrowthSettings:
     """The settings in a folder, which become `settings` where there are none yet.
 
-    Raises `UsageError` where both are there and differ.
+    Of a mapping only the settings that it has are compared, and the others are the defaults where there are none yet.
+    Raises `UsageError` for settings that cannot be used, or that are others than those in the folder.
     """
     path = folder / _SETTINGS
+    changes = asdict(settings) if isinstance(settings, GrowthSettings) else settings or {}
     if not path.exists():
-        settings = settings or GrowthSettings()
-        write_whole(path, canonical({"version": _VERSION, **asdict(settings)}).encode() + b"\n")
-        return settings
+        settled = GrowthSettings(**changes)
+        write_whole(path, canonical({"version": _VERSION, **asdict(settled)}).encode() + b"\n")
+        return settled
     stored = _read(path)
-    if settings is not None and settings != stored:
-        changes = "; ".join(differences(asdict(stored), asdict(settings)))
-        raise UsageError(f"{folder} was begun with other settings ({changes}): leave them out, or give the same ones")
+    if replace(stored, **changes) != stored:
+        others = "; ".join(differences({name: getattr(stored, name) for name in changes}, changes))
+        raise UsageError(f"{folder} was begun with other settings ({others}): leave them out, or give the same ones")
     return stored
 
 

@@ -23,14 +23,15 @@ A commit that was begun goes on when its client leaves; the same action waits fo
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.types as types
 
 from ...errors import UsageError
-from ..presizing.growth import GrowingCache, Refusal
+from ..presizing.growth import GrowingCache, Refusal, SpoolLimits
 from ..presizing.spool import Photo, Record
 from .commits import Commits
 from .limits import Limits
@@ -50,6 +51,19 @@ class Intake:
         self._caches = {cache.name: cache for cache in caches}
         self._limits = limits
         self._commits = Commits(on_commit)
+
+    @classmethod
+    def open(
+        cls,
+        folders: Mapping[str, Path],
+        names: Sequence[str],
+        settings: Mapping[str, Any],
+        limits: Limits,
+        on_commit: Callable[[str], object],
+    ) -> "Intake":
+        """The intake of those caches in `folders` that have these names; for the rest see `GrowingCache`."""
+        room = SpoolLimits(photo_bytes=limits.image_bytes, spool_bytes=limits.spool_bytes)
+        return cls([GrowingCache(name, folders[name], settings, room) for name in names], limits, on_commit)
 
     def put(self, context: Any, command: bytes, reader: Any, writer: Any, tally: Tally | None = None) -> None:
         """Keep the photos of one `do_put`, whose descriptor has this command.

@@ -18,6 +18,7 @@ class Limits:
     request_bytes: int = _limit(16 << 20, "bytes of the JSON of a request")
     rows: int = _limit(1 << 20, "row numbers in a ticket")
     image_bytes: int = _limit(64 << 20, "bytes of an image that a client sends")
+    spool_bytes: int = _limit(1 << 40, "bytes of photos that are kept for a cache that grows")
     image_pixels: int = _limit(100_000_000, "pixels of an image that a client sends")
     output_pixels: int = _limit(4096 * 4096, "pixels of an image that a recipe makes")
     row_bytes: int = _limit((1 << 31) - (1 << 20), "bytes of one row, which is never divided")

@@ -59,6 +59,8 @@ class ServedCaches:
         for name in folders:
             if not _NAME.fullmatch(name):
                 raise UsageError(f"the name of a cache must be letters, digits, '.', '_' and '-', but got {name!r}")
+        for name in sorted(growing - folders.keys()):
+            raise UsageError(f"writable must be the name of a cache ({', '.join(folders)}), but got {name!r}")
         self.folders = dict(folders)
         self._generations: dict[str, list[ServedCache]] = {name: [] for name in folders}
         self._looked: dict[str, float] = {}

@@ -163,23 +163,6 @@ def test_489_pets_of_two_clients_one_killed_and_resumed_give_the_cache_of_presiz
     assert files_in(cache.folder) == files_in(tmp_path / "made")
 
 
-SERVER = """
-import sys
-from pathlib import Path
-from onewarp.pipeline.presizing.growth import GrowingCache
-from onewarp.pipeline.service.intake import Intake
-from onewarp.pipeline.service.limits import Limits
-from onewarp.pipeline.service.served_caches import ServedCaches
-from onewarp.pipeline.service.server import Server, Service
-
-cache = GrowingCache("grown", sys.argv[1])
-caches = ServedCaches({"grown": cache.folder}, frozenset(["grown"]))
-server = Server(Service(caches, intake=Intake([cache], Limits(), caches.renew)), "grpc://127.0.0.1:0")
-print(server.port, flush=True)
-server.serve()
-"""
-
-
 def commit_as_long_as_it_lives(upload):
     with suppress(ServiceError):
         upload.commit()
@@ -187,11 +170,12 @@ def commit_as_long_as_it_lives(upload):
 
 def test_a_server_that_is_killed_keeps_what_it_acknowledged(grown, paths, pictures, tmp_path, files_in):
     del grown  # its settings are in its folder
+    command = [sys.executable, "-m", "onewarp", "serve", str(tmp_path / "grown"), "--writable", "grown"]
+    command += ["--listen", "grpc://127.0.0.1:0"]
     acknowledged = 0
     for stop in (5, 12):
-        command = [sys.executable, "-c", SERVER, str(tmp_path / "grown")]
         server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        upload = upload_to(f"grpc://127.0.0.1:{int(server.stdout.readline())}/grown", timeout=20)
+        upload = upload_to(f"{server.stdout.readline().split()[0]}/grown", timeout=20)
         done = upload.put(paths[:stop])
         assert (done.there, done.sent) == (acknowledged, stop - acknowledged)
         acknowledged = stop
@@ -234,8 +218,9 @@ def test_a_connection_to_a_cache_sends_photos_too_and_reads_them_when_it_is_made
     with pytest.raises(ServiceError, match="has no rows yet"):
         growing.connect("grown")
     upload.put(paths[:8])
-    upload.commit()
+    done = upload.commit()
     cache = growing.connect("grown")
+    assert cache.content == done.fingerprint
     assert cache.upload.put(paths).sent == 4
     assert cache.upload.commit().rows == 12
     assert (len(cache), len(growing.connect("grown"))) == (8, 12)
