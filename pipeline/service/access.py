@@ -1,4 +1,8 @@
-"""Who may call: a token in the header of every call, compared in constant time and never shown."""
+"""Who may call: a token in the header of every call, compared in constant time and never shown.
+
+A call without it ends at its headers, before anything else of it is read. Actions alone go on to their handler: only
+there it is known whether one is `health`, which needs no token.
+"""
 
 import hmac
 from collections.abc import Mapping, Sequence
@@ -17,11 +21,19 @@ class Access(flight.ServerMiddleware):  # type: ignore[misc]  # pyarrow has no t
 
     def __init__(self, is_allowed: bool) -> None:
         super().__init__()
-        self.is_allowed = is_allowed
+        self._is_allowed = is_allowed
+
+    def check(self) -> None:
+        """Raise `FlightUnauthenticatedError` unless it did."""
+        if not self._is_allowed:
+            raise flight.FlightUnauthenticatedError("a token is needed: the header 'authorization: Bearer TOKEN'")
 
 
 class AccessFactory(flight.ServerMiddlewareFactory):  # type: ignore[misc]
-    """Looks at the header `authorization: Bearer TOKEN` of each call; without tokens everybody may call."""
+    """Looks at the header `authorization: Bearer TOKEN` of each call; without tokens everybody may call.
+
+    `start_call` raises `FlightUnauthenticatedError`.
+    """
 
     def __init__(self, tokens: Sequence[str]) -> None:
         super().__init__()
@@ -29,12 +41,15 @@ class AccessFactory(flight.ServerMiddlewareFactory):  # type: ignore[misc]
 
     def start_call(self, info: Any, headers: Mapping[str, Sequence[Any]]) -> Access:
         """What the call may do."""
-        return Access(not self._tokens or any(map(self._is_known, headers.get("authorization", ()))))
+        access = Access(not self._tokens or any(map(self._is_known, headers.get("authorization", ()))))
+        if info.method != flight.FlightMethod.DO_ACTION:
+            access.check()
+        return access
 
     def _is_known(self, header: object) -> bool:
         scheme, _, token = str(header).partition(" ")
         # All are compared, so that the time does not tell which one was near.
-        known = [hmac.compare_digest(token.encode(), other) for other in self._tokens]
+        known = [hmac.compare_digest(token.encode(errors="replace"), other) for other in self._tokens]
         return scheme.lower() == "bearer" and any(known)
 
     def __repr__(self) -> str:

@@ -1,10 +1,15 @@
-"""How much of a server one client may take: requests in flight, and bytes that wait for it."""
+"""How much of a server its clients may take: calls, requests in flight of one client, and bytes that wait for it.
+
+A *call* is whatever a thread of the server is busy with, from its headers on; a *request* is a call that was handed to
+its handler, which knows the client.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Condition
 from urllib.parse import unquote
+from weakref import WeakSet
 
 from .limits import Limits
 
@@ -21,8 +26,17 @@ class Admission:
         self._requests = Counter[str]()
         self._bytes = Counter[str]()
         self._peers = Counter[str]()
+        self._calls = WeakSet[object]()
         self._change = Condition()
         self._is_open = True
+
+    def begin(self, call: object) -> None:
+        """Count a call for as long as the object lives. Raises `BusyError` where there are too many of them."""
+        with self._change:
+            self._refuse_closed()
+            if len(self._calls) >= self._limits.requests:
+                raise BusyError(f"the server has {self._limits.requests} calls, which is its limit: ask again")
+            self._calls.add(call)
 
     @contextmanager
     def enter(self, peer: str) -> Iterator[None]:
@@ -43,30 +57,45 @@ class Admission:
                 self._change.notify_all()
 
     def _refuse(self, client: str) -> None:
-        limits = self._limits
+        self._refuse_closed()
+        most = self._limits.client_requests
+        if self._requests[client] >= most:
+            raise BusyError(f"{most} requests of this client are in flight, which is the limit: ask again")
+
+    def _refuse_closed(self) -> None:
         if not self._is_open:
             raise BusyError("the server is stopping: ask another one")
-        if self._requests.total() >= limits.requests:
-            raise BusyError(f"the server has {limits.requests} requests in flight, which is its limit: ask again")
-        if self._requests[client] >= limits.client_requests:
-            raise BusyError(
-                f"{limits.client_requests} requests of this client are in flight, which is the limit: ask again"
-            )
-        if self._bytes[client] > limits.client_bytes:
-            raise BusyError(f"{limits.client_bytes} bytes wait for this client, which is the limit: read them first")
 
-    @contextmanager
-    def hold(self, peer: str, nbytes: int) -> Iterator[None]:
-        """Bytes that are held for the client at `peer`, for as long as the block lasts."""
-        client = client_of(peer)
+    def take(self, peer: str, nbytes: int, *, wait: bool = True) -> bool:
+        """Hold bytes for the client at `peer`, until `give_back`; whether there is room for them.
+
+        Without room it waits for the client to read what is held for it. Raises `BusyError` where it does not. What is
+        more than a client may have is held alone.
+        """
+        client, most = client_of(peer), self._limits.client_bytes
+
+        def has_room() -> bool:
+            held = self._bytes[client]
+            return not held or held + nbytes <= most
+
         with self._change:
+            if not self._change.wait_for(has_room, self._limits.stall_seconds if wait else 0):
+                if wait:
+                    raise BusyError(f"{most} bytes wait for this client, which is the limit: read them first")
+                return False
             self._bytes[client] += nbytes
-        try:
-            yield
-        finally:
-            with self._change:
-                self._bytes[client] -= nbytes
-                self._bytes += Counter()
+            return True
+
+    def give_back(self, peer: str, nbytes: int) -> None:
+        """Hold so many bytes less for the client at `peer`."""
+        with self._change:
+            self._bytes[client_of(peer)] -= nbytes
+            self._bytes += Counter()
+            self._change.notify_all()
+
+    def bytes_held(self, peer: str) -> int:
+        """How many bytes are held for the client at `peer`."""
+        return self._bytes[client_of(peer)]
 
     @property
     def in_flight(self) -> int:
@@ -83,6 +112,7 @@ class Admission:
         """Refuse whatever comes from now on."""
         with self._change:
             self._is_open = False
+            self._change.notify_all()
 
     def wait(self, seconds: float) -> bool:
         """Wait until nothing is in flight; whether that came within `seconds`."""

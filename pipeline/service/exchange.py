@@ -49,10 +49,8 @@ from .inference import Inference, Preparation
 from .monitoring import Tally
 from .received_images import Receiver
 from .recipes import read_recipe
-from .tickets import VERSION, Fields
+from .tickets import MOST_RECIPE, VERSION, Fields
 from .time_limit import time_limit
-
-_RECIPE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ class Question:
     def of(cls, fields: Fields, inference: Inference, default: Preparation | None) -> "Question":
         """Read from the fields of a request. Raises `UsageError` for what a server does not do."""
         fields.version(VERSION)
-        recipe = fields.text("recipe", _RECIPE_BYTES, "")
+        recipe = fields.text("recipe", MOST_RECIPE, "")
         presize = fields.take("presize", None)
         tensors = fields.flag("tensors", bool(recipe) or inference.model is None)
         fields.end()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -30,16 +30,23 @@ _INDEX_BLOCK = 1 << 22  # bytes of the index's file in a record batch
 INDEX_SCHEMA = pa.schema([pa.field("data", pa.binary(), nullable=False)])
 
 
-def answer(ticket: Ticket, served: ServedCache, limits: Limits) -> tuple[pa.Schema, Iterator[Callable[[], Any]]]:
-    """The schema of an answer, and functions that make its record batches, in order.
+class UnmadeBatch(NamedTuple):
+    """A record batch that can be made, and about how many bytes that takes."""
 
-    Raises `UsageError` for a ticket that does not fit the cache; the functions raise what reading rows raises.
+    nbytes: int
+    make: Callable[[], Any]
+
+
+def answer(ticket: Ticket, served: ServedCache, limits: Limits) -> tuple[pa.Schema, Iterator[UnmadeBatch]]:
+    """The schema of an answer, and its record batches, in order, yet to be made.
+
+    Raises `UsageError` for a ticket that does not fit the cache; `make` raises what reading rows raises.
     """
     if ticket.send == "index":
         return INDEX_SCHEMA, _index_batches(served)
     ticket.check_rows(len(served.cache))
     batches = _Batches(ticket, served, limits)
-    return batches.schema, batches.makers()
+    return batches.schema, iter(batches)
 
 
 def _groups(lengths: NDArray[np.int64], most: int) -> Iterator[tuple[int, int]]:
@@ -53,7 +60,7 @@ def _groups(lengths: NDArray[np.int64], most: int) -> Iterator[tuple[int, int]]:
         begin = end
 
 
-def _index_batches(served: ServedCache) -> Iterator[Callable[[], Any]]:
+def _index_batches(served: ServedCache) -> Iterator[UnmadeBatch]:
     data = served.cache.small.file
     assert data is not None  # a served cache has a file
 
@@ -61,7 +68,7 @@ def _index_batches(served: ServedCache) -> Iterator[Callable[[], Any]]:
         block = data[begin : begin + _INDEX_BLOCK]
         return pa.record_batch([plain_array(StoredBytes(block, np.array([0]), np.array([len(block)])))], INDEX_SCHEMA)
 
-    return (partial(make, begin) for begin in range(0, len(data), _INDEX_BLOCK))
+    return (UnmadeBatch(_INDEX_BLOCK, partial(make, begin)) for begin in range(0, len(data), _INDEX_BLOCK))
 
 
 class _Batches:
@@ -87,15 +94,14 @@ class _Batches:
             [*self._fields, *(f for f in small if f.name not in self.ticket.columns), *_binary(names, kind)]
         )
 
-    def makers(self) -> Iterator[Callable[[], Any]]:
-        """Functions that make the record batches, in order."""
+    def __iter__(self) -> Iterator[UnmadeBatch]:
         for begin in range(0, len(self.ticket.rows), _CHUNK):
             rows = self.ticket.numbers(begin, begin + _CHUNK)
             hashes = self._hashes(rows, begin)
             lengths = self.lengths(rows)
             self._refuse_too_long(rows, lengths)
             for a, b in _groups(lengths, self.ticket.batch_bytes):
-                yield partial(self.make, rows[a:b], hashes[a:b])
+                yield UnmadeBatch(int(lengths[a:b].sum()), partial(self.make, rows[a:b], hashes[a:b]))
 
     def _hashes(self, rows: RowNumbers, begin: int) -> NDArray[np.uint64]:
         hashes = None if self.ticket.augment is None else self.ticket.augment.hashes
@@ -110,14 +116,12 @@ class _Batches:
             raise UsageError(f"row {key!r} has {int(lengths[i])} bytes, and a message can have {most}")
 
     def lengths(self, rows: RowNumbers) -> NDArray[np.int64]:
-        """About how many bytes each row takes in an answer."""
+        """About how many bytes each row takes in an answer, or on the way to it."""
         index = self.served.cache.row_index
+        pixels: NDArray[np.int64] = index.sizes(rows).astype(np.int64).prod(1) * 3
         if self._augment is not None:
-            return np.full(len(rows), self._augment.row_bytes)
-        if self.ticket.send == "pixels":
-            lengths = index.sizes(rows).astype(np.int64).prod(1) * 3
-        else:
-            lengths = index.lengths(rows)
+            return pixels.clip(self._augment.row_bytes)
+        lengths = pixels if self.ticket.send == "pixels" else index.lengths(rows)
         return sum((index.lengths(rows, mask) for mask in self.ticket.masks), lengths)
 
     def make(self, rows: RowNumbers, hashes: NDArray[np.uint64]) -> pa.RecordBatch:
@@ -167,6 +171,7 @@ class _Augmenting:
         if probe.size is None or not self._has_one_size():
             raise UsageError("the recipe must leave images of one size: add Resize(n), or a transform with size=n")
         self._size = probe.size
+        self._step_bytes = sum(12 * h * w for h, w in (step.size for step in probe.steps[:-1] if step.size is not None))
         self._kind = ARROW_TYPES[self._fused.dtype]
 
     def _has_one_size(self) -> bool:
@@ -180,9 +185,9 @@ class _Augmenting:
 
     @property
     def row_bytes(self) -> int:
-        """How many bytes a row takes."""
+        """How many bytes a row takes, with what its steps leave."""
         h, w = self._size
-        return int(h * w * (3 * self._fused.dtype.itemsize + 4 * len(self._masks)))
+        return int(h * w * (3 * self._fused.dtype.itemsize + 4 * len(self._masks)) + self._step_bytes)
 
     @property
     def fields(self) -> list[pa.Field]:

@@ -4,12 +4,12 @@ It holds no session: what a request says is all that an answer depends on, so th
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from itertools import islice
 from threading import Thread
 from time import monotonic
 from typing import Any, Protocol
@@ -22,16 +22,18 @@ from ...errors import ServiceError, UsageError
 from ...transforms.warp.threads import cores, share
 from .access import AccessFactory
 from .admission import Admission
+from .calls import Calls
 from .limits import Limits
 from .monitoring import Kind, Monitoring, Tally
 from .recipes import explain_recipe
-from .row_batches import answer
+from .row_batches import UnmadeBatch, answer
 from .served_caches import ServedCache, ServedCaches
 from .server_errors import to_flight_error
-from .tickets import REUSE, Fields, Ticket
-from .time_limit import drop_connection, time_limit
+from .tickets import MOST_RECIPE, REUSE, Fields, Ticket
+from .time_limit import drop_connections, time_limit
 
-_AHEAD = 2  # record batches of one request that are made at a time, where making them takes work
+_AHEAD = 2  # record batches of one request that are made ahead, where making them takes work
+_OBJECTS = 32  # bytes of Python's objects for a byte of JSON, at most: an empty list is two bytes there
 
 
 class Exchange(Protocol):
@@ -64,7 +66,7 @@ class Service:
 
     caches: ServedCaches
     limits: Limits = field(default_factory=Limits)
-    tokens: Sequence[str] = ()
+    tokens: Sequence[str] = field(default=(), repr=False)
     advertised: Sequence[str] = ()
     exchange: Exchange | None = None
     intake: Intake | None = None
@@ -82,22 +84,38 @@ class Service:
         """The error for the client."""
         return to_flight_error(error, self._folders)
 
-    def authorize(self, context: Any) -> None:
-        """Refuse a call without a token that is known."""
-        if not context.get_middleware("access").is_allowed:
-            raise flight.FlightUnauthenticatedError("a token is needed: the header 'authorization: Bearer TOKEN'")
-
     @contextmanager
-    def request(self, context: Any, kind: Kind, sent: str = "") -> Iterator[Any]:
-        """One call: authorized, admitted, counted, and its errors as a client may see them."""
+    def request(self, context: Any, kind: Kind, sent: str = "", body: bytes = b"") -> Iterator[Any]:
+        """One call: authorized, admitted, counted, and its errors as a client may see them.
+
+        While it lasts, what the JSON of its `body` may take as Python's objects is held for the client.
+        """
         peer = context.peer()
+        context.get_middleware("calls").hand_over()
         try:
             with self.monitoring.request(kind, sent) as tally:
-                self.authorize(context)
-                with self.admission.enter(peer):
+                context.get_middleware("access").check()
+                with self.admission.enter(peer), self._hold(peer, _OBJECTS * len(body)):
                     yield tally
         except Exception as error:
             raise self.error(error) from None
+
+    @contextmanager
+    def _hold(self, peer: str, nbytes: int) -> Iterator[None]:
+        self._take(peer, nbytes)
+        try:
+            yield
+        finally:
+            self._give_back(peer, nbytes)
+
+    def _take(self, peer: str, nbytes: int, wait: bool = True) -> bool:
+        has_room = self.admission.take(peer, nbytes, wait=wait)
+        self.monitoring.hold(nbytes if has_room else 0)
+        return has_room
+
+    def _give_back(self, peer: str, nbytes: int) -> None:
+        self.admission.give_back(peer, nbytes)
+        self.monitoring.release(nbytes)
 
     # What is there ---------------------------------------------------------------------------------------------------
 
@@ -120,51 +138,51 @@ class Service:
 
     def stream(self, context: Any, data: bytes) -> Any:
         """The stream of a ticket."""
+        peer = context.peer()
         try:
-            self.authorize(context)
-            ticket = Ticket.from_json(data, self.limits)
-            served = self.caches.get(ticket.cache, ticket.fingerprint)
-            schema, makers = answer(ticket, served, self.limits)
+            with self.admission.enter(peer), self._hold(peer, _OBJECTS * len(data)):
+                ticket = Ticket.from_json(data, self.limits)
+                served = self.caches.get(ticket.cache, ticket.fingerprint)
+                schema, batches = answer(ticket, served, self.limits)
         except Exception as error:
             with suppress(Exception), self.monitoring.request("get", "refused"):
                 raise
             raise self.error(error) from None
         options = pa.ipc.IpcWriteOptions(compression=None if ticket.compression == "none" else ticket.compression)
-        return flight.GeneratorStream(schema, self._batches(context, ticket.send, makers), options=options)
+        return flight.GeneratorStream(schema, self._batches(context, ticket.send, batches), options=options)
 
-    def _batches(self, context: Any, sent: str, makers: Iterator[Callable[[], Any]]) -> Iterator[Any]:
+    def _batches(self, context: Any, sent: str, batches: Iterator[UnmadeBatch]) -> Iterator[Any]:
         """The record batches of an answer; each waits at most so long to be read, and all of them together."""
         peer, limits = context.peer(), self.limits
         end = monotonic() + limits.seconds
-        made = self._make_ahead(makers) if sent in ("pixels", "augmented") else (make() for make in makers)
-        with self.request(context, "get", sent) as tally:
+        ahead = _AHEAD if sent in ("pixels", "augmented") else 0
+        with self.request(context, "get", sent) as tally, closing(self._make(peer, batches, ahead)) as made:
             for batch in made:
                 tally.add(rows=batch.num_rows, nbytes=batch.nbytes)
-                held, counted = self.admission.hold(peer, batch.nbytes), self._held(batch.nbytes)
-                with held, counted, time_limit(peer, limits.stall_seconds, "did not read"):
+                with time_limit(peer, limits.stall_seconds, "did not read"):
                     yield batch
                 if monotonic() > end:
                     raise TimeoutError(f"the request took longer than {limits.seconds} s: ask for fewer rows")
 
-    @contextmanager
-    def _held(self, nbytes: int) -> Iterator[None]:
-        self.monitoring.hold(nbytes)
-        try:
-            yield
-        finally:
-            self.monitoring.release(nbytes)
+    def _make(self, peer: str, batches: Iterator[UnmadeBatch], ahead: int) -> Generator[Any]:
+        """Record batches in order, and meanwhile so many of those ahead; each is held until the next is asked for.
 
-    def _make_ahead(self, makers: Iterator[Callable[[], Any]]) -> Iterator[Any]:
-        """What the functions make, in order, some of it while the one before is sent."""
-        pending: list[Future[Any]] = [self.pool.submit(make) for make in islice(makers, _AHEAD)]
+        Those ahead are made where there is room for them: who holds nothing waits for room, and nobody else does.
+        """
+        pending = deque[tuple[int, Future[Any]]]()
+        submit = self.pool.submit if ahead else _make_here
+        following = next(batches, None)
         try:
-            while pending:
-                batch = pending.pop(0).result()
-                pending += [self.pool.submit(make) for make in islice(makers, 1)]
-                yield batch
+            while pending or following:
+                while following and len(pending) <= ahead and self._take(peer, following.nbytes, wait=not pending):
+                    pending.append((following.nbytes, submit(following.make)))
+                    following = next(batches, None)
+                yield pending[0][1].result()
+                self._give_back(peer, pending.popleft()[0])
         finally:
-            for future in pending:
+            for nbytes, future in pending:
                 future.cancel()
+                self._give_back(peer, nbytes)
 
     # What is done ----------------------------------------------------------------------------------------------------
 
@@ -188,7 +206,7 @@ class Service:
     def _explain(self, body: bytes) -> Iterator[bytes]:
         fields = Fields.parse(body, "the action", self.limits.request_bytes)
         fields.version(1)
-        recipe = fields.text("recipe", 1 << 20)
+        recipe = fields.text("recipe", MOST_RECIPE)
         fields.end()
         yield json.dumps({"version": 1, **explain_recipe(recipe)}).encode()
 
@@ -209,17 +227,19 @@ class Server(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow has no t
         client_ca: bytes | None = None,
     ) -> None:
         self._service: Service | None = service
+        calls = Calls(service.admission, service.limits.stall_seconds)
         try:
             super().__init__(
                 location,
                 tls_certificates=None if certificate is None else [certificate],
                 verify_client=client_ca is not None,
                 root_certificates=client_ca,
-                middleware={"access": AccessFactory(service.tokens)},
+                middleware={"access": AccessFactory(service.tokens), "calls": calls},
             )
         except (pa.ArrowException, OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise ServiceError(f"{location} must be a free address of this machine, but is not ({reason})") from None
+        calls.port = self.port
         service.monitoring.accept()
 
     def _open(self) -> Service:
@@ -243,8 +263,7 @@ class Server(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow has no t
         ending.start()  # it waits for calls, and a call may wait for a client: connections are dropped meanwhile
         while ending.is_alive():
             ending.join(0.2)
-            for peer in service.admission.peers:
-                drop_connection(peer)
+            drop_connections(self.port)
         service.pool.shutdown(cancel_futures=True)
         self._service = None
         return ended
@@ -275,19 +294,20 @@ class Server(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow has no t
 
     def do_exchange(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
         """Encoded images in, tensors and predictions out."""
-        service = self._open()
-        with service.request(context, "exchange") as tally:
+        service, command = self._open(), descriptor.command or b""
+        with service.request(context, "exchange", body=command) as tally:
             if service.exchange is None:
                 raise UsageError("the server takes no images")
-            service.exchange(context, descriptor.command or b"", reader, writer, tally)
+            service.exchange(context, command, reader, writer, tally)
 
     def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
         """Encoded photos into a cache that grows."""
-        service = self._open()
-        with service.request(context, "put") as tally:
+        service, command = self._open(), descriptor.command or b""
+        limit = time_limit(context.peer(), service.limits.seconds, "put photos")
+        with service.request(context, "put", body=command) as tally, limit:
             if service.intake is None:
                 raise UsageError("the server has no cache that may grow: it was started without --writable")
-            service.intake.put(context, descriptor.command or b"", reader, writer, tally)
+            service.intake.put(context, command, reader, writer, tally)
 
     def list_actions(self, context: Any) -> list[tuple[str, str]]:
         """The actions, and what they do."""
@@ -297,18 +317,36 @@ class Server(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow has no t
 
     def do_action(self, context: Any, action: Any) -> Iterator[Any]:
         """An action's results: JSON."""
-        service = self._open()
-        if action.type == "health":  # asked by those that have no token, also of a server that stops
+        service, name = self._open(), _name_of(action)
+        body = action.body.to_pybytes() if action.body else b""
+        if name == "health":  # asked by those that have no token, also of a server that stops
             return map(flight.Result, service._health(b""))
-        return self._do(service, context, action.type, action.body.to_pybytes() if action.body else b"")
+        return self._do(service, context, name, body)
 
     def _do(self, service: Service, context: Any, name: str, body: bytes) -> Iterator[Any]:
         known = service.actions.get(name)
-        with service.request(context, "action", name if known else "unknown"):
+        with service.request(context, "action", name if known else "unknown", body):
             if known is None:
                 raise UsageError(f"the server has no action {name[:64]!r}: it has {', '.join(service.actions)}")
             for result in known[1](body):
-                yield flight.Result(result)
+                with time_limit(context.peer(), service.limits.stall_seconds, "did not read"):
+                    yield flight.Result(result)
+
+
+def _make_here(make: Callable[[], Any]) -> Future[Any]:
+    """What is made already, in this thread."""
+    future = Future[Any]()
+    future.set_result(make())
+    return future
+
+
+def _name_of(action: Any) -> str:
+    """The name of an action; none has the empty one."""
+    try:
+        name: str = action.type
+    except UnicodeDecodeError:
+        return ""
+    return name
 
 
 def _name_in(descriptor: Any) -> str:

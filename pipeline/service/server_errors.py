@@ -20,10 +20,13 @@ def to_flight_error(error: BaseException, folders: Sequence[str] = ()) -> Any:
     """The error that a client gets for one of the server; `folders` are paths that must not be told.
 
     Its `extra_info` is JSON with `kind` and `message`, and `row` and `key` for a damaged row. What was not foreseen is
-    written to the server's log, and the client is told that it is there.
+    written to the server's log, and the client is told that it is there. Of an error that is none of Flight's, pyarrow
+    would send the traceback.
     """
-    if isinstance(error, flight.FlightError | pa.ArrowCancelled):
+    if isinstance(error, flight.FlightError):
         return error
+    if isinstance(error, pa.ArrowCancelled):
+        return flight.FlightCancelledError("the call was cancelled", _extra(error, "the call was cancelled"))
     if isinstance(error, BusyError):
         return flight.FlightUnavailableError(str(error), _extra(error, str(error)))
     if isinstance(error, TimeoutError):

@@ -41,6 +41,9 @@ RecipeSplit = Literal["train", "valid"]
 LEAST_BATCH, MOST_BATCH = 1 << 16, 1 << 23
 """Bytes of a record batch."""
 
+MOST_RECIPE = 1 << 16
+"""Letters of the JSON of a recipe."""
+
 _MOST_NAMES, _MOST_LETTERS = 64, 4096
 _MOST = 1 << 62
 
@@ -133,7 +136,7 @@ def _rows(fields: "Fields", limits: Limits) -> range | tuple[int, ...]:
 def _augment(fields: "Fields", rows: Sequence[int]) -> Augment:
     hashes = fields.take("hashes", None)
     augment = Augment(
-        recipe=fields.text("recipe", 1 << 20),
+        recipe=fields.text("recipe", MOST_RECIPE),
         seed=fields.integer("seed", -_MOST, _MOST, 0),
         epoch=fields.integer("epoch", 0, _MOST, 0),
         split=fields.choice("split", get_args(RecipeSplit), "train"),

@@ -8,9 +8,9 @@ connection is shut down. Whatever waits for it then returns at once, in whicheve
 import os
 import socket
 import stat
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from threading import Condition, Thread
 from time import monotonic
@@ -32,39 +32,53 @@ def drop_connection(peer: str) -> bool:
     return found
 
 
+def drop_connections(port: int, but: Collection[str] = ()) -> None:
+    """Shut all connections to a port of this process down, but those from the peers `but`."""
+    ends = {_end(peer) for peer in but}
+    for connection in _connections():
+        with suppress(OSError):  # it is closed meanwhile, or listens
+            there = _end_of(connection)
+            if there is not None and there not in ends and connection.getsockname()[1] == port:
+                connection.shutdown(socket.SHUT_RDWR)
+
+
 @contextmanager
 def time_limit(peer: str, seconds: float, what: str) -> Iterator[None]:
     """Drop the connection from `peer` if the block takes longer than `seconds`.
 
     Raises `TimeoutError` then, with `what` the client did not do, whatever the block raised or returned.
     """
-    wait = _Wait(peer, monotonic() + seconds)
-    _WATCH.begin(wait)
+    wait = Wait(seconds, lambda: drop_connection(peer))
     try:
         yield
     finally:
-        _WATCH.end(wait)
-        if wait.is_over:
+        wait.end()
+        if wait.is_over and not isinstance(sys.exception(), GeneratorExit):  # nobody would hear it
             raise TimeoutError(f"the client {what} for {seconds:g} s, and its connection was dropped")
 
 
-@dataclass(eq=False)
-class _Wait:
-    peer: str
-    deadline: float
-    is_over: bool = False
+class Wait:
+    """A wait that begins when it is made, until its `end`; after `seconds` a thread calls `give_up`, once."""
+
+    def __init__(self, seconds: float, give_up: Callable[[], object]) -> None:
+        self.deadline, self.give_up, self.is_over = monotonic() + seconds, give_up, False
+        _WATCH.begin(self)
+
+    def end(self) -> None:
+        """What was waited for has come, or is waited for no more."""
+        _WATCH.end(self)
 
 
 class _Watch:
-    """One thread that drops the connections of all waits whose time is over."""
+    """One thread that gives up all waits whose time is over."""
 
     def __init__(self) -> None:
-        self._waits = set[_Wait]()
+        self._waits = set[Wait]()
         self._change = Condition()
         self._wake = 0.0  # when the thread looks again
         self._pid = -1  # of the process in which the thread runs
 
-    def begin(self, wait: _Wait) -> None:
+    def begin(self, wait: Wait) -> None:
         with self._change:
             self._waits.add(wait)
             if self._pid != os.getpid():
@@ -73,7 +87,7 @@ class _Watch:
             elif wait.deadline < self._wake:
                 self._change.notify()
 
-    def end(self, wait: _Wait) -> None:
+    def end(self, wait: Wait) -> None:
         with self._change:
             self._waits.discard(wait)
 
@@ -89,7 +103,7 @@ class _Watch:
                     self._wake = min((wait.deadline for wait in self._waits), default=now + _IDLE)
                     self._change.wait(self._wake - now)
             for wait in over:
-                drop_connection(wait.peer)
+                wait.give_up()
 
 
 _IDLE = 3600.0  # seconds between two looks of a thread that has nothing to watch
