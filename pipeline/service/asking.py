@@ -5,46 +5,48 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import chain
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import pyarrow as pa
+import pyarrow.flight as flight
 import torch
 from torch import Tensor
 from torch.utils.dlpack import from_dlpack
 
-from ...errors import DecodeError, OnewarpError, UsageError
+from ...errors import DecodeError, ServiceError, UsageError
 from ...transforms.augment import Fused, fuse
 from ...transforms.decoding.decode import read_image_file
 from ...transforms.decoding.resizing import Sizing
 from ...transforms.transform_lists import Transforms
 from .answers import Answer, Prepared, Refusal
 from .recipes import recipe_json
+from .replicas import Replicas, refusal_in
 from .tickets import VERSION
+from .time_limit import Wait
 
 File = str | os.PathLike[str] | bytes
 """An image file, by its path or as its bytes."""
 
-Open = Callable[[bytes], tuple[Any, Any]]
-"""Begins a `do_exchange` with the command of its descriptor: what writes, and what reads."""
-
 T_co = TypeVar("T_co", covariant=True)
 _SCHEMA = pa.schema([("image", pa.binary())])
 _IMAGES, _BYTES = 8, 1 << 20  # images, and bytes of them, that are sent at once, unless one alone has more
+_FRUITLESS = 3  # exchanges in a row that end without an answer, until it is taken for no accident
 
 
-def predict(open_exchange: Open, files: Iterable[File], *, tensors: bool = False) -> "Replies[Answer]":
+def predict(replicas: Replicas, files: Iterable[File], *, tensors: bool = False) -> "Replies[Answer]":
     """What a server's model says of each of `files`, in order; with `tensors`, its input too.
 
     Raises `UsageError`, when the answers are asked for, where the server has no model.
     """
-    return Replies(open_exchange, {"version": VERSION, "tensors": tensors}, files, _answers)
+    return Replies(replicas, {"version": VERSION, "tensors": tensors}, files, _answers)
 
 
 def prepare(
-    open_exchange: Open,
+    replicas: Replicas,
     files: Iterable[File],
     transforms: Fused | Transforms | None = None,
     sizing: Sizing | None = None,
@@ -55,75 +57,99 @@ def prepare(
         fused = transforms if isinstance(transforms, Fused) else fuse(transforms)
         command["recipe"] = recipe_json(fused)
         command["presize"] = None if sizing is None else asdict(sizing)
-    return Replies(open_exchange, command, files, _tensors)
+    return Replies(replicas, command, files, _tensors)
 
 
 class Replies(Generic[T_co]):
     """What becomes of files, in their order; to be iterated over once. `vocab` has the names of the model's classes.
 
-    A thread of its own reads files and sends them, as many ahead as the server takes. Where the loop is left early, the
-    call is cancelled.
+    A thread of its own reads files and sends them, as many ahead as the server takes. Where a server does not answer
+    any more, another one is asked for the rest. Where the loop is left early, the call is cancelled. Raises
+    `ServiceError` where no server answers, and what a server refuses.
     """
 
     def __init__(
         self,
-        open_exchange: Open,
+        replicas: Replicas,
         command: dict[str, Any],
         files: Iterable[File],
         read: "Callable[[pa.RecordBatch], Sequence[Callable[[File], T_co]]]",
     ) -> None:
-        self._open, self._command, self._files, self._read = open_exchange, command, files, read
+        self._replicas, self._command = replicas, json.dumps(command).encode()
+        self._files: Iterator[File | Refusal] = iter(files)
+        self._read = read
 
     @cached_property
-    def _exchange(self) -> tuple[Any, Any]:
-        writer, reader = self._open(json.dumps(self._command).encode())
-        writer.begin(_SCHEMA)
-        return writer, reader
+    def _exchange(self) -> "_Exchange":
+        """An exchange with one of the servers, which has said what it will answer."""
+        begin = partial(_begin, replicas=self._replicas, command=self._command)
+        return self._replicas.call(lambda client, options: begin(client))
 
-    @cached_property
+    @property
     def vocab(self) -> list[str] | None:
         """The names of the classes; None where the model has none, and without a model."""
-        _, reader = self._exchange
-        vocab: list[str] | None = json.loads(reader.schema.metadata[b"onewarp"]).get("vocab")
+        vocab: list[str] | None = self._exchange.facts.get("vocab")
         return vocab
 
     def __iter__(self) -> Iterator[T_co | Refusal]:
-        writer, reader = self._exchange
-        sender = _Sender(writer, reader, self._files)
+        fruitless = 0
+        while True:
+            sender = _Sender(self._exchange, self._files)
+            try:
+                for reply in self._replies(sender):
+                    fruitless = 0
+                    yield reply
+                return
+            except pa.ArrowException as error:
+                fruitless += 1
+                refused = refusal_in(error)
+                if refused is not None or fruitless == _FRUITLESS:
+                    raise refused or ServiceError(f"servers end the exchange before they answer ({error})") from None
+            finally:
+                sender.end()
+            del self._exchange
+            self._files = chain(sender.unanswered(), self._files)
+
+    def _replies(self, sender: "_Sender") -> Iterator[T_co | Refusal]:
         sender.start()
-        try:
-            while (batch := _next(reader, sender)) is not None:
-                for error, reply in zip(batch.column("error").to_pylist(), self._read(batch), strict=True):
-                    file, refusals = sender.take()
-                    yield from refusals
-                    yield reply(file) if error is None else Refusal(file, error)
-            yield from sender.rest()
-        finally:
-            reader.cancel()  # which does nothing to what has ended
-            sender.join()
-            with suppress(pa.ArrowException):
-                writer.close()
+        while (batch := sender.next_answers()) is not None:
+            for error, reply in zip(batch.column("error").to_pylist(), self._read(batch), strict=True):
+                file, refusals = sender.take()
+                yield from refusals
+                yield reply(file) if error is None else Refusal(file, error)
+        yield from sender.rest()
 
 
-def _next(reader: Any, sender: "_Sender") -> pa.RecordBatch | None:
-    """The next record batch of answers, None after the last; an error of the sender's own goes before the server's."""
+class _Exchange(NamedTuple):
+    """What writes images, what reads answers, and what the server says of these."""
+
+    writer: Any
+    reader: Any
+    facts: dict[str, Any]
+
+
+def _begin(client: Any, replicas: Replicas, command: bytes) -> _Exchange:
+    """Begin an exchange with one server. Raises `TimeoutError` where it says nothing."""
+    writer, reader = client.do_exchange(flight.FlightDescriptor.for_command(command), replicas.stream_options)
+    wait = Wait(replicas.timeout, reader.cancel)
     try:
-        return reader.read_chunk().data
-    except (StopIteration, pa.ArrowException) as error:
-        own = sender.failure
-        if own is not None and not (isinstance(own, pa.ArrowException) and isinstance(error, pa.ArrowException)):
-            raise own from None
-        if isinstance(error, StopIteration):
-            return None
+        writer.begin(_SCHEMA)
+        facts = (reader.schema.metadata or {}).get(b"onewarp", b"{}")
+    except pa.ArrowException:
+        if wait.is_over:
+            raise TimeoutError(f"it says nothing for {replicas.timeout:g} s") from None
         raise
+    finally:
+        wait.end()
+    return _Exchange(writer, reader, json.loads(facts))
 
 
 class _Sender(Thread):
-    """Reads files and sends them. `failure` is what ended it, if anything did."""
+    """Reads files and sends them in an exchange. `failure` is what ended it, if anything did."""
 
-    def __init__(self, writer: Any, reader: Any, files: Iterable[File]) -> None:
+    def __init__(self, exchange: _Exchange, files: Iterator[File | Refusal]) -> None:
         super().__init__(name="onewarp-send", daemon=True)
-        self._writer, self._reader, self._files = writer, reader, files
+        self._exchange, self._files = exchange, files
         self._sent: SimpleQueue[File | Refusal] = SimpleQueue()  # in order; what is refused here is not sent
         self.failure: BaseException | None = None
 
@@ -131,26 +157,40 @@ class _Sender(Thread):
         """Send all files, and say that there are no more; where that fails, end the call."""
         try:
             for images in self._batches():
-                self._writer.write_batch(pa.record_batch([pa.array(images, pa.binary())], schema=_SCHEMA))
-            self._writer.done_writing()
+                self._exchange.writer.write_batch(pa.record_batch([pa.array(images, pa.binary())], schema=_SCHEMA))
+            self._exchange.writer.done_writing()
         except BaseException as error:
             self.failure = error
-            self._reader.cancel()
+            self._exchange.reader.cancel()
 
     def _batches(self) -> Iterator[list[bytes]]:
         images: list[bytes] = []
         for file in self._files:
-            image = _read(file)
+            image = file if isinstance(file, Refusal) else _read(file)
             if isinstance(image, Refusal):
                 self._sent.put(image)
                 continue
+            self._sent.put(file)  # before anything can fail, so that no file is lost
             if images and (len(images) == _IMAGES or sum(map(len, images)) + len(image) > _BYTES):
                 yield images
                 images = []
             images.append(image)
-            self._sent.put(file)
         if images:
             yield images
+
+    def next_answers(self) -> pa.RecordBatch | None:
+        """The next record batch of answers, None after the last; what the files themselves raised goes first."""
+        try:
+            return self._exchange.reader.read_chunk().data
+        except StopIteration:
+            self.join()
+            if self.failure is not None:
+                raise self.failure from None
+            return None
+        except pa.ArrowException:
+            if self.failure is not None and not isinstance(self.failure, pa.ArrowException):
+                raise self.failure from None
+            raise
 
     def take(self) -> tuple[File, list[Refusal]]:
         """The file that the next answer is about, and those before it that were not sent."""
@@ -162,13 +202,25 @@ class _Sender(Thread):
     def rest(self) -> list[Refusal]:
         """The files after the last answer, none of which was sent."""
         self.join()
-        rest: list[Refusal] = []
-        while not self._sent.empty():
-            file = self._sent.get_nowait()
-            if not isinstance(file, Refusal):
-                raise OnewarpError("the server has ended the stream before all files were answered: ask again")
-            rest.append(file)
+        rest = self.unanswered()
+        if any(not isinstance(file, Refusal) for file in rest):
+            raise ServiceError("the server has ended the exchange before all files were answered: ask again")
         return rest
+
+    def unanswered(self) -> list[Any]:
+        """The files that have no answer yet."""
+        left: list[Any] = []
+        while not self._sent.empty():
+            left.append(self._sent.get_nowait())
+        return left
+
+    def end(self) -> None:
+        """End the thread, and the call where it has not ended."""
+        writer, reader, _ = self._exchange
+        reader.cancel()
+        self.join()
+        with suppress(pa.ArrowException):
+            writer.close()
 
 
 def _read(file: File) -> bytes | Refusal:

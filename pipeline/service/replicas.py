@@ -111,8 +111,8 @@ class Replicas:
         if said is not None and said["kind"] == "BusyError":
             replica.left_out_until = time.monotonic() + _BUSY_PAUSE
             return str(said["message"])
-        if said is not None and not isinstance(error, flight.FlightUnavailableError | flight.FlightTimedOutError):
-            raise _error_of(said) from None
+        if (refused := refusal_in(error)) is not None:
+            raise refused from None
         if isinstance(error, pa.ArrowInvalid | pa.ArrowNotImplementedError | pa.ArrowKeyError | TypeError):
             raise ServiceError(f"{replica.location} is no service of onewarp ({_first_line(error)})") from None
         replica.pause = min(max(_FIRST_PAUSE, 2 * replica.pause), _LONGEST_PAUSE)
@@ -136,11 +136,19 @@ class Replicas:
     def _options(self, deadline: float) -> Any:
         """The deadline and the token of a call; a server that hangs leaves time for another one."""
         left = max(0.001, deadline - time.monotonic())
-        token = self._credentials.token
         return flight.FlightCallOptions(
-            timeout=left if len(self.replicas) == 1 else max(left / 2, min(left, 1.0)),
-            headers=[] if token is None else [(b"authorization", b"Bearer " + token.encode())],
+            timeout=left if len(self.replicas) == 1 else max(left / 2, min(left, 1.0)), headers=self._headers
         )
+
+    @property
+    def stream_options(self) -> Any:
+        """The options of a call that may last: the token alone."""
+        return flight.FlightCallOptions(headers=self._headers)
+
+    @property
+    def _headers(self) -> list[tuple[bytes, bytes]]:
+        token = self._credentials.token
+        return [] if token is None else [(b"authorization", b"Bearer " + token.encode())]
 
     def close(self) -> None:
         """End all connections."""
@@ -149,6 +157,14 @@ class Replicas:
                 if replica.client is not None and os.getpid() == self._pid:
                     replica.client.close()
                 replica.client = None
+
+
+def refusal_in(error: Exception) -> OnewarpError | None:
+    """What a server has refused, and so would any other; None where it does not answer, or not now."""
+    said = _said_by_server(error)
+    if said is None or isinstance(error, flight.FlightUnavailableError | flight.FlightTimedOutError):
+        return None
+    return _error_of(said)
 
 
 def _said_by_server(error: Exception) -> dict[str, Any] | None:

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from pyarrow import flight
 from torch import nn
 
 from onewarp.errors import TrainingError
@@ -11,6 +10,7 @@ from onewarp.pipeline.service.answers import Answer, Refusal
 from onewarp.pipeline.service.asking import predict
 from onewarp.pipeline.service.exchange import ImageExchange
 from onewarp.pipeline.service.inference import Inference
+from onewarp.pipeline.service.replicas import Credentials, Replicas
 from onewarp.pipeline.service.served_caches import ServedCaches
 from onewarp.pipeline.service.server import Server, Service
 from onewarp.trainers.exporting import ServingData
@@ -24,19 +24,19 @@ from onewarp.transforms.decoding.resizing import Sizing
 
 @pytest.fixture
 def serve():
-    """serve(model): what begins an exchange with a server that predicts by this model."""
+    """serve(model): a server that predicts by this model."""
     running = []
 
     def start(model):
         inference = Inference(model=model)
         server = Server(Service(ServedCaches({}), exchange=ImageExchange(inference)), "grpc://127.0.0.1:0")
-        client = flight.connect(f"grpc://127.0.0.1:{server.port}")
-        running.append((client, server, inference))
-        return lambda command: client.do_exchange(flight.FlightDescriptor.for_command(command))
+        replicas = Replicas([f"grpc://127.0.0.1:{server.port}"], Credentials(), 20)
+        running.append((replicas, server, inference))
+        return replicas
 
     yield start
-    for client, server, inference in running:
-        client.close()
+    for replicas, server, inference in running:
+        replicas.close()
         server.stop()
         inference.close()
 

@@ -19,6 +19,7 @@ from onewarp.pipeline.service.exchange import ImageExchange
 from onewarp.pipeline.service.inference import Inference
 from onewarp.pipeline.service.intake import Intake
 from onewarp.pipeline.service.limits import Limits
+from onewarp.pipeline.service.replicas import Credentials, Replicas
 from onewarp.pipeline.service.served_caches import ServedCaches
 from onewarp.pipeline.service.server import Server, Service
 from onewarp.transforms import Normalize, Resize, fuse
@@ -102,6 +103,7 @@ class Exchanger:
         self.inference, self.errors = Inference(**settings), []
         self._answer = ImageExchange(self.inference, default)
         self.server = serve({}, exchange=self._record, limits=self.inference.limits)
+        self.replicas = Replicas([self.server.address], Credentials(), 20)
 
     def _record(self, *call):
         error = None
