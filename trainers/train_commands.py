@@ -3,7 +3,7 @@
 import json
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,10 @@ import click
 
 from ..errors import UsageError
 from ..pipeline.dataset.items import get_image_files
+from ..pipeline.service.access import read_tokens
 from ..pipeline.service.answers import Answer, Refusal
+from ..pipeline.service.asking import predict as ask_servers
+from ..pipeline.service.remote_cache import is_address, servers_at
 from .demo import demo as run_demo
 from .run import MODEL, Settings
 from .run import train as run_train
@@ -63,31 +66,53 @@ def train(
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--top-k", type=click.IntRange(1), help="Print the K most probable labels, each with its probability.")
 @click.option("--bs", type=click.IntRange(1), default=64, show_default=True, help="Images in a batch.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def predict(model: Path, files: tuple[Path, ...], top_k: int | None, bs: int, as_json: bool) -> None:
+@click.option("--token-file", type=click.Path(path_type=Path), help="A file with the token for the service at MODEL.")
+def predict(
+    model: str, files: tuple[Path, ...], top_k: int | None, bs: int, as_json: bool, token_file: Path | None
+) -> None:
     """What each of FILES shows, according to MODEL: path, label, probability, with tabs between them.
 
-    MODEL is a file that `onewarp train` left, or the folder in which it lies; a folder among FILES stands for the
-    images in it. A file that cannot be read is named on stderr, and the exit status is 1; the others are predicted.
+    MODEL is a file that `onewarp train` left, the folder in which it lies, or the address of a service that has a
+    model, grpc://HOST:PORT; a folder among FILES stands for the images in it. A file that cannot be read is named on
+    stderr, and the exit status is 1; the others are predicted.
     """
-    learn = load_learner(model / MODEL if model.is_dir() else model)
-    refused = 0
-    for one in learn.answers(_images(files), bs):
+    if token_file is not None and not is_address(model):
+        raise UsageError(f"token_file must be for the address of a service, but the model is {model}: leave it out")
+    images, refused = _images(files), 0
+    answers, vocab = _ask_service(model, images, bs, token_file) if is_address(model) else _ask(model, images, bs)
+    for one in answers:
         if isinstance(one, Refusal):
             refused += 1
             click.echo(f"rejected {one.item}: {one.reason}", err=True)
             if as_json:
                 click.echo(json.dumps({"file": str(one.item), "error": one.reason}))
         elif as_json:
-            click.echo(json.dumps(_facts(one, learn.dls.vocab, top_k)))
+            click.echo(json.dumps(_facts(one, vocab, top_k)))
         else:
-            click.echo("\t".join(_words(one, learn.dls.vocab, top_k)))
+            click.echo("\t".join(_words(one, vocab, top_k)))
     if refused:
         raise SystemExit(1)
+
+
+def _ask(model: str, images: list[Path], bs: int) -> tuple[Iterable[Answer | Refusal], Sequence[Any] | None]:
+    """What a model in a file says, and the names of its classes."""
+    path = Path(model)
+    learn = load_learner(path / MODEL if path.is_dir() else path)
+    return learn.answers(images, bs), learn.dls.vocab
+
+
+def _ask_service(
+    address: str, images: list[Path], bs: int, token_file: Path | None
+) -> tuple[Iterable[Answer | Refusal], Sequence[Any] | None]:
+    """What the model of a service says, and the names of its classes."""
+    token = None if token_file is None else read_tokens(token_file)[0]
+    replies = ask_servers(servers_at(address, token), images, batch_size=bs)
+    return replies, replies.vocab
 
 
 def _images(files: tuple[Path, ...]) -> list[Path]:

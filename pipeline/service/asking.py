@@ -33,16 +33,20 @@ File = str | os.PathLike[str] | bytes
 
 T_co = TypeVar("T_co", covariant=True)
 _SCHEMA = pa.schema([("image", pa.binary())])
-_IMAGES, _BYTES = 8, 1 << 20  # images, and bytes of them, that are sent at once, unless one alone has more
+BATCH_SIZE = 8
+_BYTES = 1 << 20  # of images that are sent at once, unless one alone has more
 _FRUITLESS = 3  # exchanges in a row that end without an answer, until it is taken for no accident
 
 
-def predict(replicas: Replicas, files: Iterable[File], *, tensors: bool = False) -> "Replies[Answer]":
+def predict(
+    replicas: Replicas, files: Iterable[File], *, tensors: bool = False, batch_size: int = BATCH_SIZE
+) -> "Replies[Answer]":
     """What a server's model says of each of `files`, in order; with `tensors`, its input too.
 
-    Raises `UsageError`, when the answers are asked for, where the server has no model.
+    At most `batch_size` images are sent at once. Raises `UsageError`, when the answers are asked for, where the server
+    has no model.
     """
-    return Replies(replicas, {"version": VERSION, "tensors": tensors}, files, _answers)
+    return Replies(replicas, {"version": VERSION, "tensors": tensors}, files, _answers, batch_size)
 
 
 def prepare(
@@ -74,8 +78,9 @@ class Replies(Generic[T_co]):
         command: dict[str, Any],
         files: Iterable[File],
         read: "Callable[[pa.RecordBatch], Sequence[Callable[[File], T_co]]]",
+        batch_size: int = BATCH_SIZE,
     ) -> None:
-        self._replicas, self._command = replicas, json.dumps(command).encode()
+        self._replicas, self._command, self._batch_size = replicas, json.dumps(command).encode(), batch_size
         self._files: Iterator[File | Refusal] = iter(files)
         self._read = read
 
@@ -94,7 +99,7 @@ class Replies(Generic[T_co]):
     def __iter__(self) -> Iterator[T_co | Refusal]:
         fruitless = 0
         while True:
-            sender = _Sender(self._exchange, self._files)
+            sender = _Sender(self._exchange, self._files, self._batch_size)
             try:
                 for reply in self._replies(sender):
                     fruitless = 0
@@ -147,9 +152,9 @@ def _begin(client: Any, replicas: Replicas, command: bytes) -> _Exchange:
 class _Sender(Thread):
     """Reads files and sends them in an exchange. `failure` is what ended it, if anything did."""
 
-    def __init__(self, exchange: _Exchange, files: Iterator[File | Refusal]) -> None:
+    def __init__(self, exchange: _Exchange, files: Iterator[File | Refusal], batch_size: int) -> None:
         super().__init__(name="onewarp-send", daemon=True)
-        self._exchange, self._files = exchange, files
+        self._exchange, self._files, self._batch_size = exchange, files, batch_size
         self._sent: SimpleQueue[File | Refusal] = SimpleQueue()  # in order; what is refused here is not sent
         self.failure: BaseException | None = None
 
@@ -171,7 +176,7 @@ class _Sender(Thread):
                 self._sent.put(image)
                 continue
             self._sent.put(file)  # before anything can fail, so that no file is lost
-            if images and (len(images) == _IMAGES or sum(map(len, images)) + len(image) > _BYTES):
+            if images and (len(images) == self._batch_size or sum(map(len, images)) + len(image) > _BYTES):
                 yield images
                 images = []
             images.append(image)

@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,9 @@ from urllib.parse import urlsplit
 import pyarrow.flight as flight
 
 from ...errors import CacheError, ServiceError, UsageError
+from ...transforms.augment import Fused
+from ...transforms.decoding.resizing import Sizing
+from ...transforms.transform_lists import Transforms
 from ..cache.index import Index, open_index
 from ..cache.open_cache import OpenCache
 from ..cache.row_index import RowIndex
@@ -20,6 +23,8 @@ from ..cache.schema import index_schema, small_fields, target_fields
 from ..cache.validation import refuse_footer, tests_of
 from ..loading.indexed_rows import Checking
 from ..loading.rows import Rows
+from .answers import Answer, Prepared
+from .asking import File, Replies, predict, prepare
 from .byte_arrays import bytes_of
 from .remote_rows import RemoteRows, TicketFetcher
 from .replicas import Credentials, Replicas
@@ -89,7 +94,22 @@ def upload_to(
     location, name = _split(address)
     if name is None:
         raise UsageError(f"the address must end in the name of a cache, as in {location}/pets, but got {address!r}")
-    return Upload(name, Replicas([location], _credentials(token, roots, certificate), timeout).call)
+    return Upload(name, servers_at(address, token, timeout, roots=roots, certificate=certificate).call)
+
+
+def servers_at(
+    address: str,
+    token: str | None = None,
+    timeout: float = 30.0,
+    *,
+    roots: bytes | str | os.PathLike[str] | None = None,
+    certificate: tuple[str | os.PathLike[str], str | os.PathLike[str]] | None = None,
+) -> Replicas:
+    """The server at an address, whatever it has; the settings are those of `connect`.
+
+    Raises `UsageError` for what is no such address.
+    """
+    return Replicas([_location(address)], _credentials(token, roots, certificate), timeout)
 
 
 def is_address(source: object) -> bool:
@@ -162,6 +182,21 @@ class RemoteCache(OpenCache):
         """What one of the servers has done and is doing."""
         facts: dict[str, Any] = json.loads(self.act("stats")[0])
         return facts
+
+    def predict(self, files: Iterable[File], *, tensors: bool = False) -> Replies[Answer]:
+        """What the servers' model says of image files (paths or bytes), in order; see `asking.predict`."""
+        return predict(self.replicas, files, tensors=tensors)
+
+    def prepare(
+        self, files: Iterable[File], transforms: Fused | Transforms | None = None, sizing: Sizing | None = None
+    ) -> Replies[Prepared]:
+        """What a validation pipeline makes of image files, in order; see `asking.prepare`.
+
+        Without `sizing` they are presized as the photos of this cache, where there are `transforms`.
+        """
+        pixels = self.footer["pixels"]
+        own = Sizing(pixels["size"], pixels["square"], pixels["enlarge"])
+        return prepare(self.replicas, files, transforms, own if transforms is not None and sizing is None else sizing)
 
     @property
     def upload(self) -> Upload:

@@ -1,8 +1,12 @@
 """`onewarp train` and `onewarp predict`, as they are called."""
 
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from onewarp.cli import main
@@ -103,3 +107,45 @@ def test_a_run_that_was_stopped_goes_on_with_the_rate_that_was_found(cache, tmp_
     result = CliRunner().invoke(train, arguments)
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout.splitlines()[-1])["lr"] == 0.00125
+
+
+NUMBER = re.compile(r"\b\d\.\d+(?:e-\d+)?")
+
+
+def test_a_service_prints_what_the_model_it_serves_prints(trained, photos, tmp_path):
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    (tmp_path / "tokens").write_text("secret-of-the-test\n")
+    files = [*get_image_files(photos)[:5], tmp_path / "bad.jpg", tmp_path / "nowhere.jpg"]
+    words = [
+        "serve",
+        "--model",
+        trained.model.parent,
+        "--listen",
+        "grpc://127.0.0.1:0",
+        "--token-file",
+        tmp_path / "tokens",
+    ]
+    command = [sys.executable, "-m", "onewarp", *map(str, words)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        address = server.stdout.readline().split()[0]
+        try:
+            for options in ([], ["--json"], ["--top-k", 2], ["--json", "--top-k", 3, "--bs", 2]):
+                here = ask(trained.model, *files, *options)
+                there = ask(address, *files, *options, "--token-file", tmp_path / "tokens")
+                assert (there.exit_code, there.stderr) == (here.exit_code, here.stderr)
+                assert NUMBER.sub("p", there.stdout) == NUMBER.sub("p", here.stdout)
+                numbers = [[float(p) for p in NUMBER.findall(told.stdout)] for told in (here, there)]
+                assert numbers[1] == pytest.approx(numbers[0], abs=1e-4)
+            refused = ask(address, files[0])
+            assert (refused.exit_code, "token" in refused.stderr) == (1, True)
+        finally:
+            server.terminate()
+        assert server.wait(60) == 0
+
+
+def test_a_token_for_a_file_and_an_address_without_a_server_are_refused(trained, photos, tmp_path):
+    (tmp_path / "tokens").write_text("secret-of-the-test\n")
+    file = get_image_files(photos)[0]
+    told = ask(trained.model, file, "--token-file", tmp_path / "tokens")
+    assert (told.exit_code, "--token-file must be for the address of a service" in told.stderr) == (2, True)
+    assert ask("grpc://nowhere", file).exit_code == 2
