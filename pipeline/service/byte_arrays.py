@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ...transforms.warp.buffers import copy_all
+from ...transforms.warp.buffers import Buffers, copy_all
 from ..loading.cache_rows import StoredBytes
 
 _INLINE = 12  # bytes that a view holds itself
@@ -37,14 +37,15 @@ def view_array(stored: StoredBytes) -> pa.Array:
     return pa.Array.from_buffers(pa.binary_view(), len(starts), [None, pa.py_buffer(views), *buffers])
 
 
-def plain_array(stored: StoredBytes) -> pa.Array:
-    """A binary array with a copy of the rows; at most 2**31 - 1 bytes."""
+def plain_array(stored: StoredBytes, buffers: Buffers | None = None) -> pa.Array:
+    """A binary array with a copy of the rows, in memory of `buffers`; at most 2**31 - 1 bytes."""
     ends = np.concatenate([[0], np.cumsum(stored.lengths)])
-    buffer = pa.allocate_buffer(int(ends[-1]))
-    out = np.frombuffer(buffer, np.uint8)
+    out = (buffers or Buffers()).empty((int(ends[-1]),)).numpy()
     targets = [out[begin:end] for begin, end in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)]
     copy_all(targets, [stored.row(i) for i in range(len(targets))])
-    return pa.Array.from_buffers(pa.binary(), len(targets), [None, pa.py_buffer(ends.astype(np.int32)), buffer])
+    return pa.Array.from_buffers(
+        pa.binary(), len(targets), [None, pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(out)]
+    )
 
 
 def bytes_of(array: pa.Array) -> list[NDArray[np.uint8]]:

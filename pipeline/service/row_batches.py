@@ -79,7 +79,7 @@ class _Batches:
         self._fields = [_field(served, name) for name in ticket.columns]
         if unknown := [name for name in ticket.masks if name not in served.cache.masks]:
             raise UsageError(f"masks must be some of {served.cache.masks}, but got {unknown[0][:64]!r}")
-        self._buffers = Buffers()
+        self._buffers = served.buffers
         self._augment = None if ticket.augment is None else _Augmenting(ticket, ticket.augment, served, limits)
 
     @property
@@ -146,8 +146,11 @@ class _Batches:
         own = {"height": height, "width": width, "checksum": sums}
         small += [pa.array(values) for name, values in own.items() if name not in ticket.columns]
         pictures = [stored, *(self.served.rows.stored(rows, mask) for mask in ticket.masks)]
-        to_array = view_array if ticket.binary == "view" else plain_array
-        return pa.record_batch([*small, *map(to_array, pictures)], self.schema)
+        if ticket.binary == "view":
+            arrays = [view_array(picture) for picture in pictures]
+        else:
+            arrays = [plain_array(picture, self._buffers) for picture in pictures]
+        return pa.record_batch([*small, *arrays], self.schema)
 
     def _pixels(self, rows: RowNumbers) -> StoredBytes:
         images = self.served.rows.read(rows, self._buffers, in_place=False).images

@@ -4,12 +4,13 @@ import json
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
 
 from ...errors import CacheError, UsageError
+from ...transforms.warp.buffers import Buffers
 from ..cache.footer import COMMIT
 from ..cache.reader import Cache
 from ..loading.cache_rows import CacheRows
@@ -26,6 +27,7 @@ class ServedCache:
     name: str
     cache: Cache
     rows: CacheRows
+    buffers: Buffers = field(default_factory=Buffers, repr=False)
 
     @property
     def fingerprint(self) -> str:

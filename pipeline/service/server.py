@@ -32,7 +32,7 @@ from .server_errors import to_flight_error
 from .tickets import MOST_RECIPE, REUSE, Fields, Ticket
 from .time_limit import drop_connections, time_limit
 
-_AHEAD = 2  # record batches of one request that are made ahead, where making them takes work
+_AHEAD = 2  # record batches of one request that are made while another one is sent
 _OBJECTS = 32  # bytes of Python's objects for a byte of JSON, at most: an empty list is two bytes there
 
 
@@ -155,7 +155,7 @@ class Service:
         """The record batches of an answer; each waits at most so long to be read, and all of them together."""
         peer, limits = context.peer(), self.limits
         end = monotonic() + limits.seconds
-        ahead = _AHEAD if sent in ("pixels", "augmented") else 0
+        ahead = 0 if sent == "index" else _AHEAD
         with self.request(context, "get", sent) as tally, closing(self._make(peer, batches, ahead)) as made:
             for batch in made:
                 tally.add(rows=batch.num_rows, nbytes=batch.nbytes)

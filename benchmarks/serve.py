@@ -1,0 +1,270 @@
+"""The service beside a bare Flight server and beside local work: `onewarp bench serve`.
+
+All of it over loopback, servers in processes of their own, everything warm. Contenders take turns in every round; a
+ratio is the median of those of the rounds. The bare server holds the same bytes in record batches of its own, and sends
+them in the same order: it parses no ticket, finds no row and builds no batch.
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.flight as flight
+import torch
+
+from ..errors import UsageError
+from ..pipeline.cache.reader import Cache
+from ..pipeline.loading.loader import Loader
+from ..pipeline.presizing.presizer import presize
+from ..pipeline.service.remote_cache import connect
+from ..pipeline.service.tickets import Ticket
+from ..transforms.augment import aug_transforms
+from .measuring import results
+from .measuring.timing import quartiles
+from .peers.bare_flight import GROUP
+
+RECIPE = aug_transforms(size=224, min_scale=0.75)
+ENCODINGS = ("jpeg", "raw")
+ORDERS = ("sequential", "shuffled")
+EPOCH = {"jpeg": 4096, "raw": 489}
+"""Rows of a turn: about 250 MB."""
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Process:
+    """A server in a process of its own."""
+
+    address: str
+    pid: int
+
+    def cpu(self) -> float:
+        """The processor time that it has taken, in seconds."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICK
+
+
+@contextmanager
+def process(*words: str) -> Iterator[Process]:
+    """A server whose first line names its address, or its port."""
+    with subprocess.Popen(
+        [sys.executable, "-m", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        try:
+            word = server.stdout.readline().partition(" ")[0].strip()
+            if not word:
+                raise UsageError(f"a server did not start: {' '.join(words)}")
+            yield Process(f"grpc://127.0.0.1:{word}" if word.isdecimal() else word, server.pid)
+        finally:
+            server.terminate()
+
+
+def serving(*words: str) -> Any:
+    """Our server on a free port."""
+    return process("onewarp", "serve", *words, "--listen", "grpc://127.0.0.1:0")
+
+
+def read_all(address: str, ticket: bytes, rows: int) -> None:
+    """Read an answer by bare pyarrow, and count it."""
+    with flight.FlightClient(address) as client:
+        count = sum(chunk.data.num_rows for chunk in client.do_get(flight.Ticket(ticket)))
+    if count != rows:
+        raise UsageError(f"{address} sent {count} rows of {rows}")
+
+
+def check_same(bare: str, ours: str, ticket: bytes) -> None:
+    """The gate: both servers send the same bytes in the same order."""
+    columns = []
+    for address in (bare, ours):
+        with flight.FlightClient(address) as client:
+            table = client.do_get(flight.Ticket(ticket)).read_all()
+        columns.append([hash(value.as_py()) for value in table.column("image")])
+    if columns[0] != columns[1]:
+        raise UsageError("the two servers do not send the same bytes")
+
+
+def turns(contenders: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each contender in each round, by the clock, after one turn that warms up."""
+    order, draws = list(contenders), random.Random(0)
+    seconds: dict[str, list[float]] = {name: [] for name in order}
+    for turn in range(-1, rounds):
+        draws.shuffle(order)
+        for name in order:
+            begun = time.perf_counter()
+            contenders[name]()
+            if turn >= 0:
+                seconds[name].append(time.perf_counter() - begun)
+    return seconds
+
+
+def ratio(over: Sequence[float], under: Sequence[float]) -> float:
+    """The median of the ratios of the rounds."""
+    return float(np.median([a / b for a, b in zip(over, under, strict=True)]))
+
+
+def transport(caches: Mapping[str, Path], work: Path, rounds: int) -> tuple[list[Any], list[Any]]:
+    """Rows a second of the stored bytes, beside the bare server."""
+    rows, asked = [], []
+    for encoding, folder in caches.items():
+        cache = Cache.open(folder)
+        content = _content(folder)
+        for kind in ORDERS:
+            order = _order(len(cache), EPOCH[encoding], kind == "shuffled")
+            np.save(work / "order.npy", order)
+            ticket = partial(Ticket, folder.name, content, rows=tuple(order.tolist()), columns=(), batch_bytes=GROUP)
+            tickets = {name: ticket(binary=name).to_json() for name in ("view", "plain")}
+            bare_command = ("onewarp.benchmarks.peers.bare_flight", str(folder), str(work / "order.npy"))
+            with process(*bare_command) as bare, serving(str(folder)) as ours:
+                for one in tickets.values():
+                    check_same(bare.address, ours.address, one)
+                contenders = {"bare": partial(read_all, bare.address, b"", len(order))}
+                for name, one in tickets.items():
+                    contenders[name] = partial(read_all, ours.address, one, len(order))
+                seconds = turns(contenders, rounds)
+            for name, least in (("view", 0.9), ("plain", 0.75)):
+                words = f"{encoding}, {kind}, binary {name}"
+                times = ratio(seconds["bare"], seconds[name])
+                rows.append(_row(words, len(order), seconds[name], times))
+                asked.append(results.goal(f"serve: {words}, times a bare Flight server", least, times))
+            rows.append(_row(f"{encoding}, {kind}, a bare Flight server", len(order), seconds["bare"], 1.0))
+    return rows, asked
+
+
+def loaders(caches: Mapping[str, Path], rounds: int, threads: int) -> tuple[list[Any], list[Any]]:
+    """Augmented batches at the client, beside the local loader; and the client's processor time by who warps."""
+    rows, asked = [], []
+    for encoding, folder in caches.items():
+        with serving(str(folder)) as server:
+            made = {
+                "local": Loader(folder, None, 64, RECIPE, threads=threads),
+                "client": Loader(connect(f"{server.address}/{folder.name}"), None, 64, RECIPE, threads=threads),
+                "server": Loader(
+                    connect(f"{server.address}/{folder.name}", augment="server"), None, 64, RECIPE, threads=threads
+                ),
+            }
+            _check_batches(made)
+            cpu: dict[str, list[float]] = {name: [] for name in made}
+            seconds = turns({name: partial(_epoch, loader, cpu[name]) for name, loader in made.items()}, rounds)
+        count = len(made["local"].rows)
+        for name, words in (
+            ("local", "the local loader"),
+            ("client", "warped by the client"),
+            ("server", "warped by the server"),
+        ):
+            times = ratio(seconds["local"], seconds[name])
+            row = _row(f"{encoding}, augmented, {words}", count, seconds[name], times)
+            rows.append({**row, "client_cpu_seconds": quartiles(cpu[name][1:], 3)})
+        if encoding == "jpeg":
+            times = ratio(seconds["local"], seconds["client"])
+            asked.append(results.goal("serve: augmented JPEG at the client, times the local loader", 0.8, times))
+        less = ratio(cpu["client"][1:], cpu["server"][1:])
+        asked.append(results.goal(f"serve: {encoding}, client's processor time, warping itself over not", 5.0, less))
+    return rows, asked
+
+
+def replicas(folder: Path, rounds: int) -> tuple[list[Any], list[Any]]:
+    """Rows a second of the servers' own processor time, and by the clock, two replicas beside one."""
+    cache = Cache.open(folder)
+    with serving(str(folder)) as first, serving(str(folder)) as second:
+        one = connect(f"{first.address}/{folder.name}")
+        two = connect(f"{first.address}/{folder.name}", replicas=[second.address])
+        readers = {"one": Loader(one, None, 64, threads=2), "two": Loader(two, None, 64, threads=2)}
+        cpu: dict[str, list[float]] = {name: [] for name in readers}
+
+        def epochs(name: str) -> None:
+            before = first.cpu() + second.cpu()
+            for _ in range(8):
+                for _ in readers[name]:
+                    pass
+            cpu[name].append(first.cpu() + second.cpu() - before)
+
+        seconds = turns({name: partial(epochs, name) for name in readers}, rounds)
+    count = 8 * len(cache)
+    rows = [
+        {**_row(f"{name} replica{'s' * (name == 'two')}", count, seconds[name], ratio(seconds["one"], seconds[name])),
+         "server_cpu_seconds": quartiles(cpu[name][1:], 3)}
+        for name in readers
+    ]  # fmt: skip
+    each = ratio(cpu["one"][1:], cpu["two"][1:])
+    return rows, [results.goal("serve: two replicas, rows of a processor second of the servers, times one", 0.95, each)]
+
+
+def measure(photos: Path, rounds: int, threads: int) -> dict[str, Any]:
+    """All of it."""
+    with tempfile.TemporaryDirectory() as name, ExitStack():
+        work = Path(name)
+        caches = {}
+        for encoding in ENCODINGS:
+            caches[encoding] = work / f"{encoding}.cache"
+            presize(photos, caches[encoding], 460, label=r"regex:(.+)_\d+.jpg$", encoding=encoding)  # type: ignore[arg-type]
+        begun = time.perf_counter()
+        with serving(str(caches["jpeg"])):
+            start = time.perf_counter() - begun
+        sent, asked = transport(caches, work, rounds)
+        loaded, more = loaders(caches, rounds, threads)
+        shared, last = replicas(caches["jpeg"], rounds)
+    rows = [*sent, *loaded, *shared]
+    goals = [results.goal("serve: seconds to start, 3 over them", 1.0, 3.0 / start), *asked, *more, *last]
+    settings = {"photos": len(list(Path(photos).iterdir())), "rounds": rounds, "threads": threads, "batch bytes": GROUP}
+    return {**results.about("serve", "cpu", settings), "rows": rows, "asked": goals}
+
+
+def _row(name: str, count: int, seconds: Sequence[float], times: float) -> dict[str, Any]:
+    rates = quartiles([count / one for one in seconds], 1)
+    return {"name": name, "status": "measured", "rows_per_second": rates, "times": round(times, 3)}
+
+
+def _order(rows: int, count: int, shuffled: bool) -> Any:
+    """Row numbers, each as often as any other, in order or not."""
+    numbers = np.arange(count) % rows
+    return np.random.default_rng(0).permutation(numbers) if shuffled else numbers
+
+
+def _content(folder: Path) -> str:
+    return str(Loader(folder).rows.fingerprint)
+
+
+def _epoch(loader: Loader, cpu: list[float]) -> None:
+    before = time.process_time()
+    for _ in loader:
+        pass
+    cpu.append(time.process_time() - before)
+
+
+def _check_batches(made: Mapping[str, Loader]) -> None:
+    """The gate: all loaders have the same batches, to the bit."""
+    for batches in zip(*made.values(), strict=True):
+        if not all(torch.equal(batches[0][0], other[0]) for other in batches[1:]):
+            raise UsageError("the batches over the service are not those of the local cache")
+    for loader in made.values():
+        loader.set_epoch(0)
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """Markdown: rows a second of everything, and beside its standard."""
+    lines = ["| what is sent | rows/s | beside its standard |", "|---|--:|--:|"]
+    lines += [f"| {row['name']} | {row['rows_per_second'][1]:,.0f} | {row['times']:.2f} |" for row in found["rows"]]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Measure the photos that the command line names, and print JSON."""
+    print(json.dumps(measure(Path(sys.argv[1]), int(sys.argv[2]), 2), indent=1))
+
+
+if __name__ == "__main__":
+    main()
