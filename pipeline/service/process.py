@@ -14,6 +14,7 @@ from types import FrameType
 from urllib.parse import urlsplit
 
 from ...errors import ServiceError, UsageError
+from .freed_memory import keep_freed_memory
 from .metrics_server import serve_metrics
 from .server import Server, Service
 
@@ -130,6 +131,7 @@ def run(
 
 def start(service: Service, listening: Listening) -> Server:
     """A server of a service; see `run` for what it raises."""
+    keep_freed_memory()
     certificate = listening.read_certificate()
     client_ca = None if listening.client_ca is None else _read(listening.client_ca)
     return Server(service, listening.location, certificate=certificate, client_ca=client_ca)

@@ -1,6 +1,6 @@
 """The rows of a cache behind an address, for a loader: fetched ahead as they are kept, or augmented by the server."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import ServiceError
-from ...transforms.warp.buffers import Buffers, copy_all
+from ...transforms.warp.buffers import Buffers
 from ..cache.row_index import RowIndex
 from ..loading.batching import Augmentation, BatchRequest, Warped
 from ..loading.fetched_rows import Columns, FetchedRows
@@ -23,8 +23,9 @@ from ..loading.rows import RowNumbers, Targets
 from .byte_arrays import bytes_of
 from .recipes import recipe_json
 from .replicas import Replicas
-from .tickets import MOST_BATCH, Augment, Ticket
+from .tickets import Augment, Ticket
 
+_BATCH = 1 << 21  # bytes of a record batch of augmented rows: less than a processor's caches hold
 _AT_ONCE = 2  # requests to each server
 _LONGEST = 4096  # rows of one request: a loader's batch of more is fetched in several
 
@@ -55,13 +56,16 @@ def _columns(client: Any, options: Any, ticket: Ticket) -> dict[str | None, list
     return found
 
 
-def _answer(client: Any, options: Any, ticket: Ticket) -> list[pa.RecordBatch]:
+def _answer(client: Any, options: Any, ticket: Ticket) -> Iterator[pa.RecordBatch]:
     """The record batches of an answer, which has all rows of the ticket."""
-    batches = [chunk.data for chunk in client.do_get(flight.Ticket(ticket.to_json()), options)]
-    count = sum(batch.num_rows for batch in batches)
+    count = 0
+    for chunk in client.do_get(flight.Ticket(ticket.to_json()), options):
+        count += chunk.data.num_rows
+        if count > len(ticket.rows):
+            break
+        yield chunk.data
     if count != len(ticket.rows):
-        raise ServiceError(f"a server has sent {count} rows of {len(ticket.rows)}: its version may be another one")
-    return batches
+        raise _other_version(f"{count} rows of {len(ticket.rows)}")
 
 
 class ConnectedCache(IndexedCache, Protocol):
@@ -157,34 +161,53 @@ class ServerWarper:
             rows=tuple(request.rows.tolist()),
             columns=(),
             masks=self._rows.masks,
-            batch_bytes=MOST_BATCH,
+            batch_bytes=_BATCH,
             augment=augment,
         )
-        batches = cache.replicas.call(partial(_answer, ticket=ticket))
         fused: Any = self._augmentation(request.epoch)
-        images = self._join(batches, "x", fused.dtype)
+        dtypes = {"x": fused.dtype, **dict.fromkeys(self._rows.masks, torch.int32)}
+        tensors, wide = cache.replicas.call(partial(self._receive, ticket=ticket, dtypes=dtypes))
+        images = tensors["x"]
         if fused.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
-        masks = {name: self._mask(batches, name) for name in self._rows.masks}
+        masks = {name: tensors[name] if name in wide else tensors[name].to(torch.uint8) for name in self._rows.masks}
         return Warped(images, masks, self._sizes(request.rows), self._rows.row_index.matrix(request.rows))
 
-    def _join(self, batches: Sequence[pa.RecordBatch], name: str, dtype: torch.dtype) -> Tensor:
-        """A column of tensors as one tensor `[N, ...]`, in memory that is used again."""
-        try:
-            parts = [batch.column(name).to_numpy_ndarray() for batch in batches]
-            joined = self._buffers.empty((sum(map(len, parts)), *parts[0].shape[1:]), dtype)
-            flat, ends = joined.numpy(), np.cumsum([len(part) for part in parts])
-            targets = [flat[end - len(part) : end] for end, part in zip(ends.tolist(), parts, strict=True)]
-            copy_all(targets, parts)
-        except (pa.ArrowException, AttributeError, KeyError, ValueError, TypeError) as error:
-            raise ServiceError(f"a server has sent no tensors of {dtype}: its version may be another one") from error
-        return joined
+    def _receive(
+        self, client: Any, options: Any, ticket: Ticket, dtypes: Mapping[str, torch.dtype]
+    ) -> tuple[dict[str, Tensor], set[str]]:
+        """The columns of an answer as tensors `[N, ...]`, and the masks that have numbers beyond 255.
 
-    def _mask(self, batches: Sequence[pa.RecordBatch], name: str) -> Tensor:
-        """Masks `[N, h, w]` of the dtype that those of a local cache would have."""
-        masks = self._join(batches, name, torch.int32)
-        is_wide = any(any(batch.column(f"{name}_wide").to_pylist()) for batch in batches)
-        return masks if is_wide else masks.to(torch.uint8)
+        Each record batch is copied when it comes, while it is in the processor's caches.
+        """
+        tensors: dict[str, Tensor] = {}
+        wide: set[str] = set()
+        done = 0
+        for batch in _answer(client, options, ticket):
+            for name, dtype in dtypes.items():
+                part = _tensors(batch, name)
+                if name not in tensors:
+                    tensors[name] = self._buffers.empty((len(ticket.rows), *part.shape[1:]), dtype)
+                try:
+                    np.copyto(tensors[name][done : done + len(part)].numpy(), part, casting="no")
+                except (TypeError, ValueError):
+                    raise _other_version(f"its {name} is {part.dtype}{list(part.shape)}, and not {dtype}") from None
+            wide |= {name for name in self._rows.masks if any(batch.column(f"{name}_wide").to_pylist())}
+            done += batch.num_rows
+        return tensors, wide
+
+
+def _tensors(batch: pa.RecordBatch, name: str) -> NDArray[Any]:
+    """A column of tensors of one shape."""
+    try:
+        values: NDArray[Any] = batch.column(name).to_numpy_ndarray()
+    except (pa.ArrowException, AttributeError, KeyError, ValueError, TypeError):
+        raise _other_version(f"its {name} is no column of tensors") from None
+    return values
+
+
+def _other_version(fault: str) -> ServiceError:
+    return ServiceError(f"a server has sent what was not asked for: {fault}: its version may be another one")
 
 
 def _name(request: BatchRequest) -> tuple[int, bytes, bytes]:

@@ -13,6 +13,7 @@ import pyarrow.flight as flight
 
 from ... import errors
 from ...errors import DamagedRowError, OnewarpError, ServiceError
+from .freed_memory import keep_freed_memory
 
 T = TypeVar("T")
 
@@ -123,6 +124,7 @@ class Replicas:
     def _connect(self, replica: Replica) -> Any:
         with self._lock:
             if replica.client is None:
+                keep_freed_memory()
                 shown = self._credentials
                 replica.client = flight.FlightClient(
                     replica.location,
