@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..pipeline.presizing.progress import reporter
-from . import augment, quality, versions
+from . import augment, quality, serve, versions
 from .measuring import photos, plot, results
 from .measuring.photos import photo_files
 
@@ -236,6 +236,23 @@ def bench_load(
         for several in workers:
             arguments += ["--workers", str(several)]
         run_suite("load", [*arguments, "--out", str(path)], as_json, path)
+
+
+@bench.command(name="serve")
+@PHOTOS
+@OUT
+@JSON
+@rounds(9)
+@click.option("--threads", default=2, show_default=True, help="Of the loaders.")
+def bench_serve(photos: Path, out: Path | None, as_json: bool, rounds: int, threads: int) -> None:
+    """The service over loopback: beside a bare Flight server, local loaders, and replicas of itself."""
+    photo_files(photos)
+    found = serve.measure(photos, rounds, threads)
+    told = [
+        (row["name"], f"{row['rows_per_second'][1]:,.0f}, {row['times']:.2f} x", row["rows_per_second"][1])
+        for row in found["rows"]
+    ]
+    tell(found, out, as_json, told, "rows/s, beside its standard")
 
 
 @bench.command(name="train")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from . import augment, learners, load, pets, quality
+from . import augment, learners, load, pets, quality, serve
 from .faults import outcomes
 from .measuring import results
 from .ptx import verdicts
@@ -152,11 +152,20 @@ def pages(folder: Path = results.RESULTS) -> dict[Path, str]:
     faults = results.read("faults", folder=folder)
     robust = [*results.read("workers", folder=folder), *results.read("recovery", folder=folder), *faults]
     loaded = [json.loads(path.read_text()) for path in sorted(folder.glob("load--*.json"))]
-    measured = [*speed, *fidelity, *presized, *robust, *({"asked": load.goals(one["measured"])} for one in loaded)]
+    measured = [
+        *speed,
+        *fidelity,
+        *presized,
+        *robust,
+        *results.read("serve", folder=folder),
+        *({"asked": load.goals(one["measured"])} for one in loaded),
+    ]
     asked = goals_table(measured) if measured else ""
     detail = between(method.read_text(encoding="utf-8"), "quality", levels)
     detail = between(detail, "presize", "".join(presize_table(one) + caption(one) for one in presized))
     detail = between(detail, "faults", "".join(outcomes.table(one["rows"]) + caption(one) for one in faults))
+    served = results.read("serve", folder=folder)
+    detail = between(detail, "serve", "".join(serve.table(one) + caption(one) for one in served))
     resumed = results.read("resuming", folder=folder)
     detail = between(detail, "resuming", "".join(resumptions.table(one["rows"]) + caption(one) for one in resumed))
     detail = between(detail, "load", "".join(load_table(one) + load_caption(one) for one in loaded))
