@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...errors import CacheError, LabelError, ResourceError, UsageError
+from ..cache.atomic_files import disk_errors
 from ..cache.footer import COMMIT, read_footer
 from ..dataset.keys import key_fault
 from .catalogue import catalogue_of
@@ -60,8 +61,9 @@ class GrowingCache:
         place = self.folder.with_name(f"{self.folder.name}.spool")
         _refuse_foreign_spool(place)
         footer = read_footer(self.folder) if (self.folder / COMMIT).exists() else None
-        self.spool = Spool(place)
-        self.settings = settle(place, settings)
+        with disk_errors(place):
+            self.spool = Spool(place)
+            self.settings = settle(place, settings)
         if footer is not None:
             self.settings.refuse_other(name, footer)
 

@@ -73,14 +73,17 @@ class Intake:
         """
         fields, cache = self._read(command, "the command")
         fields.end()
-        stream = _Stream(reader, writer, context.peer(), self._limits)
+        with time_limit(context.peer(), self._limits.seconds, "did not end its stream"):
+            self._keep(cache, _Stream(reader, writer, context.peer(), self._limits), tally)
+
+    def _keep(self, cache: GrowingCache, stream: "_Stream", tally: Tally | None) -> None:
         kept = row = 0
         last = None
         for photos in stream:
             refused = cache.add(photos)
-            out = {refusal.place for refusal in refused}
+            places = {refusal.place for refusal in refused}
             kept += len(photos) - len(refused)
-            last = next((photo.key for i, photo in reversed([*enumerate(photos)]) if i not in out), last)
+            last = next((photo.key for i, photo in reversed([*enumerate(photos)]) if i not in places), last)
             stream.acknowledge(kept, last, [_describe(refusal, row) for refusal in refused])
             row += len(photos)
             if tally is not None:
@@ -140,12 +143,14 @@ class _Stream:
         self._most = limits.image_bytes + MOST_BATCH
 
     def __iter__(self) -> Iterator[list[Photo]]:
-        with time_limit(self._peer, self._seconds, "sent no schema"):
-            schema = self._reader.schema
         try:
+            with time_limit(self._peer, self._seconds, "sent no schema"):
+                schema = self._reader.schema
             _check(schema)
         except UnicodeDecodeError:
             raise UsageError("the columns must have names of UTF-8, but one has not") from None
+        except pa.ArrowException:
+            raise UsageError("the stream must begin with an Arrow schema, but does not") from None
         while (batch := self._next()) is not None:
             keys, images = batch.column("key"), batch.column("image")
             if keys.null_count or images.null_count:

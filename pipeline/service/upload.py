@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -131,15 +131,16 @@ class Upload:
                 if "progress" in message:
                     report(message["progress"]["done"], message["progress"]["says"])
                 if "summary" in message:
-                    return CommitSummary(**{**message["summary"], "rejected": rejected})
+                    facts = {**message["summary"], "rejected": rejected}
+                    return CommitSummary(**{entry.name: facts[entry.name] for entry in fields(CommitSummary)})
         except flight.FlightTimedOutError:
             if not answered:
                 raise
             return None
         raise ServiceError(f"the server did not say how the commit of cache {self.cache} ended: commit again")
 
-    def _body(self, fields: dict[str, Any]) -> bytes:
-        return json.dumps({"version": VERSION, "cache": self.cache, **fields}, separators=(",", ":")).encode()
+    def _body(self, values: dict[str, Any]) -> bytes:
+        return json.dumps({"version": VERSION, "cache": self.cache, **values}, separators=(",", ":")).encode()
 
 
 def _photo(entry: Entry) -> Photo | tuple[str, str]:

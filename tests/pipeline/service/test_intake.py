@@ -191,6 +191,24 @@ def test_a_client_that_stalls_is_dropped_and_what_was_acknowledged_stays(serve_g
     assert len(grown.spool.records()) == 3
 
 
+def test_a_stream_without_an_end_is_ended_and_what_was_acknowledged_stays(serve_growing, grown, photos):
+    served = serve_growing(grown, limits=Limits(seconds=1))
+    writer, reader = put(served.client)
+    kept = 0
+    with suppress(pa.ArrowException):
+        while True:
+            writer.write_batch(batch_of(photos[kept % 12 :][:1]))
+            answer = reader.read()
+            if answer is None:
+                break
+            kept = json.loads(answer.to_pybytes())["kept"]
+    with pytest.raises(pa.ArrowException):
+        writer.close()
+    served.server.stop()
+    assert errors_of(served) == {"TimeoutError": 1}
+    assert len(grown.spool.records()) >= min(kept, 12)
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=5),
