@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.flight as flight
 import pyarrow.types as types
 
 from ...errors import UsageError
@@ -165,8 +166,13 @@ class _Stream:
     def acknowledge(self, kept: int, last: str | None, refused: list[dict[str, Any]]) -> None:
         """Say what is on the disk now."""
         answer = _json({"version": VERSION, "kept": kept, "last": last, "refused": refused})
-        with time_limit(self._peer, self._seconds, "took no acknowledgement"):
-            self._writer.write(pa.py_buffer(answer))
+        try:
+            with time_limit(self._peer, self._seconds, "took no acknowledgement"):
+                self._writer.write(pa.py_buffer(answer))
+        except TimeoutError:
+            raise
+        except (pa.ArrowException, OSError):
+            raise flight.FlightCancelledError("the client has left its stream") from None
 
     def _next(self) -> pa.RecordBatch | None:
         """The next record batch, None after the last."""

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import threading
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -140,17 +139,6 @@ def put_by_two_of_which_one_is_killed(served, folder, spool, most):
     assert done.refused == {}
 
 
-def test_two_clients_at_once_one_killed_and_resumed_give_the_cache_of_presize(
-    growing, pictures, draw, grown, files_in, tmp_path
-):
-    for i in range(88):
-        draw(pictures / "cat" / f"more{i}.png", i, (20, 30))
-    put_by_two_of_which_one_is_killed(growing, pictures, grown.spool, most=50)
-    assert growing.upload().commit().rows == 100
-    presize(pictures, tmp_path / "made", 16, label="parent", split="hash:0.5")
-    assert files_in(grown.folder) == files_in(tmp_path / "made")
-
-
 def test_489_pets_of_two_clients_one_killed_and_resumed_give_the_cache_of_presize(
     serve_growing, pets, tmp_path, files_in
 ):
@@ -161,36 +149,6 @@ def test_489_pets_of_two_clients_one_killed_and_resumed_give_the_cache_of_presiz
     assert served.upload().commit().rows == 489
     presize(pets, tmp_path / "made", 128, **labels)
     assert files_in(cache.folder) == files_in(tmp_path / "made")
-
-
-def commit_as_long_as_it_lives(upload):
-    with suppress(ServiceError):
-        upload.commit()
-
-
-def test_a_server_that_is_killed_keeps_what_it_acknowledged(grown, paths, pictures, tmp_path, files_in):
-    del grown  # its settings are in its folder
-    command = [sys.executable, "-m", "onewarp", "serve", str(tmp_path / "grown"), "--writable", "grown"]
-    command += ["--listen", "grpc://127.0.0.1:0"]
-    acknowledged = 0
-    for stop in (5, 12):
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        upload = upload_to(f"{server.stdout.readline().split()[0]}/grown", timeout=20)
-        done = upload.put(paths[:stop])
-        assert (done.there, done.sent) == (acknowledged, stop - acknowledged)
-        acknowledged = stop
-        if stop == 12:
-            assert upload.commit().rows == 12
-            server.kill()
-        else:
-            impatient = replace(upload, call=partial(upload.call, timeout=1))
-            listener = threading.Thread(target=commit_as_long_as_it_lives, args=(impatient,))
-            listener.start()
-            server.kill()  # before a commit, or in the middle of it
-            listener.join()
-        server.communicate()
-    presize(pictures, tmp_path / "made", 16, label="parent", split="hash:0.5")
-    assert files_in(tmp_path / "grown") == files_in(tmp_path / "made")
 
 
 def test_a_commit_may_take_longer_than_a_call(growing, upload, photos, grown, monkeypatch):
