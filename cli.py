@@ -33,7 +33,7 @@ COMMANDS = {
     "train": (TRAIN, "Train on a cache: a model, and a report."),
     "predict": (TRAIN, "What photos show, according to a trained model."),
     "serve": (SERVE, "Caches and a model behind an address, for other machines."),
-    "bench": (BENCH, "Measurements beside peers: augment, quality, presize, load, train."),
+    "bench": (BENCH, "Measurements beside peers: augment, quality, presize, load, serve, train."),
     "demo": (TRAIN, "The main job, end to end, with a report to look at."),
 }
 """By name: the module that holds it, and what it does."""

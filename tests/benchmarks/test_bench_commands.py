@@ -11,7 +11,7 @@ from onewarp.cli import main
 def test_every_suite_has_a_command():
     told = CliRunner().invoke(main, ["bench", "--help"])
     assert told.exit_code == 0
-    assert list(bench.commands) == ["augment", "quality", "presize", "load", "train"]
+    assert list(bench.commands) == ["augment", "quality", "presize", "load", "serve", "train"]
 
 
 def test_no_photos_are_one_line_and_wrong_usage(tmp_path):
