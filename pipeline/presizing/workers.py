@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from multiprocessing import resource_tracker
+from threading import current_thread, main_thread
+from types import FrameType
 from typing import Any, TypeVar
 
 from ...errors import CacheError, ResourceError, UsageError
@@ -31,14 +33,17 @@ def worker_pool(scheduler: str = "threads", workers: int | None = None) -> Itera
     if workers is not None and workers < 1:
         raise UsageError(f"workers must be 1 or more, but got {workers}")
     with ExitStack() as stack:
-        yield WorkerPool(stack.enter_context(_client(scheduler, workers or os.cpu_count() or 1)))
+        raise_interrupt = stack.enter_context(_hold_interrupts())
+        client = stack.enter_context(_client(scheduler, workers or os.cpu_count() or 1))
+        raise_interrupt()
+        yield WorkerPool(client, raise_interrupt)
 
 
 class WorkerPool:
-    """Runs a function over jobs, several of them at the same time."""
+    """Runs a function over jobs, several of them at the same time; `raise_interrupt` raises a Ctrl-C that is held."""
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, client: Any, raise_interrupt: Callable[[], None]) -> None:
+        self._client, self._raise_interrupt = client, raise_interrupt
 
     def map(
         self, function: Callable[[Job], Result], jobs: Callable[[], Job | None]
@@ -91,9 +96,11 @@ class WorkerPool:
     def _wait(self, futures: Any) -> None:
         """Wait until a job has ended; `ResourceError` where the worker processes are gone and do not start again."""
         last_sign = time.monotonic()
+        self._raise_interrupt()
         while not futures.has_ready():
             with futures.thread_condition:
                 futures.thread_condition.wait(timeout=0.1)
+            self._raise_interrupt()
             if self._has_workers():
                 last_sign = time.monotonic()
             elif time.monotonic() - last_sign > _RESTART_SECONDS:
@@ -157,6 +164,35 @@ def _explain_start() -> Iterator[None]:
             "a worker process ended while it started, as where memory is short, or where a script starts its work "
             f"outside of `if __name__ == '__main__':`: {_CURE}"
         ) from error
+
+
+@contextmanager
+def _hold_interrupts() -> Iterator[Callable[[], None]]:
+    """Hold Ctrl-C until the function that this gives is called, which raises it; a second one is raised at once.
+
+    Raised wherever it comes it may be lost: Python ignores what is raised within a finalizer, and within a callback of
+    an import or of the garbage collector, of which dask has one. A program that handles Ctrl-C itself goes on doing so.
+    """
+    held: list[int] = []
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        held.append(number)
+        if len(held) > 1:
+            signal.default_int_handler(number, frame)
+
+    def raise_interrupt() -> None:
+        if held:
+            raise KeyboardInterrupt
+
+    if current_thread() is not main_thread() or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield raise_interrupt
+        return
+    signal.signal(signal.SIGINT, hold)
+    try:
+        yield raise_interrupt
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    raise_interrupt()
 
 
 @contextmanager

@@ -173,6 +173,89 @@ if __name__ == "__main__":
     assert run.stdout.strip() == str([1] * 6)
 
 
+class Interrupting:
+    """Gets Ctrl-C while it is finalized, where Python ignores whatever is raised."""
+
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.fixture
+def ignored(monkeypatch):
+    """The exceptions that Python has ignored."""
+    errors = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: errors.append(unraisable.exc_type))
+    return errors
+
+
+def test_ctrl_c_within_a_finalizer_is_ignored_by_python(ignored):
+    """Else the tests below show nothing."""
+    Interrupting()
+    assert ignored == [KeyboardInterrupt]
+
+
+def test_ctrl_c_ends_the_work_wherever_it_comes(ignored):
+    done = []
+
+    def jobs():
+        if len(done) == 2:
+            Interrupting()
+        return len(done) if len(done) < 50 else None
+
+    with pytest.raises(KeyboardInterrupt), worker_pool("threads", 1) as pool:
+        done.extend(result for _, result in pool.map(abs, jobs))
+    assert len(done) < 10
+    assert ignored == []
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_while_workers_start_ends_the_work_before_it_begins(ignored, monkeypatch):
+    imported = workers._import_distributed
+
+    def interrupted():
+        Interrupting()
+        return imported()
+
+    monkeypatch.setattr(workers, "_import_distributed", interrupted)
+    with pytest.raises(KeyboardInterrupt), worker_pool("threads", 1):
+        pytest.fail("the work has begun")
+    assert ignored == []
+
+
+def test_ctrl_c_while_workers_end_is_raised_when_they_have():
+    with pytest.raises(KeyboardInterrupt), worker_pool("threads", 1):
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_ctrl_c_is_not_held():
+    """As where workers do not end."""
+    held = []
+
+    def interrupt_twice():
+        signal.raise_signal(signal.SIGINT)
+        held.append("the first")
+        signal.raise_signal(signal.SIGINT)
+        held.append("the second")
+
+    with pytest.raises(KeyboardInterrupt), worker_pool("threads", 1):
+        interrupt_twice()
+    assert held == ["the first"]
+
+
+def test_a_program_that_handles_ctrl_c_itself_goes_on_doing_so():
+    seen = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
+    try:
+        with worker_pool("threads", 1) as pool:
+            signal.raise_signal(signal.SIGINT)
+            jobs = iter([-3])
+            assert [result for _, result in pool.map(abs, lambda: next(jobs, None))] == [3]
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert seen == [signal.SIGINT]
+
+
 def test_ctrl_c_reaches_the_one_who_started_the_workers_alone(many, tmp_path):
     """As a terminal sends it: to all processes of the group."""
     program = f"""
