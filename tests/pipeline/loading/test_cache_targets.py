@@ -86,3 +86,11 @@ def test_masks_are_read_from_their_files_and_held_against_their_checksums(store)
     with pytest.raises(DamagedRowError, match=r"row '2\.png' \(number 2 in part-0\.bin\) .* the checksum of its mask"):
         read(store(), "mask", [0, 2], name="mask")
     assert int(read(store(), "mask", [1], name="mask")[0].max()) == 200
+
+
+def test_masks_of_one_batch_have_one_dtype(store):
+    masks = read(store(), "mask", [0, 1], name="mask")
+    assert [mask.dtype for mask in masks] == [torch.uint8] * 2
+    masks = read(store(), "mask", [0, 2], name="mask")
+    assert [mask.dtype for mask in masks] == [torch.int32] * 2
+    assert [int(mask.max()) for mask in masks] == [1, 40_000]
