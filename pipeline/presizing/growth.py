@@ -131,7 +131,7 @@ class GrowingCache:
         more = self.spool.growth(records)
         if more and self.spool.size() + more > self.limits.spool_bytes:
             raise ResourceError(
-                f"cache {self.name} may keep {self.limits.spool_bytes:,} bytes of photos, and has "
+                f"cache {self.name} may keep {self.limits.spool_bytes:,} bytes of photos, and keeps "
                 f"{self.spool.size():,}: {_LATER}"
             )
         if more and shutil.disk_usage(self.spool.folder).free - more < self.limits.free_bytes:

@@ -82,25 +82,41 @@ class Spool:
             return [place for place, record in enumerate(records) if not self._has(record)]
 
     def size(self) -> int:
-        """The bytes of all photos."""
+        """The bytes of all photos and of the records."""
         with self._reading:
             self._read_on()
-            return self._total
+            return self._total + self._offset
 
     def growth(self, records: Iterable[Record]) -> int:
         """The bytes by which these photos would make the spool larger; photos alike are kept once."""
         with self._reading:
-            self._read_on()
-            return sum({record.sha256: record.size for record in records if record.sha256 not in self._sizes}.values())
+            new = self._new(records)
+            sizes = {record.sha256: record.size for record in new if record.sha256 not in self._sizes}
+            return sum(sizes.values()) + len(_lines(new))
 
     def add(self, photos: Sequence[tuple[Record, bytes | memoryview]]) -> None:
         """Keep photos; when this returns they are on the disk, whatever happens to the process or the machine."""
+        data = {record.sha256: content for record, content in photos}
         with self._only_writer():
             sweep(self.folder)
-            for record, data in photos:
-                self._write_photo(record.sha256, data)
+            with self._reading:
+                new = self._new(record for record, _ in photos)
+            for record in new:
+                self._write_photo(record.sha256, data[record.sha256])
             sync_folder(self.folder / PHOTOS)
-            self._append("".join(f"{canonical(list(record))}\n" for record, _ in photos).encode())
+            self._append(_lines(new))
+
+    def _new(self, records: Iterable[Record]) -> list[Record]:
+        """Those of some records that change something where they come one after the other."""
+        self._read_on()
+        changed: dict[str, Record] = {}
+        new = []
+        for record in records:
+            there = changed[record.key] == record if record.key in changed else self._has(record)
+            if not there:
+                changed[record.key] = record
+                new.append(record)
+        return new
 
     def _has(self, record: Record) -> bool:
         return self._records.get(record.key) == record and (self.folder / PHOTOS / record.sha256).exists()
@@ -189,6 +205,10 @@ class SpoolSource:
         path = self.folder / PHOTOS / record.sha256
         view = TableRow(record.key, {"key": record.key, "label": record.label, "split": record.split})
         return Item(record.key, str(path), view, (record.size, 0, 0, 0))  # a photo's content is its name
+
+
+def _lines(records: Iterable[Record]) -> bytes:
+    return "".join(f"{canonical(list(record))}\n" for record in records).encode()
 
 
 def _parse(line: bytes) -> Record | None:

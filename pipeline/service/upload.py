@@ -175,11 +175,12 @@ def _chunks(photos: Iterable[Photo | tuple[str, str]], summary: PutSummary) -> I
         if not isinstance(photo, Photo):
             summary.refused[photo[0]] = photo[1]
             continue
-        if chunk and (size + len(photo.data) > _CHUNK or len(chunk) == _MOST_ROWS):
+        more = len(photo.data) + len(repr(photo.label))
+        if chunk and (size + more > _CHUNK or len(chunk) == _MOST_ROWS):
             yield chunk
             chunk, size = [], 0
         chunk.append(photo)
-        size += len(photo.data)
+        size += more
     if chunk:
         yield chunk
 

@@ -111,11 +111,13 @@ def test_each_photo_that_is_refused_has_its_reason_and_the_others_are_kept(pictu
 def test_a_full_spool_or_disk_refuses_a_batch_and_keeps_what_is_there(pictures, tmp_path, monkeypatch):
     first, *others = photos_of(pictures)
     size = len(first.data)
-    grown = GrowingCache("grown", tmp_path / "grown", FOLDERS, SpoolLimits(spool_bytes=size + 1))
+    grown = GrowingCache("grown", tmp_path / "grown", FOLDERS, SpoolLimits(spool_bytes=size + 400))
     grown.add([first])
     with pytest.raises(ResourceError, match="cache grown may keep"):
         grown.add(others)
-    grown.add([first, first._replace(key="cat/again.png")])  # takes no room
+    grown.add([first, first._replace(key="cat/again.png")])  # its bytes are there
+    with pytest.raises(ResourceError, match="cache grown may keep"):
+        grown.add([first._replace(key=f"cat/{number}.png") for number in range(9)])  # records take room, too
     grown = GrowingCache("grown", tmp_path / "grown", FOLDERS, SpoolLimits(free_bytes=1000))
     usage = namedtuple("usage", "free")
     monkeypatch.setattr(growth.shutil, "disk_usage", lambda folder: usage(1000 + size))

@@ -33,13 +33,33 @@ def test_what_was_added_is_there_for_every_process(tmp_path):
     assert first.records() == second.records() == Spool(tmp_path).records()
     assert first.records()["a"] == Record("a", sha256(b"1").hexdigest(), 1, ["cat", "dog"], True)
     assert photos_in(tmp_path) == {"a": b"1", "b": b"2", "c": b"1"}
-    assert (
-        first.size(),
-        first.growth([record_of(Photo("d", b"1")), record_of(Photo("e", b"333")), record_of(Photo("f", b"333"))]),
-    ) == (
-        2,
-        3,
-    )
+
+
+def bytes_in(folder: Path) -> int:
+    """The bytes of photos and records, as the disk has them."""
+    return sum(path.stat().st_size for path in [*(folder / "photos").iterdir(), folder / "records.jsonl"])
+
+
+def test_the_size_is_that_of_the_files_and_photos_alike_are_kept_once(tmp_path):
+    spool = Spool(tmp_path)
+    for batch in ([entry("a", b"1")], [entry("b", b"1"), entry("c", b"333"), entry("d", b"333")], [entry("a", b"22")]):
+        before, growth = spool.size(), spool.growth(record for record, _ in batch)
+        spool.add(batch)
+        assert before + growth == spool.size() == Spool(tmp_path).size() == bytes_in(tmp_path)
+
+
+@given(st.lists(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from([b"1", b"2"])), max_size=4), max_size=4))
+@settings(max_examples=30, deadline=None)
+def test_what_is_there_already_is_not_written_again_and_the_last_one_counts(tmp_path_factory, batches):
+    folder = tmp_path_factory.mktemp("spool")
+    spool, expected = Spool(folder), {}
+    for batch in batches:
+        spool.add([entry(*photo) for photo in batch])
+        expected |= dict(batch)
+        size = bytes_in(folder)
+        spool.add([entry(*photo) for photo in expected.items()])
+        assert bytes_in(folder) == size
+    assert photos_in(folder) == expected
 
 
 def test_the_last_photo_of_a_key_counts_and_an_earlier_source_keeps_the_one_before(tmp_path):
