@@ -125,7 +125,7 @@ def serve(
     if growth and not writable:
         raise UsageError(f"{next(iter(growth))} needs a cache that grows: give --writable NAME")
     if replicas > 1:
-        _run_replicas(listening, replicas, advertise, metrics)
+        _run_replicas(listening, replicas, advertise, metrics, grace)
         return
     folders = folders_of(caches)
     limits = Limits(**{limit.name: others[f"max_{limit.name}"] for limit in fields(Limits)})
@@ -145,10 +145,14 @@ def _read_model(path: Path) -> Model:
     return load_model(path / MODEL if path.is_dir() else path)
 
 
-def _run_replicas(listening: Listening, count: int, advertise: tuple[str, ...], metrics: str | None) -> None:
+def _run_replicas(
+    listening: Listening, count: int, advertise: tuple[str, ...], metrics: str | None, grace: float
+) -> None:
     """Run the same command `count` times, on ports in a row."""
     if listening.port == 0:
         raise UsageError("listen must have a port where there are replicas: they take those behind it, too")
+    if listening.port + count > 1 << 16:
+        raise UsageError(f"listen must leave ports for {count} replicas, but the last one is 65535")
     context = click.get_current_context()
     addresses = [listening.on(listening.port + i) for i in range(count)]
     if not advertise and is_loopback(listening.host):
@@ -157,9 +161,12 @@ def _run_replicas(listening: Listening, count: int, advertise: tuple[str, ...], 
     for i, address in enumerate(addresses):
         words = _words(context, {"listen": address, "replicas": 1, "advertise": advertise, "metrics": _on(metrics, i)})
         commands.append(["serve", *words])
-    status = Supervisor(commands, click.echo, lambda line: click.echo(f"onewarp: {line}", err=True)).run()
-    if status:
+    if Supervisor(commands, click.echo, _warn, grace).run():
         raise SystemExit(1)
+
+
+def _warn(line: str) -> None:
+    click.echo(f"onewarp: {line}", err=True)
 
 
 def _on(metrics: str | None, offset: int) -> str | None:
@@ -171,14 +178,15 @@ def _on(metrics: str | None, offset: int) -> str | None:
 def _words(context: click.Context, changes: dict[str, Any]) -> list[str]:
     """The command line of a context with some options changed; what has its default is left out."""
     words: list[str] = []
+    arguments: list[str] = []
     for parameter in context.command.params:
         value = changes.get(str(parameter.name), context.params.get(str(parameter.name)))
         if isinstance(parameter, click.Argument):
-            words += map(str, value or ())
-        elif getattr(parameter, "is_flag", False):
+            arguments += map(str, value or ())
+        elif isinstance(parameter, click.Option) and parameter.is_flag:
             words += [parameter.opts[-1]] if value else []
         elif value is not None and value != parameter.get_default(context) and value != ():
             values = value if parameter.multiple else [value]
             for one in values:
                 words += [parameter.opts[-1], *map(str, one if isinstance(one, tuple) else [one])]
-    return words
+    return [*words, "--", *arguments]

@@ -12,9 +12,10 @@ import click
 from ..errors import UsageError
 from ..pipeline.dataset.items import get_image_files
 from ..pipeline.service.access import read_tokens
+from ..pipeline.service.addresses import is_address
 from ..pipeline.service.answers import Answer, Refusal
 from ..pipeline.service.asking import predict as ask_servers
-from ..pipeline.service.remote_cache import is_address, servers_at
+from ..pipeline.service.remote_cache import servers_at
 from .demo import demo as run_demo
 from .run import MODEL, Settings
 from .run import train as run_train

@@ -22,7 +22,8 @@ from ..loading.cache_rows import blocks_read
 from ..loading.clock import LoopStats
 from ..loading.loader import AnyLoader, Loader
 from ..service.access import read_tokens
-from ..service.remote_cache import RemoteCache, connect, is_address
+from ..service.addresses import is_address
+from ..service.remote_cache import RemoteCache, connect
 from .bottleneck import Bottleneck, Setting, find_bottleneck
 
 _BLOCK = 512  # bytes of the system's count of what was read

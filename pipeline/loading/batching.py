@@ -164,7 +164,10 @@ class BatchMaker:
                 self.warper.expect(other)
         while True:
             try:
-                ready = self._assemble(self._replace_damaged(request), begin)
+                whole = self._replace_damaged(request)
+                if whole is not request:
+                    self.forget([request])  # nobody will take its rows
+                ready = self._assemble(whole, begin)
                 self.rows.confirm()
                 return ready
             except DamagedRowError as error:

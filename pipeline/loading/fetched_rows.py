@@ -81,8 +81,8 @@ class FetchedRows(IndexedRows):
             self._taken[name] = columns
             while len(self._taken) > _MOST_TAKEN:
                 self._taken.pop(next(iter(self._taken)), None)
-        checksums = dict(self._rows_to_verify(rows))
-        for i, checksum in checksums.items():
+        self._refuse_lengths(rows, columns[None])
+        for i, checksum in self._rows_to_verify(rows):
             self._verify(int(rows[i]), columns[None][i], checksum)
         pixels = self._allocate(rows, self._index.sizes(rows), buffers)
         begin = perf_counter()
@@ -94,10 +94,14 @@ class FetchedRows(IndexedRows):
     def confirm(self) -> None:
         """Nothing to confirm: bytes that were fetched stay."""
 
+    def _refuse_lengths(self, rows: RowNumbers, data: Sequence[Bytes], mask: str | None = None) -> None:
+        """Raise `DamagedRowError` where other bytes came than the index tells of: they may come from a stranger."""
+        lengths = self._index.lengths(rows, mask).tolist()
+        for row, source, length in zip(rows.tolist(), data, lengths, strict=True):
+            if len(source) != length:
+                raise self._index.damage(row, f"{len(source)} bytes came of its {length}")
+
     def _copy(self, rows: RowNumbers, data: Sequence[Bytes], images: list[NDArray[np.uint8]]) -> None:
-        for row, source, image in zip(rows.tolist(), data, images, strict=True):
-            if len(source) != image.size:
-                raise self._index.damage(row, f"{len(source)} bytes came of its {image.size}")
         copy_all([image.reshape(-1) for image in images], [np.asarray(source) for source in data])
 
     def _decode(self, rows: RowNumbers, data: Sequence[Bytes], images: list[NDArray[np.uint8]]) -> None:
@@ -109,4 +113,5 @@ class FetchedRows(IndexedRows):
         columns = self._taken.get(name) or self._fetcher.fetch(rows, self.masks)
         if mask == self.masks[-1]:
             self._taken.pop(name, None)
+        self._refuse_lengths(rows, columns[mask], mask)
         return columns[mask]

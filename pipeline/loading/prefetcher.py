@@ -1,10 +1,12 @@
 """What will be needed next, fetched ahead by threads: the order of an epoch is a function, so that it is known."""
 
+import os
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 T = TypeVar("T")
 
@@ -35,9 +37,14 @@ class Prefetcher(Generic[T]):
 
     def __init__(self, threads: int, most_bytes: int) -> None:
         self._threads, self._most_bytes = threads, most_bytes
+        _ALL.add(self)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Hold nothing."""
+        self._lock = Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._entries: dict[Hashable, _Entry[T]] = {}
-        self._lock = Lock()
         self.held = 0
         """Bytes that are being fetched, or are fetched and not yet taken."""
 
@@ -56,9 +63,12 @@ class Prefetcher(Generic[T]):
             entry = self._entries.get(key)
             future = None if entry is None else entry.future
             self._release(key)
-        if future is None or future.cancelled():
+        if future is None:
             return fetch()
-        return future.result()
+        try:
+            return future.result()
+        except CancelledError:  # it was forgotten by another, or everything was
+            return fetch()
 
     def forget(self, key: Hashable) -> None:
         """Drop what was expected under `key` and will not be taken; no harm where there is nothing."""
@@ -100,3 +110,14 @@ class Prefetcher(Generic[T]):
                 self._pool = ThreadPoolExecutor(self._threads, "onewarp-prefetch")
             self.held += entry.nbytes
             entry.future = self._pool.submit(entry.fetch)
+
+
+_ALL = WeakSet[Prefetcher[Any]]()
+
+
+def _begin_all() -> None:
+    for prefetcher in list(_ALL):
+        prefetcher._begin()
+
+
+os.register_at_fork(after_in_child=_begin_all)  # no thread goes on there: what they were fetching never comes

@@ -3,25 +3,23 @@
 import os
 import signal
 import socket
-import ssl
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from threading import Event
+from queue import Empty, SimpleQueue
 from types import FrameType
-from urllib.parse import urlsplit
 
-from ...errors import ServiceError, UsageError
+from ...errors import UsageError
+from .addresses import Address, location, parse_address
+from .certificates import read_authority, read_pair
 from .freed_memory import keep_freed_memory
 from .metrics_server import serve_metrics
 from .server import Server, Service
 
 PARENT = "ONEWARP_SUPERVISOR"
 """The environment variable with the process whose end is the end of this one, too."""
-
-_SCHEMES = ("grpc", "grpc+tcp", "grpc+tls")
 
 
 @dataclass(frozen=True)
@@ -38,12 +36,12 @@ class Listening:
     @property
     def host(self) -> str:
         """The host that is listened to."""
-        return _parse(self.address)[1]
+        return _parse(self.address).host
 
     @property
     def port(self) -> int:
         """The port, 0 for any that is free."""
-        return _parse(self.address)[2]
+        return _parse(self.address).port
 
     @property
     def location(self) -> str:
@@ -52,13 +50,11 @@ class Listening:
 
     def on(self, port: int) -> str:
         """The address on another port."""
-        scheme = "grpc+tls" if self.certificate else "grpc"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{scheme}://{host}:{port}"
+        return location("grpc+tls" if self.certificate else "grpc", self.host, port)
 
     def refuse_open(self, has_token: bool) -> None:
         """Raise `UsageError` for an address that others reach, unless it is encrypted and callers are known."""
-        scheme = _parse(self.address)[0]
+        scheme = _parse(self.address).scheme
         if scheme == "grpc+tls" and self.certificate is None:
             raise UsageError("listen must have a certificate for grpc+tls: give --tls CERTIFICATE KEY")
         if self.client_ca is not None and self.certificate is None:
@@ -75,20 +71,6 @@ class Listening:
                 f"listen must be a loopback address unless callers are known, but got {self.host}: give --token-file "
                 "or --client-ca"
             )
-
-    def read_certificate(self) -> tuple[bytes, bytes] | None:
-        """The certificate and its key; `ServiceError` where they do not belong together."""
-        if self.certificate is None:
-            return None
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*self.certificate)
-        except ssl.SSLError as error:
-            mismatch = error.reason == "KEY_VALUES_MISMATCH"
-            reason = "the key is that of another certificate" if mismatch else f"they are no PEM files ({error.reason})"
-            raise ServiceError(f"{self.certificate[0]} and {self.certificate[1]} cannot be used: {reason}") from None
-        except OSError as error:
-            raise ServiceError(f"the certificate or its key cannot be read ({error.strerror})") from None
-        return self.certificate[0].read_bytes(), self.certificate[1].read_bytes()
 
 
 def is_loopback(host: str) -> bool:
@@ -124,28 +106,35 @@ def run(
         server = start(service, listening)
         say(f"{listening.on(server.port)} serves {', '.join(service.caches.names) or 'no cache'}")
         parent = int(os.environ.get(PARENT, "0"))
-        while not stopping.wait(1.0) and parent in (0, os.getppid()):
-            pass
+        while parent in (0, os.getppid()):
+            with suppress(Empty):
+                stopping.get(timeout=1.0)
+                break
         server.stop(grace)
 
 
 def start(service: Service, listening: Listening) -> Server:
     """A server of a service; see `run` for what it raises."""
     keep_freed_memory()
-    certificate = listening.read_certificate()
-    client_ca = None if listening.client_ca is None else _read(listening.client_ca)
+    certificate = None if listening.certificate is None else read_pair(*listening.certificate)
+    client_ca = None if listening.client_ca is None else read_authority(listening.client_ca)
     return Server(service, listening.location, certificate=certificate, client_ca=client_ca)
 
 
 @contextmanager
-def _signals() -> Iterator[Event]:
-    """An event that SIGTERM and Ctrl-C set; what handled them before does so again afterwards."""
-    stopping = Event()
+def _signals() -> Iterator["SimpleQueue[int]"]:
+    """A queue that gets SIGTERM and Ctrl-C; what handled them before does so again afterwards.
+
+    A handler may put into a `SimpleQueue` whatever it interrupts: an `Event` may hold its own lock then.
+    """
+    stopping = SimpleQueue[int]()
+    numbers: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if stopping.is_set():
+        if numbers:
             os._exit(128 + number)
-        stopping.set()
+        numbers.append(number)
+        stopping.put(number)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -155,23 +144,12 @@ def _signals() -> Iterator[Event]:
             signal.signal(number, handler)
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ServiceError(f"{path} cannot be read ({error.strerror})") from None
-
-
-def _parse(address: str) -> tuple[str, str, int]:
-    """Scheme, host and port of an address to listen to."""
-    parts = urlsplit(address)
-    try:
-        port = parts.port
-    except ValueError:
-        port = None
-    if parts.scheme not in _SCHEMES or not parts.hostname or port is None or parts.path.strip("/") or parts.query:
+def _parse(address: str) -> Address:
+    """The parts of an address to listen to."""
+    found = parse_address(address)
+    if found is None or found.name is not None:
         raise UsageError(f"listen must be like grpc://127.0.0.1:8815, but got {address!r}")
-    return parts.scheme, parts.hostname, port
+    return found
 
 
 def folders_of(caches: Sequence[str]) -> dict[str, Path]:

@@ -3,35 +3,41 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.flight as flight
+from numpy.typing import NDArray
 
-from ...errors import CacheError, ServiceError, UsageError
+from ...errors import CacheError, ResourceError, ServiceError, UsageError
 from ...transforms.augment import Fused
 from ...transforms.decoding.resizing import Sizing
 from ...transforms.transform_lists import Transforms
+from ..cache.footer import check_format
 from ..cache.index import Index, open_index
 from ..cache.open_cache import OpenCache
+from ..cache.reader import Cache
 from ..cache.row_index import RowIndex
 from ..cache.schema import index_schema, small_fields, target_fields
 from ..cache.validation import refuse_footer, tests_of
 from ..loading.indexed_rows import Checking
 from ..loading.rows import Rows
+from .addresses import is_address, parse_address
 from .answers import Answer, Prepared
 from .asking import File, Replies, predict, prepare
 from .byte_arrays import bytes_of
+from .certificates import read_authority, read_pair
 from .remote_rows import RemoteRows, TicketFetcher
-from .replicas import Credentials, Replicas
+from .replicas import Credentials, Replicas, parsing_answer
 from .tickets import REUSE, VERSION, Ticket
 from .upload import Upload
 
-SCHEMES = ("grpc", "grpc+tcp", "grpc+tls")
+_LEAST_RATE = 10e6  # bytes a second at which an index comes, at least
 
 AugmentAt = Literal["client", "server"]
 
@@ -63,9 +69,10 @@ def connect(
 
     Without a name it is the one cache that the server has. `grpc+tls` encrypts: `roots` is a PEM file of the
     authorities to trust (those of the system without it), `certificate` the files of this client's certificate and key.
-    `replicas` are further servers of the same cache, beside those that the server names itself; requests are shared out
-    among them, and one that does not answer is left out for a while. A request fails after `timeout` seconds without
-    an answer from any. `augment="server"` lets the servers warp. At most `prefetch_bytes` are fetched ahead.
+    `replicas` are further servers of the same cache, in the place of those that the server names itself; requests are
+    shared out among all of them, and one that does not answer is left out for a while. A request fails after `timeout`
+    seconds without an answer from any. `augment="server"` lets the servers warp. At most `prefetch_bytes` are fetched
+    ahead.
 
     A connection does not survive a fork. Raises `UsageError` for what is no such address, and `ServiceError` where no
     server answers, or where it refuses.
@@ -74,6 +81,8 @@ def connect(
         raise UsageError(f"augment must be 'client' or 'server', but got {augment!r}")
     if not timeout > 0:
         raise UsageError(f"timeout must be positive seconds, but got {timeout}")
+    if not prefetch_bytes > 0:
+        raise UsageError(f"prefetch_bytes must be positive, but got {prefetch_bytes}")
     credentials = _credentials(token, roots, certificate)
     return _connect(Connection(address, credentials, tuple(replicas), timeout, augment, prefetch_bytes))
 
@@ -112,19 +121,8 @@ def servers_at(
     return Replicas([_location(address)], _credentials(token, roots, certificate), timeout)
 
 
-def is_address(source: object) -> bool:
-    """Whether a text is the address of a service, and no path.
-
-    >>> is_address("grpc://localhost:8815/pets"), is_address("pets.cache")
-    (True, False)
-    """
-    return isinstance(source, str) and urlsplit(source).scheme in SCHEMES and "://" in source
-
-
 def open_cache(source: str | os.PathLike[str] | OpenCache, **settings: Any) -> OpenCache:
     """The cache in a folder, or at the address of a service; `settings` are those of `connect`."""
-    from ..cache.reader import Cache
-
     if isinstance(source, OpenCache):
         return source
     return connect(str(source), **settings) if is_address(source) else Cache.open(source)
@@ -150,8 +148,6 @@ class RemoteCache(OpenCache):
 
     def bytes_of(self, number: int, mask: str | None = None) -> bytes:
         """The bytes of a row's pixels, or of one of its masks; `CacheError` where they are damaged."""
-        import numpy as np
-
         rows = np.array([number], np.int64)
         columns = self.fetcher.fetch(rows, [] if mask is None else [mask])
         data: bytes = columns[mask][0].tobytes()
@@ -161,7 +157,7 @@ class RemoteCache(OpenCache):
     @property
     def fetcher(self) -> TicketFetcher:
         """What fetches the bytes of rows."""
-        return TicketFetcher(Ticket(self.name, self.content, columns=()), self.replicas)
+        return TicketFetcher(Ticket(self.name, self.content, columns=()), self.replicas, self._index)
 
     def to_rows(self, checking: Checking = "first", targets: Sequence[str] | None = None) -> Rows:
         """The rows for a loader."""
@@ -180,7 +176,8 @@ class RemoteCache(OpenCache):
 
     def stats(self) -> dict[str, Any]:
         """What one of the servers has done and is doing."""
-        facts: dict[str, Any] = json.loads(self.act("stats")[0])
+        with parsing_answer():
+            facts: dict[str, Any] = json.loads(self.act("stats")[0])
         return facts
 
     def predict(self, files: Iterable[File], *, tensors: bool = False) -> Replies[Answer]:
@@ -220,10 +217,24 @@ def _connect(connection: Connection) -> RemoteCache:
     info = replicas.call(partial(_info, name=name))
     facts = _facts(info, location)
     if not connection.replicas:
-        named = [place.uri.decode() for endpoint in info.endpoints for place in endpoint.locations]
-        others = [place for place in named if place != REUSE]
-        replicas = Replicas([location, *others], connection.credentials, connection.timeout)
+        replicas = Replicas([location, *_named(info, location)], connection.credentials, connection.timeout)
     return RemoteCache(connection, facts["name"], facts["fingerprint"], replicas, facts)
+
+
+def _named(info: Any, location: str) -> list[str]:
+    """The locations that a server names for its caches; they may not weaken what the client asked for."""
+    with parsing_answer():
+        named = [place.uri.decode() for endpoint in info.endpoints for place in endpoint.locations]
+    found = [place for place in dict.fromkeys(named) if place != REUSE]
+    encrypted = location.startswith("grpc+tls")
+    for place in found:
+        if parse_address(place) is None or (encrypted and not place.startswith("grpc+tls")):
+            kind = "an encrypted service" if encrypted else "a service"
+            raise ServiceError(
+                f"{location} names {place[:100]!r} as a replica, which is no address of {kind}: its --advertise is "
+                "wrong; name the replicas here, as connect(..., replicas=)"
+            )
+    return found
 
 
 def _reconnect(connection: Connection, name: str, content: str) -> RemoteCache:
@@ -243,7 +254,8 @@ def _info(client: Any, options: Any, name: str | None) -> Any:
     infos = list(client.list_flights(b"", options))
     if len(infos) == 1:
         return infos[0]
-    names = ", ".join(info.descriptor.path[0].decode() for info in infos) or "none"
+    with parsing_answer():
+        names = ", ".join(info.descriptor.path[0].decode() for info in infos) or "none"
     raise ServiceError(
         f"the server has {len(infos)} caches ({names}): put the name of one behind the address, as in /pets"
     )
@@ -254,17 +266,19 @@ def _facts(info: Any, location: str) -> dict[str, Any]:
     try:
         facts = json.loads(info.app_metadata)
         version = facts["version"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ServiceError(f"{location} is no service of onewarp: it says nothing of its caches") from None
-    if version != VERSION:
-        age, older = (
-            ("newer", "this client") if isinstance(version, int) and version > VERSION else ("older", "the server")
+    if type(version) is not int or version != VERSION:
+        older = "client" if type(version) is int and version > VERSION else "server"
+        raise ServiceError(
+            f"{location} speaks version {str(version)[:20]} of the service, and this client version {VERSION}: install "
+            f"a newer onewarp on the {older}'s side"
         )
-        raise ServiceError(f"{location} speaks version {version}, {age} than {VERSION} here: install a newer {older}")
     try:
         texts = facts["name"], facts["fingerprint"]
-        refuse_footer(facts["footer"], Path(location))
-    except (KeyError, TypeError, CacheError) as error:
+        check_format(Path("its footer"), facts["footer"])
+        refuse_footer(facts["footer"], Path("its footer"))
+    except (KeyError, TypeError, AttributeError, CacheError) as error:
         raise ServiceError(f"{location} says what no cache can be: {error}") from None
     if not all(isinstance(text, str) for text in texts):
         raise ServiceError(f"{location} says what no cache can be: its name and fingerprint must be texts")
@@ -278,40 +292,53 @@ def _fetch_index(name: str, content: str, replicas: Replicas, footer: dict[str, 
     ticket = flight.Ticket(Ticket(name, content, send="index").to_json())
     with tempfile.TemporaryDirectory(prefix="onewarp-") as folder:
         path = Path(folder) / footer["index"]["name"]
-        replicas.call(partial(_download, ticket=ticket, path=path))
+        nbytes = footer["index"]["bytes"]
+        seconds = replicas.timeout + nbytes / _LEAST_RATE
+        replicas.call(partial(_download, ticket=ticket, path=path, nbytes=nbytes), seconds)
         try:
             return open_index(path, footer["index"], footer["rows"], schema, tests_of(footer))
         except CacheError as error:
             raise CacheError(str(error).replace(str(path), f"the index of {name}")) from None
 
 
-def _download(client: Any, options: Any, ticket: Any, path: Path) -> None:
-    with path.open("wb") as file:
-        for chunk in client.do_get(ticket, options):
-            for block in bytes_of(chunk.data.column(0)):
+def _download(client: Any, options: Any, ticket: Any, path: Path, nbytes: int) -> None:
+    """The index's file, of which no more is written than it should have."""
+    blocks = _blocks(client.do_get(ticket, options), nbytes)
+    try:
+        with path.open("wb") as file:
+            for block in blocks:
                 file.write(block.data)
+    except OSError as error:
+        if isinstance(error, pa.ArrowException) or error.errno is None:
+            raise
+        raise ResourceError(
+            f"the index of the cache, {nbytes} bytes, cannot be kept in {path.parent} ({error.strerror}): set TMPDIR "
+            "to a folder with more room"
+        ) from None
+
+
+def _blocks(reader: Any, nbytes: int) -> Iterator[NDArray[np.uint8]]:
+    count = 0
+    for chunk in reader:
+        with parsing_answer():
+            blocks = [] if chunk.data is None else bytes_of(chunk.data.column(0))
+        count += sum(map(len, blocks))
+        if count > nbytes:
+            reader.cancel()
+            raise ServiceError(f"a server has sent more than the {nbytes} bytes of the index")
+        yield from blocks
+    if count < nbytes:
+        raise ServiceError(f"a server has sent {count} bytes of the {nbytes} of the index")
 
 
 def _split(address: str) -> tuple[str, str | None]:
     """The location of a server, and the name of the cache behind it."""
-    parts = urlsplit(address)
-    name = parts.path.strip("/")
-    try:
-        port = parts.port
-    except ValueError:
-        port = None
-    if (
-        parts.scheme not in SCHEMES
-        or not parts.hostname
-        or port is None
-        or "/" in name
-        or parts.query
-        or parts.username
-    ):
+    found = parse_address(address)
+    if found is None or not found.port:
         raise UsageError(
             f"address must be like grpc://host:8815/pets, or grpc+tls:// for an encrypted one, but got {address!r}"
         )
-    return f"{parts.scheme}://{parts.netloc}", name or None
+    return found.location, found.name
 
 
 def _credentials(
@@ -319,19 +346,11 @@ def _credentials(
     roots: bytes | str | os.PathLike[str] | None,
     certificate: tuple[str | os.PathLike[str], str | os.PathLike[str]] | None,
 ) -> Credentials:
-    chain, key = (None, None) if certificate is None else (_read(certificate[0]), _read(certificate[1]))
-    return Credentials(token, None if roots is None else _read(roots), chain, key)
+    if token is not None and not (token and token.isascii() and token.isprintable()):
+        raise UsageError("token must be letters of ASCII on one line")
+    chain, key = (None, None) if certificate is None else read_pair(*map(Path, certificate))
+    return Credentials(token, None if roots is None else read_authority(roots), chain, key)
 
 
 def _location(address: str) -> str:
     return _split(address)[0]
-
-
-def _read(path: bytes | str | os.PathLike[str]) -> bytes:
-    """The bytes of a PEM file, or these bytes."""
-    if isinstance(path, bytes):
-        return path
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path} must be a PEM file, but cannot be read ({error.strerror})") from None
