@@ -11,6 +11,7 @@ from ..errors import UsageError
 from ..pipeline.cache.encodings import ENCODINGS
 from ..pipeline.presizing.growth_settings import GrowthSettings
 from ..pipeline.service.access import read_tokens
+from ..pipeline.service.addresses import parse_address
 from ..pipeline.service.exchange import ImageExchange
 from ..pipeline.service.inference import Inference, Model
 from ..pipeline.service.intake import Intake
@@ -119,6 +120,9 @@ def serve(
     """
     listening = Listening(listen, tls, client_ca)
     listening.refuse_open(token_file is not None)
+    for uri in advertise:
+        if (place := parse_address(uri)) is None or place.name is not None or not place.port:
+            raise UsageError(f"advertise must be an address like grpc://host:8815, but got {uri!r}")
     if not caches and model is None:
         raise UsageError("caches must be one at least, unless there is a model to serve: give --model")
     growth = {field.name: others[field.name] for field in fields(GrowthSettings) if others[field.name] is not None}

@@ -157,11 +157,8 @@ class BatchMaker:
     def make(self, request: BatchRequest, following: Sequence[BatchRequest] = ()) -> ReadyBatch:
         """Read, augment and collate a batch; the rows of the `following` requests are asked for ahead."""
         begin = perf_counter()
-        for other in following:
-            if self.warper is None:
-                self.rows.expect(other.rows)
-            else:
-                self.warper.expect(other)
+        for other in () if self.holds else following:
+            self.rows.expect(other.rows)
         while True:
             try:
                 whole = self._replace_damaged(request)
@@ -177,6 +174,19 @@ class BatchMaker:
             except Exception:
                 self.rows.confirm()  # where bytes are gone, report that rather than what it led to
                 raise
+
+    @property
+    def holds(self) -> bool:
+        """Whether what is expected is held until it is made: it must be expected before, and only once."""
+        return self.warper is not None or isinstance(self.rows, ForgettingRows)
+
+    def expect(self, requests: Sequence[BatchRequest]) -> None:
+        """Ask ahead for what is held; whoever makes the requests calls it, in their order, before they are made."""
+        for request in requests if self.holds else ():
+            if self.warper is None:
+                self.rows.expect(request.rows)
+            else:
+                self.warper.expect(request)
 
     def forget(self, requests: Sequence[BatchRequest]) -> None:
         """Let go of requests whose rows were asked for ahead, and that will not be made."""

@@ -349,6 +349,7 @@ class Loader(Generic[*Parts]):
                     break
                 request = expected.popleft()
                 following = [other for other in following if other is not request]
+                self._maker.expect(following)
                 pending.append((request, pool.submit(self._maker.make, request, following)))
                 if len(pending) > max(self.prefetch, self.threads):
                     yield pending.popleft()[1].result()

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...errors import ServiceError, UsageError
+from ...errors import DamagedRowError, ServiceError, UsageError
 from ...transforms.warp.buffers import Buffers
 from ..cache.row_index import RowIndex
 from ..loading.batching import Augmentation, BatchRequest, Warped
@@ -164,7 +164,11 @@ class ServerWarper:
 
     def expect(self, request: BatchRequest) -> None:
         """Let the server make this request soon."""
-        self._prefetcher.expect(self._name(request), lambda: self._fetch(request), self._bytes(request))
+        try:
+            nbytes = self._bytes(request)
+        except DamagedRowError:
+            return  # it is raised, or replaced, when the request is made
+        self._prefetcher.expect(self._name(request), lambda: self._fetch(request), nbytes)
 
     def forget(self, request: BatchRequest) -> None:
         """Let go of a request that was expected and will not be made."""
