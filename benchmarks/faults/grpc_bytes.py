@@ -101,12 +101,16 @@ def flight_data(header: bytes, body: bytes = b"", command: bytes | None = None, 
     return fields([*first, (2, header), *more, (1000, body)])
 
 
-def arrow_message(value: pa.Schema | pa.RecordBatch) -> tuple[bytes, bytes]:
-    """The header and the body of a schema, or of a record batch, as a stream of Arrow has them."""
-    data = value.serialize().to_pybytes()
-    begin = 8 if data[:4] == b"\xff\xff\xff\xff" else 4
-    end = begin + int.from_bytes(data[begin - 4 : begin], "little")
-    return data[begin:end], data[end:]
+def arrow_message(value: pa.Schema | pa.RecordBatch, compression: str | None = None) -> tuple[bytes, bytes]:
+    """The header and the body of a schema, or of a record batch without dictionaries, as a stream of Arrow has them."""
+    sink = pa.BufferOutputStream()
+    schema = value if isinstance(value, pa.Schema) else value.schema
+    with pa.ipc.new_stream(sink, schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
+        if isinstance(value, pa.RecordBatch):
+            writer.write_batch(value)
+    messages = list(pa.ipc.MessageReader.open_stream(sink.getvalue()))
+    message = messages[0 if value is schema else -1]
+    return message.metadata.to_pybytes(), b"" if message.body is None else message.body.to_pybytes()
 
 
 def _varint(value: int) -> bytes:

@@ -49,6 +49,7 @@ from .inference import Inference, Preparation
 from .monitoring import Tally
 from .received_images import Receiver
 from .recipes import read_recipe
+from .record_stream import RecordStream
 from .tickets import MOST_RECIPE, VERSION, Fields
 from .time_limit import time_limit
 
@@ -107,8 +108,8 @@ class ImageExchange:
         seconds = inference.limits.stall_seconds
         fields = Fields.parse(command, "the request", inference.limits.request_bytes)
         question = Question.of(fields, inference, self._default)
-        with time_limit(peer, seconds, "sent no schema"):
-            columns = AnswerColumns.of(reader.schema, inference, question.preparation, question.tensors)
+        came = RecordStream(reader, peer, seconds).schema()
+        columns = AnswerColumns.of(came, inference, question.preparation, question.tensors)
         with time_limit(peer, seconds, "took no schema"):
             writer.begin(columns.schema)
         with Receiver(reader, peer, inference, question.preparation) as receiver:

@@ -31,6 +31,7 @@ from ...transforms.warp.threads import cores, share
 from ..loading.decoded_rows import fit
 from .limits import Limits
 from .recipes import size_of_output
+from .tickets import MOST_BATCH
 
 _SECONDS = 20.0  # of one processor, for one image
 
@@ -183,7 +184,7 @@ class Inference:
         self.limits, self.model = limits or Limits(), model
         self.prepared = None if model is None else Preparation.of(model.recipe, model.sizing, self.limits)
         self.example = None if model is None or self.prepared is None else _try(model, self.prepared)
-        self._buffers = Buffers()
+        self._buffers = Buffers(largest=2 * MOST_BATCH)
         self._pool = ThreadPoolExecutor(threads or cores(), "onewarp-decode", initializer=share, initargs=(1,))
         self._batcher = None if model is None else Batcher(model, delay)
 

@@ -37,6 +37,7 @@ from ..presizing.spool import Photo, Record
 from .commits import Commits
 from .limits import Limits
 from .monitoring import Tally
+from .record_stream import RecordStream
 from .tickets import MOST_BATCH, VERSION, Fields
 from .time_limit import time_limit
 
@@ -139,20 +140,15 @@ class _Stream:
     """The photos of a stream, batch by batch, each checked to be what it should be."""
 
     def __init__(self, reader: Any, writer: Any, peer: str, limits: Limits) -> None:
-        self._reader, self._writer, self._peer = reader, writer, peer
+        self._records = RecordStream(reader, peer, limits.stall_seconds)
+        self._writer, self._peer = writer, peer
         self._seconds, self._rows = limits.stall_seconds, limits.rows
         self._most = limits.image_bytes + MOST_BATCH
 
     def __iter__(self) -> Iterator[list[Photo]]:
-        try:
-            with time_limit(self._peer, self._seconds, "sent no schema"):
-                schema = self._reader.schema
-            _check(schema)
-        except UnicodeDecodeError:
-            raise UsageError("the columns must have names of UTF-8, but one has not") from None
-        except pa.ArrowException:
-            raise UsageError("the stream must begin with an Arrow schema, but does not") from None
-        while (batch := self._next()) is not None:
+        _check(self._records.schema())
+        while (batch := self._records.next()) is not None:
+            self._check_size(batch)
             keys, images = batch.column("key"), batch.column("image")
             if keys.null_count or images.null_count:
                 raise UsageError("each photo must have a key and an image, but one of them is null")
@@ -174,29 +170,12 @@ class _Stream:
         except (pa.ArrowException, OSError):
             raise flight.FlightCancelledError("the client has left its stream") from None
 
-    def _next(self) -> pa.RecordBatch | None:
-        """The next record batch, None after the last."""
-        try:
-            with time_limit(self._peer, self._seconds, "sent nothing"):
-                batch = self._reader.read_chunk().data
-        except StopIteration:
-            return None
-        except TimeoutError:
-            raise
-        except (pa.ArrowException, OSError):
-            raise UsageError("the stream must be Arrow record batches, but cannot be read as such") from None
-        if batch is None:
-            raise UsageError("the stream must be record batches, but has a message without one")
+    def _check_size(self, batch: pa.RecordBatch) -> None:
         if (batch.nbytes > self._most and len(batch) > 1) or len(batch) > self._rows:
             raise UsageError(
                 f"a record batch must have at most {self._most:,} bytes and {self._rows:,} rows, but has "
                 f"{batch.nbytes:,} bytes and {len(batch):,} rows"
             )
-        try:
-            batch.validate(full=True)  # else its offsets may point anywhere
-        except pa.ArrowException:
-            raise UsageError("the stream has a record batch that is damaged") from None
-        return batch
 
 
 def _check(schema: pa.Schema) -> None:

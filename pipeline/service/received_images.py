@@ -13,7 +13,8 @@ import pyarrow.types as types
 from ...errors import UsageError
 from ...transforms.decoding.picture import Buffer
 from .inference import Answers, Inference, Preparation
-from .time_limit import drop_connection, time_limit
+from .record_stream import RecordStream
+from .time_limit import drop_connection
 
 _PIECE = 2 << 20  # bytes of tensors that are answered at once: enough for little overhead, few enough to be soon
 _WINDOW = 64 << 20  # bytes of images and tensors that one exchange holds
@@ -51,7 +52,7 @@ class Receiver:
     """
 
     def __init__(self, reader: Any, peer: str, inference: Inference, preparation: Preparation | None) -> None:
-        self._reader, self._peer = reader, peer
+        self._stream, self._peer = RecordStream(reader, peer, inference.limits.stall_seconds), peer
         self._inference, self._preparation = inference, preparation
         self._pieces: SimpleQueue[Piece | BaseException | None] = SimpleQueue()
         self._window = Window(min(_WINDOW, inference.limits.client_bytes))
@@ -87,29 +88,12 @@ class Receiver:
 
     def _receive(self) -> None:
         row = 0
-        while (batch := self._next()) is not None:
+        while (batch := self._stream.next()) is not None:
             for images, ids in self._divide(batch):
                 cost = self._cost(images)
                 self._window.take(cost)
                 self._pieces.put(Piece(row, ids, self._inference.submit(images, self._preparation), cost))
                 row += len(images)
-
-    def _next(self) -> pa.RecordBatch | None:
-        """The next record batch, None after the last."""
-        try:
-            with time_limit(self._peer, self._inference.limits.stall_seconds, "sent nothing"):
-                batch = self._reader.read_chunk().data
-        except StopIteration:
-            return None
-        except pa.ArrowException:
-            raise UsageError("the stream must be Arrow record batches, but cannot be read as such") from None
-        if batch is None:
-            raise UsageError("the stream must be record batches, but has a message without one")
-        try:
-            batch.validate(full=True)  # else its offsets may point anywhere
-        except pa.ArrowException:
-            raise UsageError("the stream has a record batch that is damaged") from None
-        return batch
 
     def _divide(self, batch: pa.RecordBatch) -> Iterator[tuple[Sequence[Buffer | None], pa.Array | None]]:
         """The images of a record batch, and their ids, as many as are answered at once."""

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
 
@@ -14,6 +14,7 @@ from ...transforms.warp.buffers import Buffers
 from ..cache.footer import COMMIT
 from ..cache.reader import Cache
 from ..loading.cache_rows import CacheRows
+from .tickets import MOST_BATCH
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _RECHECK = 1.0  # seconds between two looks for another cache in the same folder
@@ -27,7 +28,7 @@ class ServedCache:
     name: str
     cache: Cache
     rows: CacheRows
-    buffers: Buffers = field(default_factory=Buffers, repr=False)
+    buffers: Buffers = field(default_factory=partial(Buffers, largest=2 * MOST_BATCH), repr=False)
 
     @property
     def fingerprint(self) -> str:

@@ -28,7 +28,7 @@ from .monitoring import Kind, Monitoring, Tally
 from .recipes import explain_recipe
 from .row_batches import UnmadeBatch, answer
 from .served_caches import ServedCache, ServedCaches
-from .server_errors import to_flight_error
+from .server_errors import UnformattedError, to_flight_error
 from .tickets import MOST_RECIPE, REUSE, Fields, Ticket
 from .time_limit import drop_connections, time_limit
 
@@ -286,7 +286,10 @@ class Server(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow has no t
 
     def get_schema(self, context: Any, descriptor: Any) -> Any:
         """The schema of a cache's rows as they are kept."""
-        return flight.SchemaResult(self.get_flight_info(context, descriptor).schema)
+        try:
+            return flight.SchemaResult(self.get_flight_info(context, descriptor).schema)
+        except flight.FlightError as error:
+            raise UnformattedError(str(error)) from None
 
     def do_get(self, context: Any, ticket: Any) -> Any:
         """The rows that a ticket asks for."""
@@ -303,8 +306,7 @@ class Server(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow has no t
     def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
         """Encoded photos into a cache that grows."""
         service, command = self._open(), descriptor.command or b""
-        limit = time_limit(context.peer(), service.limits.seconds, "put photos")
-        with service.request(context, "put", body=command) as tally, limit:
+        with service.request(context, "put", body=command) as tally:
             if service.intake is None:
                 raise UsageError("the server has no cache that may grow: it was started without --writable")
             service.intake.put(context, command, reader, writer, tally)

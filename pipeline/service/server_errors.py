@@ -16,6 +16,17 @@ _PATH = re.compile(r"(?<![\w.)\]/])/[\w.-][^\s:,;'\"]*")  # an absolute path; ke
 _log = logging.getLogger("onewarp.service")
 
 
+class UnformattedError(Exception):
+    """What `get_schema` raises: pyarrow knows no error of Flight there, and sends the traceback of any other one.
+
+    It sends the name of the class alone where an exception cannot be formatted, and so this one cannot.
+    """
+
+    @property
+    def __cause__(self) -> BaseException | None:  # type: ignore[override]
+        raise RuntimeError("not to be formatted")
+
+
 def to_flight_error(error: BaseException, folders: Sequence[str] = ()) -> Any:
     """The error that a client gets for one of the server; `folders` are paths that must not be told.
 

@@ -28,7 +28,7 @@ class Buffers:
 
     A fresh large block costs a page fault for every 4 kB at its first use, about as much time as filling it: a
     recycled one costs nothing. A tensor made here may be kept for as long as one likes, since its block is taken back
-    only when the last view of it is gone. At most `keep` unused blocks are held.
+    only when the last view of it is gone. At most `keep` unused blocks are held, none of more than `largest` bytes.
 
     >>> buffers = Buffers()
     >>> first = buffers.empty((4, 2), torch.float32)
@@ -41,8 +41,8 @@ class Buffers:
     2
     """
 
-    def __init__(self, *, pinned: bool = False, keep: int = 16) -> None:
-        self._pinned = pinned
+    def __init__(self, *, pinned: bool = False, keep: int = 16, largest: int | None = None) -> None:
+        self._pinned, self._largest = pinned, largest
         # Finalizers run in any thread, at any moment: only the atomic ends of a deque are safe without a lock.
         self._free: deque[_Block] = deque(maxlen=keep)
 
@@ -61,7 +61,8 @@ class Buffers:
         block = self._take(prod(shape) * dtype.itemsize)
         last = memory_format == torch.channels_last
         lease = _Lease(shape if not last else (shape[0], *shape[2:], shape[1]), _SAME_SIZE[dtype.itemsize], block)
-        weakref.finalize(lease, self._free.append, block).atexit = False
+        if self._largest is None or len(block) <= self._largest:
+            weakref.finalize(lease, self._free.append, block).atexit = False
         made = torch.from_numpy(lease).view(dtype)
         return made.permute(0, 3, 1, 2) if last else made
 

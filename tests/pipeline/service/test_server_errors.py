@@ -98,3 +98,13 @@ def test_whatever_is_said_has_no_traceback(error):
 def test_an_error_of_flight_stays_as_it_is():
     error = flight.FlightUnauthenticatedError("a token is needed")
     assert to_flight_error(error) is error
+
+
+def test_the_schema_of_no_cache_is_refused_without_a_traceback(cache, serve):
+    served = serve({"cache": cache("raw")})
+    with flight.connect(served.address) as client:
+        assert "image" in client.get_schema(flight.FlightDescriptor.for_path("cache")).schema.names
+        with pytest.raises(pa.ArrowException, match="the server has no cache 'none': it has cache") as refusal:
+            client.get_schema(flight.FlightDescriptor.for_path("none"))
+    assert "Traceback" not in str(refusal.value)
+    assert ".py" not in str(refusal.value)

@@ -109,3 +109,11 @@ def test_copies_of_any_length_and_place(sizes):
     for source, target in zip(sources, targets, strict=True):
         assert np.array_equal(source, target)
     assert not into[ends - 1].any()
+
+
+def test_a_block_that_is_larger_than_the_largest_is_not_kept():
+    buffers = Buffers(largest=100_000)
+    buffers.empty((50_000,))
+    assert buffers.free == 1
+    buffers.empty((200_000,))
+    assert buffers.free == 1
