@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,9 @@ def loaders(caches: Mapping[str, Path], rounds: int, threads: int) -> tuple[list
                     connect(f"{server.address}/{folder.name}", augment="server"), None, 64, RECIPE, threads=threads
                 ),
             }
-            _check_batches(made)
+            sources = {name: loader.rows for name, loader in made.items()}
+            for world_size in (1, 3):
+                check_epochs(sources, world_size)
             cpu: dict[str, list[float]] = {name: [] for name in made}
             seconds = turns({name: partial(_epoch, loader, cpu[name]) for name, loader in made.items()}, rounds)
         count = len(made["local"].rows)
@@ -245,13 +248,41 @@ def _epoch(loader: Loader, cpu: list[float]) -> None:
     cpu.append(time.process_time() - before)
 
 
-def _check_batches(made: Mapping[str, Loader]) -> None:
-    """The gate: all loaders have the same batches, to the bit."""
-    for batches in zip(*made.values(), strict=True):
-        if not all(torch.equal(batches[0][0], other[0]) for other in batches[1:]):
+def check_epochs(sources: Mapping[str, Any], world_size: int) -> None:
+    """The gate: the same pixels, targets, keys and states from all sources, to the bit, and each sample once.
+
+    Half an epoch in batches of 64, the rest in batches of 48 from the state of the first half on, all ranks.
+    """
+    keys: list[str] = []
+    for rank in range(world_size):
+        states: list[Any] = []
+        for batch_size in (64, 48):
+            loaders = [
+                Loader[Any, Any, list[str]](
+                    source, None, batch_size, RECIPE, keys=True, rank=rank, world_size=world_size
+                )
+                for source in sources.values()
+            ]
+            count = len(loaders[0].rows)
+            for loader, state in zip(loaders, states, strict=False):
+                loader.load_state_dict(state)
+            half = None if states else count // (64 * world_size) // 2
+            for batches in islice(zip(*loaders, strict=True), half):
+                _refuse_differences(batches)
+                keys += batches[0][2]
+            states = [loader.state_dict() for loader in loaders]
+            if any(state != states[0] for state in states):
+                raise UsageError("the states over the service are not those of the local cache")
+    if len(keys) != count or len({*keys}) != count:
+        raise UsageError(f"an epoch of {count} samples had {len(keys)}, {len({*keys})} of them different")
+
+
+def _refuse_differences(batches: Sequence[Any]) -> None:
+    first, *others = batches
+    for other in others:
+        same = torch.equal(first[0], other[0]) and torch.equal(first[1], other[1]) and first[2] == other[2]
+        if not (same and torch.equal(first.matrix, other.matrix)):
             raise UsageError("the batches over the service are not those of the local cache")
-    for loader in made.values():
-        loader.set_epoch(0)
 
 
 def table(found: Mapping[str, Any]) -> str:

@@ -7,6 +7,8 @@ import pytest
 from onewarp.benchmarks import serve
 from onewarp.benchmarks.peers.bare_flight import BareServer
 from onewarp.errors import UsageError
+from onewarp.pipeline.loading.rows import MemoryRows
+from onewarp.transforms import aug_transforms
 
 
 def servers(*contents):
@@ -55,3 +57,28 @@ def test_a_server_that_does_not_start_is_named():
 def test_the_table_has_each_row_beside_its_standard():
     row = {"name": "jpeg, shuffled", "status": "measured", "rows_per_second": [900.0, 1000.4, 1100.0], "times": 0.914}
     assert serve.table({"rows": [row]}).splitlines()[-1] == "| jpeg, shuffled | 1,000 | 0.91 |"
+
+
+@pytest.fixture
+def rows():
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, (20, 24, 3), np.uint8) for _ in range(200)]
+    return lambda count: MemoryRows(images[:count], labels=[i % 3 for i in range(count)])
+
+
+def test_epochs_of_equal_sources_pass_the_gate_and_others_do_not(rows, monkeypatch):
+    monkeypatch.setattr(serve, "RECIPE", aug_transforms(size=8, min_scale=0.75))
+    for world_size in (1, 3):
+        serve.check_epochs({"one": rows(200), "other": rows(200)}, world_size)
+    other = rows(200)
+    other._images[150] = other._images[150] ^ 1
+    with pytest.raises(UsageError, match="not those of the local cache"):
+        serve.check_epochs({"one": rows(200), "other": other}, 1)
+
+
+def test_a_sample_that_comes_twice_does_not_pass_the_gate(rows, monkeypatch):
+    monkeypatch.setattr(serve, "RECIPE", aug_transforms(size=8, min_scale=0.75))
+    twice = rows(200)
+    twice._keys[5] = "7"
+    with pytest.raises(UsageError, match="had 200, 199 of them different"):
+        serve.check_epochs({"one": twice}, 1)
