@@ -67,7 +67,8 @@ class Spool:
         self._offset = 0
         self._reading = Lock()
         (folder / PHOTOS).mkdir(parents=True, exist_ok=True)
-        sync_folder(folder)
+        for place in (folder, folder.parent):
+            sync_folder(place)
 
     def records(self) -> dict[str, Record]:
         """The record of each key, as of now; a mapping that is the caller's."""

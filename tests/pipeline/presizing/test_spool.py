@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from onewarp.benchmarks.faults.calls import Call
+from onewarp.benchmarks.faults.power import WAYS, Disk
 from onewarp.pipeline.presizing.spool import Photo, Record, Spool, SpoolSource, record_of
 
 
@@ -142,6 +145,37 @@ def test_stopped_at_any_call_what_was_acknowledged_is_whole_and_the_rest_can_be_
         spool.add([batch[place] for place in spool.missing([record for record, _ in batch])])
     assert photos_in(folder) == dict(sent)
     assert [path for path in folder.iterdir() if path.name.startswith(".writing")] == []
+
+
+@given(stop=st.integers(0, 60), way=st.sampled_from(WAYS), sizes=st.lists(st.integers(1, 3), min_size=1, max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_what_was_acknowledged_is_there_after_the_power_has_failed(tmp_path_factory, stop, way, sizes):
+    root = tmp_path_factory.mktemp("power")
+    (root / "home").mkdir()
+    disk, folder = Disk(root / "home", root / "shadow", lambda call: 0), root / "home" / "pets.spool"
+    calls, numbers, sent, acknowledged = count(), count(), [], {}
+
+    def fsync(descriptor, fsync=os.fsync):
+        if next(calls) == stop:
+            raise Stop
+        fsync(descriptor)
+        disk(Call("fsync", Path(os.readlink(f"/proc/self/fd/{descriptor}")), 0))
+
+    with pytest.MonkeyPatch.context() as patch, suppress(Stop):
+        patch.setattr(os, "fsync", fsync)
+        spool = Spool(folder)
+        for size in sizes:
+            batch = [entry(f"{n % 4}", b"%d" % n) for n in (next(numbers) for _ in range(size))]
+            sent += [(record.key, data) for record, data in batch]
+            spool.add(batch)
+            acknowledged |= {record.key: data for record, data in batch}
+    for path in (path for path in (root / "home").rglob("*") if path.is_file()):
+        disk(Call("write", path, 0))  # what was never brought to the disk is lost
+    disk.lose(way)
+    assert acknowledged == {} or folder.exists()
+    after = photos_in(folder)
+    for key, data in acknowledged.items():
+        assert sent.index((key, after[key])) >= sent.index((key, data))
 
 
 WRITER = """
