@@ -9,7 +9,8 @@ The contract. The descriptor's command is JSON:
 | `presize` | `{"size": 460, "square": null, "enlarge": false}`, or null for none; beside `recipe` alone |
 | `tensors` | whether `x` is sent; true, but where there are predictions |
 
-A record batch that comes in has rows, as many as one likes, with the columns
+A record batch that comes in has rows, as many as one likes (of several images no more bytes than of the largest that is
+allowed), with the columns
 
 | column | type |
 |---|---|
@@ -47,7 +48,7 @@ from ...transforms.decoding.resizing import Sizing
 from .answer_columns import AnswerColumns
 from .inference import Inference, Preparation
 from .monitoring import Tally
-from .received_images import Receiver
+from .received_images import Receiver, Room
 from .recipes import read_recipe
 from .record_stream import RecordStream
 from .tickets import MOST_RECIPE, VERSION, Fields
@@ -102,8 +103,19 @@ class ImageExchange:
     def __init__(self, inference: Inference, default: Preparation | None = None) -> None:
         self._inference, self._default = inference, default
 
-    def __call__(self, context: Any, command: bytes, reader: Any, writer: Any, tally: Tally | None = None) -> None:
-        """Answer one exchange, until its client has sent all images; rows and bytes are counted by `tally`."""
+    def __call__(
+        self,
+        context: Any,
+        command: bytes,
+        reader: Any,
+        writer: Any,
+        tally: Tally | None = None,
+        room: Room | None = None,
+    ) -> None:
+        """Answer one exchange, until its client has sent all images.
+
+        Rows and bytes are counted by `tally`, and what is held for the client is taken from its `room`.
+        """
         inference, peer = self._inference, context.peer()
         seconds = inference.limits.stall_seconds
         fields = Fields.parse(command, "the request", inference.limits.request_bytes)
@@ -112,7 +124,7 @@ class ImageExchange:
         columns = AnswerColumns.of(came, inference, question.preparation, question.tensors)
         with time_limit(peer, seconds, "took no schema"):
             writer.begin(columns.schema)
-        with Receiver(reader, peer, inference, question.preparation) as receiver:
+        with Receiver(reader, peer, inference, question.preparation, room) as receiver:
             for piece in receiver:
                 batch = columns.batch(piece.first, piece.ids, piece.answers.wait())
                 with time_limit(peer, seconds, "took no answer"):

@@ -1,11 +1,11 @@
 """How images come in: read by a thread of its own, checked, and no more of them than an exchange may hold."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Condition, Thread
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import pyarrow as pa
 import pyarrow.types as types
@@ -44,6 +44,13 @@ class Piece:
     cost: int
 
 
+class Room(NamedTuple):
+    """The bytes that a client may have on a server: `take` waits for room and raises where there is none."""
+
+    take: Callable[[int], object]
+    give_back: Callable[[int], object]
+
+
 class Receiver:
     """Images that come in, read by a thread of its own; iterated, pieces of them in order, each on its way.
 
@@ -51,11 +58,18 @@ class Receiver:
     waits for its client.
     """
 
-    def __init__(self, reader: Any, peer: str, inference: Inference, preparation: Preparation | None) -> None:
+    def __init__(
+        self,
+        reader: Any,
+        peer: str,
+        inference: Inference,
+        preparation: Preparation | None,
+        room: Room | None = None,
+    ) -> None:
         self._stream, self._peer = RecordStream(reader, peer, inference.limits.stall_seconds), peer
         self._inference, self._preparation = inference, preparation
         self._pieces: SimpleQueue[Piece | BaseException | None] = SimpleQueue()
-        self._window = Window(min(_WINDOW, inference.limits.client_bytes))
+        self._window = Window(min(_WINDOW, inference.limits.client_bytes), room)
         self._thread = Thread(target=self._run, name="onewarp-receive", daemon=True)
 
     def __enter__(self) -> Self:
@@ -70,6 +84,7 @@ class Receiver:
         if self._thread.is_alive():  # it waits for a client that has not left
             drop_connection(self._peer)
             self._thread.join()
+        self._window.give_rest()
 
     def __iter__(self) -> Iterator[Piece]:
         while (piece := self._pieces.get()) is not None:
@@ -88,7 +103,12 @@ class Receiver:
 
     def _receive(self) -> None:
         row = 0
+        most = self._inference.limits.image_bytes
         while (batch := self._stream.next()) is not None:
+            if batch.nbytes > most and len(batch) > 1:
+                raise UsageError(
+                    f"a record batch of several images must have at most {most:,} bytes: send fewer at once"
+                )
             for images, ids in self._divide(batch):
                 cost = self._cost(images)
                 self._window.take(cost)
@@ -111,13 +131,14 @@ class Receiver:
 
 
 class Window:
-    """The bytes that one exchange holds: whoever takes some waits until there is room.
+    """The bytes that one exchange holds, of those that its client may have: who takes some waits until there is room.
 
     What is larger than all of the window is let in alone.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most, self._held, self._open, self._change = most, 0, True, Condition()
+    def __init__(self, most: int, room: Room | None = None) -> None:
+        self._most, self._room = most, room
+        self._held, self._open, self._change = 0, True, Condition()
 
     def take(self, nbytes: int) -> None:
         """Hold so many bytes more, as soon as there is room. Raises `UsageError` where the window is closed."""
@@ -125,13 +146,22 @@ class Window:
             self._change.wait_for(lambda: not (self._open and self._held and self._held + nbytes > self._most))
             if not self._open:
                 raise UsageError("the exchange has ended")
+        if self._room is not None:
+            self._room.take(nbytes)
+        with self._change:
             self._held += nbytes
 
     def give(self, nbytes: int) -> None:
         """Hold so many bytes less."""
+        if self._room is not None:
+            self._room.give_back(nbytes)
         with self._change:
             self._held -= nbytes
             self._change.notify_all()
+
+    def give_rest(self) -> None:
+        """Hold nothing any more."""
+        self.give(self._held)
 
     def close(self) -> None:
         """Let nobody in any more."""

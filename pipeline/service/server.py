@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from threading import Thread
 from time import monotonic
@@ -25,6 +26,7 @@ from .admission import Admission
 from .calls import Calls
 from .limits import Limits
 from .monitoring import Kind, Monitoring, Tally
+from .received_images import Room
 from .recipes import explain_recipe
 from .row_batches import UnmadeBatch, answer
 from .served_caches import ServedCache, ServedCaches
@@ -39,8 +41,8 @@ _OBJECTS = 32  # bytes of Python's objects for a byte of JSON, at most: an empty
 class Exchange(Protocol):
     """What answers `do_exchange`."""
 
-    def __call__(self, context: Any, command: bytes, reader: Any, writer: Any, tally: Tally | None = None) -> None:
-        """Answer one exchange, and count rows and bytes; `command` is the descriptor's."""
+    def __call__(self, context: Any, command: bytes, reader: Any, writer: Any, tally: Tally, room: Room) -> None:
+        """Answer one exchange; `command` is the descriptor's, and `room` what the client may have held."""
 
 
 class Intake(Protocol):
@@ -116,6 +118,10 @@ class Service:
     def _give_back(self, peer: str, nbytes: int) -> None:
         self.admission.give_back(peer, nbytes)
         self.monitoring.release(nbytes)
+
+    def room(self, peer: str) -> Room:
+        """What is left of the bytes that the client at `peer` may have."""
+        return Room(partial(self._take, peer), partial(self._give_back, peer))
 
     # What is there ---------------------------------------------------------------------------------------------------
 
@@ -301,7 +307,7 @@ class Server(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow has no t
         with service.request(context, "exchange", body=command) as tally:
             if service.exchange is None:
                 raise UsageError("the server takes no images")
-            service.exchange(context, command, reader, writer, tally)
+            service.exchange(context, command, reader, writer, tally, service.room(context.peer()))
 
     def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
         """Encoded photos into a cache that grows."""

@@ -185,7 +185,7 @@ def send_for_ever(writer, batch):
 
 
 def test_a_client_that_sends_nothing_or_takes_nothing_is_sent_away(exchanger, encoded):
-    server = exchanger(limits=Limits(stall_seconds=1, client_bytes=1 << 20))
+    server = exchanger(limits=Limits(stall_seconds=1, client_bytes=8 << 20))
     command = json.dumps({"version": 1, "recipe": to_json(fuse([Resize(512)]))}).encode()
     silent = server.open(command)  # no schema
     with pytest.raises(flight.FlightUnavailableError):

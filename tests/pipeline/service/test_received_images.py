@@ -7,9 +7,10 @@ import pyarrow as pa
 import pytest
 
 from onewarp.errors import UsageError
+from onewarp.pipeline.service.admission import BusyError
 from onewarp.pipeline.service.inference import Inference, Preparation
 from onewarp.pipeline.service.limits import Limits
-from onewarp.pipeline.service.received_images import Receiver, Window
+from onewarp.pipeline.service.received_images import Receiver, Room, Window
 from onewarp.transforms import Resize, fuse
 
 
@@ -119,3 +120,37 @@ def test_a_window_lets_in_what_fits_and_what_is_too_large_alone():
     window.close()
     with pytest.raises(UsageError, match="has ended"):
         window.take(0)
+
+
+def test_what_an_exchange_holds_is_of_its_clients_room_and_given_back_however_it_ends(inference, preparation, encoded):
+    held = []
+    room = Room(held.append, lambda nbytes: held.append(-nbytes))
+    with pytest.raises(LookupError):
+        fail_at_the_first_piece(Receiver(Stream([batch([encoded(0)])] * 9), "", inference, preparation, room))
+    assert max(held) > 768 * 1024
+    assert sum(held) == 0
+    with Receiver(Stream([batch([encoded(0)])] * 3), "", inference, preparation, room) as receiver:
+        assert len([piece.answers.wait() for piece in receiver]) == 3
+    assert sum(held) == 0
+
+
+def test_a_client_without_room_is_told_so(inference, preparation, encoded):
+    def refuse(nbytes):
+        raise BusyError("wait")
+
+    stream = Stream([batch([encoded(0)])])
+    with pytest.raises(BusyError), Receiver(stream, "", inference, preparation, Room(refuse, refuse)) as receiver:
+        next(iter(receiver))
+
+
+def test_a_record_batch_of_several_images_is_no_larger_than_the_largest_image(preparation, encoded):
+    small = Inference(Limits(image_bytes=10_000))
+    images = [b"x" * 6_000, b"x" * 6_000]
+    with (
+        pytest.raises(UsageError, match="at most 10,000 bytes: send fewer"),
+        Receiver(Stream([batch(images)]), "", small, preparation) as receiver,
+    ):
+        next(iter(receiver))
+    with Receiver(Stream([batch([b"x" * 12_000])]), "", small, preparation) as receiver:
+        assert "no known image format" in next(iter(receiver)).answers.wait().errors[0]  # the preparation's own limits
+    small.close()
