@@ -13,10 +13,11 @@ from pathlib import Path
 import torch
 
 from ..errors import UsageError
-from ..pipeline.cache.reader import Cache
+from ..pipeline.cache.open_cache import OpenCache
 from ..pipeline.cache.recipe import differences
 from ..pipeline.commands.transform_texts import read_fused
 from ..pipeline.datablock.dataloaders import DataLoaders
+from ..pipeline.service.remote_cache import open_cache
 from ..transforms import Fused
 from . import saving
 from .checkpoint import Checkpoint
@@ -58,19 +59,19 @@ class TrainingRun:
     values: dict[str, float]
 
 
-def loaders(cache: str | Path, transforms: Fused, bs: int = 64, seed: int = 0) -> DataLoaders:
+def loaders(cache: str | Path | OpenCache, transforms: Fused, bs: int = 64, seed: int = 0) -> DataLoaders:
     """The loaders of a cache that has labels and the splits `train` and `valid`.
 
     Raises `UsageError` where it has not.
     """
-    stored = Cache.open(cache)
+    stored = open_cache(cache)
     if stored.vocab is None:
-        raise UsageError(f"{cache} must have labels to train for, but has none: presize with --label")
+        raise UsageError(f"{stored.place} must have labels to train for, but has none: presize with --label")
     return DataLoaders.of_cache(stored, transforms, targets=["label"], bs=bs, seed=seed)
 
 
 def train(
-    cache: str | Path,
+    cache: str | Path | OpenCache,
     transforms: str | Fused,
     settings: Settings,
     out: str | Path,
@@ -79,9 +80,10 @@ def train(
 ) -> TrainingRun:
     """Train, export the model to `out/model.safetensors` and write `out/report.html`.
 
-    `transforms` may be a text (`transform_texts.read_transforms`). The report shows it, and `command`. The same
-    settings give the same weights: torch's generators are seeded, and left as they were. Killed, it goes on from
-    `out/checkpoint.safetensors` when it is called again with the same settings.
+    `cache` is a folder, the address of a service, or opened. `transforms` may be a text
+    (`transform_texts.read_transforms`). The report shows it, and `command`. The same settings give the same weights:
+    torch's generators are seeded, and left as they were. Killed, it goes on from `out/checkpoint.safetensors` when it
+    is called again with the same settings.
 
     Raises `UsageError` where `out` holds a run with other settings.
     """
@@ -89,14 +91,15 @@ def train(
     if out.exists() and not out.is_dir():
         raise UsageError(f"out must be a folder, but {out} is a file")
     fused = read_fused(transforms) if isinstance(transforms, str) else transforms
-    dls = loaders(cache, fused, settings.bs, settings.seed)
+    stored = open_cache(cache)
+    dls = loaders(stored, fused, settings.bs, settings.seed)
     out.mkdir(parents=True, exist_ok=True)  # before anything that takes long
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         learn, lr = _train(dls, settings, out, say)
     model = learn.export(out / MODEL)
     recipe = transforms if isinstance(transforms, str) else " | ".join(map(repr, fused.transforms))
-    report = _report(learn, _origin(learn, settings, lr, cache, recipe, command)).write(out / "report.html")
+    report = _report(learn, _origin(learn, settings, lr, stored, recipe, command)).write(out / "report.html")
     (out / CHECKPOINT).unlink(missing_ok=True)
     (out / MEMORY).unlink()
     return TrainingRun(model, report, lr, learn.recorder.rows[-1])
@@ -149,15 +152,14 @@ def _rate(learn: Learner, settings: Settings, out: Path, say: Say) -> float:
 
 
 def _origin(
-    learn: Learner, settings: Settings, lr: float, cache: str | Path, recipe: str, command: str | None
+    learn: Learner, settings: Settings, lr: float, stored: OpenCache, recipe: str, command: str | None
 ) -> list[tuple[str, str]]:
     """What the model was made of, by name: enough to make it again."""
-    stored = Cache.open(cache)
     splits = ", ".join(f"{name} {count}" for name, count in stored.splits.items())
     weights = settings.weights or ("pretrained" if settings.pretrained else "none, from nothing")
     return [
         *([("command", command)] if command else []),
-        ("cache", f"{cache}: {len(stored)} rows ({splits}), pixels {stored.fingerprint}"),
+        ("cache", f"{stored.place}: {len(stored)} rows ({splits}), pixels {stored.fingerprint}"),
         ("transforms", recipe),
         ("model", f"{settings.model}, weights: {weights}"),
         ("learning rate", f"{lr:.3e}{'' if settings.lr else ', found by valley'}"),

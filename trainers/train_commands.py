@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from ..errors import UsageError
+from ..pipeline.commands.cache_argument import connection_options, connection_settings, opened
 from ..pipeline.dataset.items import get_image_files
-from ..pipeline.service.access import read_tokens
 from ..pipeline.service.addresses import is_address
 from ..pipeline.service.answers import Answer, Refusal
 from ..pipeline.service.asking import predict as ask_servers
@@ -39,7 +39,15 @@ def demo(data: Path | None, out: Path, epochs: int, seed: int) -> None:
 
 
 @click.command()
-@click.argument("cache", type=click.Path(path_type=Path))
+@click.argument("cache")
+@connection_options
+@click.option(
+    "--augment",
+    type=click.Choice(["client", "server"]),
+    default="client",
+    show_default=True,
+    help="Who warps where CACHE is the address of a service: this machine, or that one if this has few cores.",
+)
 @click.option("--model", default="resnet34", show_default=True, help="A timm model, or small_resnet.")
 @click.option("--epochs", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--lr", default="auto", show_default=True, help="A rate, or auto: the finder's valley.")
@@ -52,12 +60,28 @@ def demo(data: Path | None, out: Path, epochs: int, seed: int) -> None:
 @click.option("--out", "-o", type=click.Path(path_type=Path), default=Path("run"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def train(
-    cache: Path, lr: str, weights: Path | None, transforms: str, out: Path, as_json: bool, **options: Any
+    cache: str,
+    token_file: Path | None,
+    roots: Path | None,
+    augment: str,
+    lr: str,
+    weights: Path | None,
+    transforms: str,
+    out: Path,
+    as_json: bool,
+    **options: Any,
 ) -> None:
-    """Train on CACHE: a model, and a report. Stopped at any point, the same command goes on."""
+    """Train on CACHE, a folder or grpc://HOST:PORT/NAME: a model, and a report.
+
+    Stopped at any point, the same command goes on.
+    """
     settings = Settings(lr=_rate(lr), weights=None if weights is None else str(weights), **options)
     words = click.get_current_context().find_root().obj
-    done = run_train(cache, transforms, settings, out, _say, command=words and shlex.join(["onewarp", *words]))
+    if augment == "server" and not is_address(cache):
+        raise UsageError(f"augment must be client where no service is asked, but got server and the folder {cache}")
+    served = {"augment": augment} if is_address(cache) else {}
+    with opened(cache, token_file, roots, **served) as stored:
+        done = run_train(stored, transforms, settings, out, _say, command=words and shlex.join(["onewarp", *words]))
     if as_json:
         facts = {"model": str(done.model), "report": str(done.report), "lr": done.lr, **done.values}
         click.echo(json.dumps(facts))
@@ -72,9 +96,15 @@ def train(
 @click.option("--top-k", type=click.IntRange(1), help="Print the K most probable labels, each with its probability.")
 @click.option("--bs", type=click.IntRange(1), default=64, show_default=True, help="Images in a batch.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@click.option("--token-file", type=click.Path(path_type=Path), help="A file with the token for the service at MODEL.")
+@connection_options
 def predict(
-    model: str, files: tuple[Path, ...], top_k: int | None, bs: int, as_json: bool, token_file: Path | None
+    model: str,
+    files: tuple[Path, ...],
+    top_k: int | None,
+    bs: int,
+    as_json: bool,
+    token_file: Path | None,
+    roots: Path | None,
 ) -> None:
     """What each of FILES shows, according to MODEL: path, label, probability, with tabs between them.
 
@@ -82,10 +112,9 @@ def predict(
     model, grpc://HOST:PORT; a folder among FILES stands for the images in it. A file that cannot be read is named on
     stderr, and the exit status is 1; the others are predicted.
     """
-    if token_file is not None and not is_address(model):
-        raise UsageError(f"token_file must be for the address of a service, but the model is {model}: leave it out")
+    connection = connection_settings(model, token_file, roots)
     images, refused = _images(files), 0
-    answers, vocab = _ask_service(model, images, bs, token_file) if is_address(model) else _ask(model, images, bs)
+    answers, vocab = _ask_service(model, images, bs, connection) if is_address(model) else _ask(model, images, bs)
     for one in answers:
         if isinstance(one, Refusal):
             refused += 1
@@ -108,11 +137,10 @@ def _ask(model: str, images: list[Path], bs: int) -> tuple[Iterable[Answer | Ref
 
 
 def _ask_service(
-    address: str, images: list[Path], bs: int, token_file: Path | None
+    address: str, images: list[Path], bs: int, connection: dict[str, Any]
 ) -> tuple[Iterable[Answer | Refusal], Sequence[Any] | None]:
     """What the model of a service says, and the names of its classes."""
-    token = None if token_file is None else read_tokens(token_file)[0]
-    replies = ask_servers(servers_at(address, token), images, batch_size=bs)
+    replies = ask_servers(servers_at(address, **connection), images, batch_size=bs)
     return replies, replies.vocab
 
 

@@ -5,10 +5,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .reader import Cache
+from .open_cache import OpenCache
 
 
-def describe(cache: Cache) -> dict[str, Any]:
+def describe(cache: OpenCache) -> dict[str, Any]:
     """Numbers of a cache, for JSON.
 
     `rows`, `classes` (0 without labels), `vocab`, `targets` (kind by column), `counts` (by column of labels, the rows
@@ -29,18 +29,18 @@ def describe(cache: Cache) -> dict[str, Any]:
         "bytes": sum(footer["part_bytes"]),
         "fingerprint": cache.fingerprint,
         "format": footer["format"],
-        "parts": len(cache.parts),
+        "parts": len(footer["parts"]),
         "pixels": footer["pixels"],
     }
 
 
-def _spread(cache: Cache, side: str) -> dict[str, float]:
+def _spread(cache: OpenCache, side: str) -> dict[str, float]:
     column = cache.small[side].to_arrow()
     ends = pc.min_max(column).as_py()
     return {"min": ends["min"], "mean": round(pc.mean(column).as_py(), 1), "max": ends["max"]}
 
 
-def _counts(cache: Cache, name: str) -> list[int]:
+def _counts(cache: OpenCache, name: str) -> list[int]:
     column = cache.index.column(name)
     numbers = pc.list_flatten(column) if pa.types.is_list(column.type) else column
     counts = {row["values"]: row["counts"] for row in pc.value_counts(numbers.drop_null()).to_pylist()}

@@ -47,6 +47,11 @@ class OpenCache(ABC):
 
     @property
     @abstractmethod
+    def place(self) -> str:
+        """Where it was opened: a folder, or the address of a service."""
+
+    @property
+    @abstractmethod
     def row_index(self) -> RowIndex:
         """What the index says of the rows."""
 

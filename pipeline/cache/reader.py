@@ -1,6 +1,7 @@
 """A finished cache, opened to be read."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from .schema import REJECTED, index_schema, small_fields, target_fields
 from .validation import tests_of
 from .verification import list_damages, part_damages, rejections_bytes
 
+_ADDRESS = re.compile(r"grpc(\+\w+)?:/")  # also of a `Path` made of an address
 _MOST_BYTES = 1 << 46  # half of the addresses that a process has
 
 
@@ -48,6 +50,10 @@ class Cache(OpenCache):
         The rows that are opened stay as they are, whatever is written to the folder later.
         """
         folder = Path(path)
+        if _ADDRESS.match(str(path)):
+            raise UsageError(
+                f"path must be the folder of a cache, but got the address {path}: connect(address) opens it"
+            )
         if is_format2(folder):
             footer, small = format2.read_cache(folder)
             return cls(folder, small, footer, _parts(folder, footer))
@@ -62,6 +68,11 @@ class Cache(OpenCache):
             except CacheError:
                 if read_commit(folder) == data:
                     raise  # else another cache has just taken its place: open that one
+
+    @property
+    def place(self) -> str:
+        """The folder."""
+        return str(self.path)
 
     @property
     def row_index(self) -> RowIndex:

@@ -19,12 +19,14 @@ from ...transforms.types import TensorImage
 from ..cache.encodings import ENCODINGS, Encoding
 from ..cache.export import export as write_files
 from ..cache.inspection import describe
+from ..cache.open_cache import OpenCache
 from ..cache.reader import Cache
 from ..composition.show import displayable, save_picture
-from ..loading.cache_rows import CacheRows
+from ..loading.cache_rows import rows_of
 from ..loading.loader import Loader
 from ..presizing.presizer import presize as make_cache
 from ..presizing.progress import reporter
+from .cache_argument import cache_argument, connection_options, refuse_address
 from .doctor import examine
 from .fetch import DATASETS
 from .fetch import fetch as fetch_dataset
@@ -112,6 +114,7 @@ def presize(
     SOURCE is a folder of images, or a .csv or .parquet table. Stopped at any point, the same command goes on; run again
     it does what is new or changed.
     """
+    refuse_address(cache, "photos go to a server that runs with --writable by onewarp.pipeline.upload_to")
     decoding = Decoding(
         background=_colour(background),
         **{name: options.pop(name) for name in ("quality", "truncated", *LIMITS)},
@@ -135,20 +138,19 @@ def presize(
 
 
 @click.command()
-@click.argument("cache")
+@cache_argument
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def inspect(cache: str, as_json: bool) -> None:
+def inspect(cache: OpenCache, as_json: bool) -> None:
     """What CACHE holds: its rows, targets, classes, splits, sizes and settings."""
-    stored = Cache.open(cache)
-    facts = describe(stored)
+    facts = describe(cache)
     if as_json:
         click.echo(json.dumps(facts))
         return
-    for name, words in _in_words(stored, facts).items():
+    for name, words in _in_words(cache, facts).items():
         click.echo(f"{name:<12} {words}")
 
 
-def _in_words(cache: Cache, facts: dict[str, Any]) -> dict[str, str]:
+def _in_words(cache: OpenCache, facts: dict[str, Any]) -> dict[str, str]:
     """What `describe` says, for people: by name, one line each."""
     pixels = dict(facts["pixels"])
     decoders = pixels.pop("decoder", {})
@@ -157,7 +159,7 @@ def _in_words(cache: Cache, facts: dict[str, Any]) -> dict[str, str]:
     targets = ", ".join(f"{name} ({kind})" for name, kind in facts["targets"].items())
     counts = {f"{name}s": _classes(cache.targets[name]["vocab"], counts) for name, counts in facts["counts"].items()}
     return {
-        "cache": str(cache.path),
+        "cache": cache.place,
         "rows": f"{facts['rows']}, and {facts['rejected']} rejected",
         "targets": targets or "none",
         **counts,
@@ -198,6 +200,7 @@ def _word(value: object) -> str:
 @click.argument("cache")
 def verify(cache: str) -> None:
     """Hold every byte of CACHE against its checksum; name the rows and files that are damaged, and exit 1 if any is."""
+    refuse_address(cache, "verify reads every byte of its files where they lie")
     stored, damages = _verify(cache)
     for line in damages:
         click.echo(line)
@@ -214,6 +217,7 @@ def verify(cache: str) -> None:
 @click.option("--jpeg-quality", "quality", default=95, show_default=True, help="Quality of --encoding jpeg.")
 def export(cache: str, folder: str, encoding: Encoding | None, quality: int) -> None:
     """Write the images of CACHE as files into FOLDER/split/label/."""
+    refuse_address(cache, "export copies the bytes of its files where they lie")
     stored = Cache.open(cache)
     with reporter(len(stored), "exporting") as report:
         count = write_files(stored, folder, encoding, quality, report.advance)
@@ -254,14 +258,14 @@ def _colour(text: str) -> tuple[int, int, int]:
 
 
 @click.command()
-@click.argument("cache", type=click.Path(path_type=Path))
+@cache_argument
 @click.option("--out", "-o", type=click.Path(path_type=Path), default=Path("preview.png"), show_default=True)
 @TRANSFORMS
 @click.option("--photos", default=4, show_default=True, help="How many photos of the cache.")
 @click.option("--draws", default=4, show_default=True, help="How many draws of each.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--unfused", is_flag=True, help="Beside each draw the same one with a resampling for each operation.")
-def preview(cache: Path, out: Path, transforms: str, photos: int, draws: int, seed: int, unfused: bool) -> None:
+def preview(cache: OpenCache, out: Path, transforms: str, photos: int, draws: int, seed: int, unfused: bool) -> None:
     """A picture of what augmentation does to the photos of CACHE."""
     click.echo(draw_preview(cache, out, transforms, photos=photos, draws=draws, seed=seed, unfused=unfused))
 
@@ -303,16 +307,16 @@ def explain(spec: str, presize: int, aspect: float, bound: float, as_json: bool)
 
 
 @click.command()
-@click.argument("cache", type=click.Path(path_type=Path))
+@cache_argument
 @click.argument("key")
 @click.option("--epoch", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--out", "-o", type=click.Path(path_type=Path), default=Path("replay.png"), show_default=True)
 @TRANSFORMS
-def replay(cache: Path, key: str, epoch: int, seed: int, out: Path, transforms: str) -> None:
+def replay(cache: OpenCache, key: str, epoch: int, seed: int, out: Path, transforms: str) -> None:
     """The sample KEY of CACHE as it was in an epoch: equal to its copy in the batch."""
     fused = read_fused(transforms)
-    x, _ = Loader(CacheRows(Cache.open(cache)), batch_tfms=fused, seed=seed).replay(key, epoch)
+    x, _ = Loader(rows_of(cache), batch_tfms=fused, seed=seed).replay(key, epoch)
     save_picture(displayable(fused.decode(TensorImage(x.float())).plain()), out)
     click.echo(out)
 
@@ -324,11 +328,7 @@ def replay(cache: Path, key: str, epoch: int, seed: int, out: Path, transforms: 
     metavar="CACHE",
     help="Measure a loop with RECIPE over this cache, a folder or grpc://HOST:PORT/NAME; say what limits it.",
 )
-@click.option(
-    "--token-file",
-    type=click.Path(path_type=Path),
-    help="With --loop: a file with the token for the service at the address.",
-)
+@connection_options
 @click.option("--batches", type=click.IntRange(1), show_default="64", help="With --loop: how many are taken.")
 @click.option("--batch-size", type=click.IntRange(1), show_default="64", help="With --loop: samples in a batch.")
 @click.option("--threads", type=click.IntRange(1), show_default="all cores", help="With --loop: of the loader.")

@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,13 +17,12 @@ from ...transforms.margin import smallest_presize
 from ...transforms.warp.threads import cores
 from ..cache.open_cache import OpenCache
 from ..cache.reader import Cache
-from ..loading.cache_rows import blocks_read
+from ..loading.cache_rows import blocks_read, rows_of
 from ..loading.clock import LoopStats
 from ..loading.loader import AnyLoader, Loader
-from ..service.access import read_tokens
 from ..service.addresses import is_address
-from ..service.remote_cache import RemoteCache, connect
 from .bottleneck import Bottleneck, Setting, find_bottleneck
+from .cache_argument import opened
 
 _BLOCK = 512  # bytes of the system's count of what was read
 
@@ -69,6 +67,7 @@ def measure_loop(
     recipe: Fused,
     *,
     token_file: Path | None = None,
+    roots: Path | None = None,
     batch_size: int = 64,
     threads: int | None = None,
     batches: int = 64,
@@ -77,7 +76,8 @@ def measure_loop(
 ) -> MeasuredLoop:
     """Take `batches` batches of a cache with a recipe, over as many epochs as that takes, and see what limits it.
 
-    `source` is a cache's folder, or the address of a service, which is shown the token in `token_file`. The consumer
+    `source` is a cache's folder, or the address of a service, which is shown the token in `token_file`, and trusted by
+    the authorities in `roots`. The consumer
     sleeps `step_seconds` for each batch. Warm, the same batches were made once before. Cold, the system is asked to
     forget the cache's files first, and checksums are compared, as in a first epoch.
 
@@ -88,21 +88,16 @@ def measure_loop(
         raise UsageError(f"batches must be at least 1, but got {batches}")
     if step_seconds < 0:
         raise UsageError(f"step_seconds must be 0 or more, but got {step_seconds}")
-    if is_address(source):
-        if cold:
-            raise UsageError("cold must be for a cache in a folder: what a service holds in memory is not known here")
-        token = None if token_file is None else read_tokens(token_file)[0]
-        with closing(connect(str(source), token)) as remote:
-            return _measure(remote, recipe, batch_size, threads, batches, step_seconds, cold=False)
-    if token_file is not None:
-        raise UsageError(f"token_file must be for the address of a service, but the cache is {source}: leave it out")
+    if is_address(source) and cold:
+        raise UsageError("cold must be for a cache in a folder: what a service holds in memory is not known here")
     if cold:
         _forget_files(Cache.open(source).parts)
-    return _measure(Cache.open(source), recipe, batch_size, threads, batches, step_seconds, cold)
+    with opened(source, token_file, roots) as cache:
+        return _measure(cache, recipe, batch_size, threads, batches, step_seconds, cold)
 
 
 def _measure(
-    cache: Cache | RemoteCache,
+    cache: OpenCache,
     recipe: Fused,
     batch_size: int,
     threads: int | None,
@@ -110,7 +105,7 @@ def _measure(
     step_seconds: float,
     cold: bool,
 ) -> MeasuredLoop:
-    loader: AnyLoader = Loader(cache, batch_size=batch_size, threads=threads, batch_tfms=recipe)
+    loader: AnyLoader = Loader(rows_of(cache), batch_size=batch_size, threads=threads, batch_tfms=recipe)
     if not cold:
         _take(loader, batches, 0.0)
         loader.set_epoch(0)
@@ -146,7 +141,7 @@ def _setting(cache: OpenCache, recipe: Fused, disk_bytes: int) -> Setting:
         raw_bytes=int((height * width).sum()) * 3,
         memory=machine_memory(),
         smallest_presize=smallest,
-        remote=isinstance(cache, RemoteCache),
+        remote=not isinstance(cache, Cache),
     )
 
 

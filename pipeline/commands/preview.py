@@ -15,13 +15,13 @@ from ...errors import UsageError
 from ...transforms.augment import Fused, fuse
 from ...transforms.transform_lists import Transforms
 from ...transforms.types import TensorImage
-from ..cache.open_cache import Row
-from ..cache.reader import Cache
+from ..cache.open_cache import OpenCache, Row
 from ..composition.show import save_picture, show
 from ..datablock.dataloaders import TYPES
 from ..dataset.spatial_targets import SPATIAL_KINDS
-from ..loading.cache_rows import CacheRows
+from ..loading.cache_rows import rows_of
 from ..loading.loader import Loader
+from ..service.remote_cache import open_cache
 from .transform_texts import read_fused
 
 DPI = 100
@@ -31,7 +31,7 @@ LEAST = 144  # pixels of a picture's side; smaller ones are shown larger, each p
 
 
 def preview(
-    cache: str | os.PathLike[str],
+    cache: str | os.PathLike[str] | OpenCache,
     out: str | os.PathLike[str],
     transforms: str | Transforms | Fused,
     *,
@@ -42,6 +42,7 @@ def preview(
 ) -> Path:
     """Save a picture of `photos` rows of a cache: the photo, then its draws in the first epochs.
 
+    `cache` is a folder, the address of a service, or opened.
     The draws are shown as they are, a pixel of the picture for each of theirs. Masks, points and boxes are drawn over
     both. With `unfused` each draw is followed by the same draw with one resampling for each operation. `transforms` may
     be a text (`transform_texts.read_transforms`), which is written below. Returns the path.
@@ -52,10 +53,10 @@ def preview(
         raise UsageError(f"photos must be at least 1, but got {photos}")
     if draws < 1:
         raise UsageError(f"draws must be at least 1, but got {draws}")
-    path, stored = Path(out), Cache.open(cache)
+    path, stored = Path(out), open_cache(cache)
     fused = read_fused(transforms) if isinstance(transforms, str) else _fuse(transforms)
     kinds = {name: target["kind"] for name, target in stored.targets.items() if target["kind"] in SPATIAL_KINDS}
-    rows = CacheRows(stored, targets=[*kinds])
+    rows = rows_of(stored, targets=[*kinds])
     ways = {"one warp": fused, "one at a time": fuse([fused], one_by_one=True)}
     loaders = {name: Loader(rows, batch_tfms=way, seed=seed) for name, way in ways.items() if unfused or way is fused}
     lines = []

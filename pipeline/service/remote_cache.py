@@ -142,6 +142,11 @@ class RemoteCache(OpenCache):
         self._index = RowIndex(self.small, self.encoding, self.splits, footer["parts"])
 
     @property
+    def place(self) -> str:
+        """The address."""
+        return self.connection.address
+
+    @property
     def row_index(self) -> RowIndex:
         """What the index says of the rows."""
         return self._index

@@ -84,6 +84,17 @@ def cache(photos, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def address(cache):
+    """The address of a service, in this process, that has the cache."""
+    from onewarp.pipeline.service.served_caches import ServedCaches
+    from onewarp.pipeline.service.server import Server, Service
+
+    server = Server(Service(ServedCaches({"photos": cache})), "grpc://127.0.0.1:0")
+    yield f"grpc://127.0.0.1:{server.port}/photos"
+    server.stop(grace=5)
+
+
+@pytest.fixture(scope="session")
 def transforms():
     return "Resize(64) | aug_transforms(size=48, min_scale=0.8)"
 

@@ -2,12 +2,13 @@
 
 import html
 import json
+from contextlib import closing
 
 import pytest
 import torch
 
 from onewarp.errors import TrainingError, UsageError
-from onewarp.pipeline import Cache, parent_label
+from onewarp.pipeline import Cache, connect, parent_label
 from onewarp.pipeline.commands.transform_texts import read_fused
 from onewarp.pipeline.presizing.presizer import presize
 from onewarp.trainers import saving
@@ -68,3 +69,11 @@ def test_a_cache_without_labels_or_splits_cannot_be_trained_on(photos, tmp_path,
     presize(photos, tmp_path / "d", size=64, label=parent_label)
     with pytest.raises(UsageError, match="must have splits"):
         loaders(tmp_path / "d", read_fused(transforms))
+
+
+@pytest.mark.parametrize("augment", ["client", "server"])
+def test_a_run_over_a_service_has_the_weights_of_one_over_the_folder(trained, address, tmp_path, quick_run, augment):
+    with closing(connect(address, augment=augment)) as remote:
+        run = quick_run(remote, tmp_path)
+    assert run.model.read_bytes() == trained.model.read_bytes()
+    assert f"{address}: 24 rows" in run.report.read_text()

@@ -149,3 +149,27 @@ def test_a_token_for_a_file_and_an_address_without_a_server_are_refused(trained,
     told = ask(trained.model, file, "--token-file", tmp_path / "tokens")
     assert (told.exit_code, "--token-file must be for the address of a service" in told.stderr) == (2, True)
     assert ask("grpc://nowhere", file).exit_code == 2
+
+
+def test_a_service_can_be_trained_on_and_a_folder_has_no_server(cache, address, tmp_path, transforms):
+    settings = [
+        "-t",
+        transforms,
+        "--model",
+        "small_resnet",
+        "--no-pretrained",
+        "--epochs",
+        "1",
+        "--lr",
+        "1e-3",
+        "--bs",
+        "8",
+    ]
+    done = CliRunner().invoke(
+        main, ["train", address, *settings, "--augment", "server", "--out", str(tmp_path / "run")]
+    )
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "run" / "model.safetensors").exists()
+    refused = CliRunner().invoke(main, ["train", str(cache), *settings, "--augment", "server"])
+    assert refused.exit_code == 2
+    assert "--augment must be client where no service is asked" in refused.output

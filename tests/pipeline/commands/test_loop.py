@@ -64,7 +64,7 @@ def test_a_cache_behind_a_service_is_measured_too(service):
     assert (facts["stats"]["samples"], facts["setting"]["encoding"], facts["setting"]["remote"]) == (72, "jpeg", True)
     with pytest.raises(UsageError, match="cold must be for a cache in a folder"):
         measure_loop(address, read_fused(RECIPE), cold=True, token_file=token)
-    with pytest.raises(ServiceError, match="refuses the token"):
+    with pytest.raises(ServiceError, match="wants a token"):
         measure_loop(address, read_fused(RECIPE))
 
 

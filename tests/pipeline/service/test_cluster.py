@@ -102,7 +102,7 @@ def test_tokens_are_those_of_a_file_that_workers_read(client, cache, tmp_path):
     (tmp_path / "tokens").write_text("correct-horse\n")
     with serve_on(client, {"served": cache()}, token_file=tmp_path / "tokens") as placement:
         for address in placement.addresses:
-            with pytest.raises(ServiceError, match="refuses the token"):
+            with pytest.raises(ServiceError, match="wants a token"):
                 connect(f"{address}/served", timeout=20)
             connect(f"{address}/served", token="correct-horse", timeout=20).close()
 
