@@ -21,10 +21,12 @@ def view_array(stored: StoredBytes) -> pa.Array:
     data, starts, lengths = stored
     views = np.zeros(len(starts), _VIEW)
     views["length"] = lengths
+    is_first = np.ones(len(starts), bool)
     gaps = starts[1:] - (starts[:-1] + lengths[:-1])
-    first = np.flatnonzero(np.concatenate([np.ones(min(1, len(starts)), bool), (gaps < 0) | (gaps > _NEAR)]))
+    is_first[1:] = (gaps < 0) | (gaps > _NEAR)
+    first = np.flatnonzero(is_first)
     last = np.append(first[1:], len(starts))[: len(first)] - 1
-    run = np.cumsum(np.bincount(first, minlength=len(starts))) - 1
+    run = is_first.cumsum() - 1
     views["buffer"], views["offset"] = run, starts - starts[first][run]
     long = lengths > _INLINE
     views["prefix"][long] = data[starts[long, None] + np.arange(4)].view("V4")[:, 0]

@@ -25,7 +25,7 @@ from .recipes import read_recipe, recipe_json
 from .replicas import Replicas, parsing_answer
 from .tickets import Augment, Ticket
 
-_BATCH = 1 << 21  # bytes of a record batch of augmented rows: less than a processor's caches hold
+_BATCH = 1 << 22  # bytes of a record batch of augmented rows
 _AT_ONCE = 2  # requests to each server
 _LONGEST, _LARGEST = 4096, 64 << 20  # rows and bytes of one request: each must come within its time
 _SLACK = 1 << 20  # bytes of an answer beyond those of its rows

@@ -1,7 +1,7 @@
 """Rows of a cache as record batches of a few megabytes: as they are kept, as pixels, or augmented."""
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,7 +82,7 @@ class _Batches:
         self._buffers = served.buffers
         self._augment = None if ticket.augment is None else _Augmenting(ticket, ticket.augment, served, limits)
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """The columns of an answer."""
         kind = pa.binary_view() if self.ticket.binary == "view" else pa.binary()

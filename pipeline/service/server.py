@@ -34,7 +34,7 @@ from .server_errors import UnformattedError, to_flight_error
 from .tickets import MOST_RECIPE, REUSE, Fields, Ticket
 from .time_limit import drop_connections, time_limit
 
-_AHEAD = 2  # record batches of one request that are made while another one is sent
+_AHEAD = 2  # record batches of one request that are made while another one is sent, where making them takes work
 _OBJECTS = 32  # bytes of Python's objects for a byte of JSON, at most: an empty list is two bytes there
 
 
@@ -161,7 +161,7 @@ class Service:
         """The record batches of an answer; each waits at most so long to be read, and all of them together."""
         peer, limits = context.peer(), self.limits
         end = monotonic() + limits.seconds
-        ahead = 0 if sent == "index" else _AHEAD
+        ahead = 0 if sent in ("index", "stored") else _AHEAD
         with self.request(context, "get", sent) as tally, closing(self._make(peer, batches, ahead)) as made:
             for batch in made:
                 tally.add(rows=batch.num_rows, nbytes=batch.nbytes)
