@@ -76,12 +76,15 @@ class MappedFiles:
     def get_all(
         self, files: NDArray[np.int64], offsets: NDArray[np.int64], lengths: NDArray[np.int64]
     ) -> list[NDArray[np.uint8]]:
-        """Read-only views of bytes of files, all of which are in memory."""
-        self.bring_in(files, offsets, lengths)
+        """Read-only views of bytes of files."""
         return [self.get(*place) for place in zip(files.tolist(), offsets.tolist(), lengths.tolist(), strict=True)]
 
     def bring_in(self, files: NDArray[np.int64], offsets: NDArray[np.int64], lengths: NDArray[np.int64]) -> None:
-        """Wait until these ranges are in memory; where the system cannot (Linux before 5.14), their first use waits."""
+        """Read these ranges, and wait until they are in memory; Linux before 5.14 waits when they are first used.
+
+        They are asked for first: a fault in a map makes the system read far more around a page than the range.
+        """
+        self.expect(files, offsets, lengths)
         self._advise(_POPULATE_READ, files, offsets, lengths)
 
     def fill(self, outs: Sequence[NDArray[np.uint8]], files: NDArray[np.int64], offsets: NDArray[np.int64]) -> None:

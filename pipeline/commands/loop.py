@@ -109,9 +109,9 @@ def _measure(
     if not cold:
         _take(loader, batches, 0.0)
         loader.set_epoch(0)
-    stats, blocks = loader.stats(), blocks_read(of_process=True)
+    stats, blocks = loader.stats(), blocks_read()
     _take(loader, batches, step_seconds)
-    stats, disk_bytes = loader.stats() - stats, (blocks_read(of_process=True) - blocks) * _BLOCK
+    stats, disk_bytes = loader.stats() - stats, (blocks_read() - blocks) * _BLOCK
     setting = _setting(cache, recipe, disk_bytes)
     return MeasuredLoop(cold, stats, setting, find_bottleneck(stats, setting))
 

@@ -32,6 +32,8 @@ try:
 except ImportError:  # not a POSIX system: there is no count of blocks read, so that no rows are read ahead
     resource = None
 
+_QUIET = 16  # batches in a row without a byte from the disk, after which nothing is asked for ahead
+
 Reading = Literal["auto", "map", "pread"]
 
 
@@ -82,13 +84,19 @@ class CacheRows(IndexedRows):
         self._store = RowStore(cache.small, self._files, cache.encoding, cache.splits)
         super().__init__(self._store, cache, checking, targets)
         self._settings: dict[str, Any] = {"reading": reading, "checking": checking, "targets": targets}
-        self._cold = True  # until a batch came without a byte from the disk
+        self._blocks = 0  # read by this process from the disk when the last batch had come
+        self._quiet = 0  # batches in a row for which that was not more than before
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(CacheRows, **self._settings), (self._cache,)
 
+    @property
+    def _cold(self) -> bool:
+        """Whether bytes come from the disk; some batches can do without, since what comes for one brings others."""
+        return self._quiet < _QUIET
+
     def expect(self, rows: RowNumbers) -> None:
-        """Ask the system to read these rows ahead, unless the last batch came out of the page cache."""
+        """Ask the system to read these rows ahead, unless all comes out of the page cache."""
         if self._cold:
             self._files.expect(*self._store.locations(rows))
 
@@ -98,10 +106,12 @@ class CacheRows(IndexedRows):
 
     def read(self, rows: RowNumbers, buffers: Buffers, *, in_place: bool) -> Pixels:
         """The rows' pixels: copied, decoded, or left where they lie in the mapped files."""
-        before, decoding, store = blocks_read(), 0.0, self._store
+        decoding, store = 0.0, self._store
         locations = store.locations(rows)
         sizes = store.sizes(rows)
         self._files.states.check(distinct(locations.part))
+        if self._cold and isinstance(self._files, MappedFiles):
+            self._files.bring_in(*locations)  # else whoever decodes or warps them would wait for the disk
         if in_place and store.encoding == "raw" and isinstance(self._files, MappedFiles):
             pixels: Tensor | Packed = self._in_place(rows, locations, sizes, self._files)
         else:
@@ -110,7 +120,8 @@ class CacheRows(IndexedRows):
                 self._copy(rows, locations, views(pixels))
             else:
                 decoding = self._decode(rows, locations, views(pixels))
-        self._cold = blocks_read() > before
+        blocks = blocks_read()
+        self._blocks, self._quiet = blocks, 0 if blocks > self._blocks else self._quiet + 1
         return DecodedPixels(pixels, store.matrix(rows), decoding)
 
     def stored(self, rows: RowNumbers, mask: str | None = None) -> StoredBytes:
@@ -142,8 +153,6 @@ class CacheRows(IndexedRows):
         return self._store.bytes_of(rows, mask)
 
     def _in_place(self, rows: RowNumbers, locations: Locations, sizes: NDArray[np.int32], files: MappedFiles) -> Packed:
-        if self._cold:
-            files.bring_in(*locations)  # else the warp would wait for the disk
         for i, checksum in self._rows_to_verify(rows):
             self._verify(int(rows[i]), files.get(*locations.row(i)), checksum)
         starts = files.starts[locations.part] + locations.offset
@@ -214,9 +223,6 @@ def rows_of(
     return rows
 
 
-def blocks_read(*, of_process: bool = False) -> int:
-    """How many blocks of 512 bytes this thread, or all of this process, had to read from a disk so far."""
-    if resource is None:
-        return 0
-    own = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
-    return int(resource.getrusage(resource.RUSAGE_SELF if of_process else own).ru_inblock)
+def blocks_read() -> int:
+    """How many blocks of 512 bytes this process had to read from a disk so far, whichever thread it was."""
+    return 0 if resource is None else int(resource.getrusage(resource.RUSAGE_SELF).ru_inblock)

@@ -3,6 +3,7 @@ import os
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 from onewarp.errors import CacheError, DamagedRowError, UsageError
 from onewarp.pipeline.cache.index import Index
 from onewarp.pipeline.cache.reader import files_of
+from onewarp.pipeline.loading import cache_rows
 from onewarp.pipeline.loading.cache_rows import CacheRows
 from onewarp.pipeline.loading.loader import Loader
 from onewarp.pipeline.loading.rows import MemoryRows
@@ -298,3 +300,30 @@ def test_two_hundred_epochs_leak_nothing(tmp_path):
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+@pytest.mark.parametrize("encoding", ["raw", "png"])
+def test_rows_are_asked_for_ahead_as_long_as_bytes_come_from_the_disk(tmp_path, monkeypatch, encoding, in_place):
+    """Also where the warp is who reads them, and where some batches came with those before them."""
+    rows = CacheRows(store(tmp_path, pictures(), encoding))
+    asked, blocks = [], iter(count(8, 8))
+    monkeypatch.setattr(type(rows._files), "expect", lambda files, *places: asked.append(places))
+
+    def batches_until_nothing_is_asked():
+        asked.clear()
+        for batches in range(100):
+            rows.expect(np.arange(4))
+            if len(asked) == 2 * batches:
+                return batches
+            rows.read(np.arange(4, 8), Buffers(), in_place=in_place)
+        return None
+
+    monkeypatch.setattr(cache_rows, "blocks_read", lambda: next(blocks))
+    assert batches_until_nothing_is_asked() is None
+    monkeypatch.setattr(cache_rows, "blocks_read", lambda: 10**6)
+    assert 2 <= batches_until_nothing_is_asked() < 30
+    assert batches_until_nothing_is_asked() == 0
+    monkeypatch.setattr(cache_rows, "blocks_read", lambda: 10**6 + 8)
+    rows.read(np.arange(4, 8), Buffers(), in_place=in_place)
+    assert batches_until_nothing_is_asked() >= 2

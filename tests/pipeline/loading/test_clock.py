@@ -133,10 +133,11 @@ def test_rows_of_a_cache_are_in_memory_and_compared_before_any_is_decoded(time, 
     assert stages_of(rows)[:3] == (3, 100, 3)  # compared once
 
 
+@pytest.mark.parametrize("encoding", ["raw", "jpeg"])
 @pytest.mark.parametrize("cold", [True, False])
-def test_the_warp_does_not_wait_for_the_disk_while_rows_come_from_it(time, caches, cold, monkeypatch):
-    rows = CacheRows(Cache.open(caches["raw"]), reading="map")
-    rows._cold = cold
+def test_nobody_else_waits_for_the_disk_while_rows_come_from_it(time, caches, cold, encoding, monkeypatch):
+    rows = CacheRows(Cache.open(caches[encoding]), reading="map")
+    rows._quiet = 0 if cold else 100
     monkeypatch.setattr(MappedFiles, "bring_in", time.takes(100, MappedFiles.bring_in))
     assert stages_of(rows, SMALL)[:3] == (3, 100 * cold, 0)
 
