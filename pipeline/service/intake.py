@@ -17,9 +17,10 @@ of their keys, and `refused`, of each photo of this batch that is not kept its `
 | action | body, beside `version` and `cache` | results, each JSON |
 |---|---|---|
 | `missing` | `photos`: lists of key, SHA-256, bytes, label and split | `missing`: the places of those yet to be sent |
-| `commit` | `verify`: whether rows that stay are read; false | `progress`, `rejected`, and the last `summary` |
+| `commit` | `verify`: whether rows that stay are read; `commit`: a name | `progress`, `rejected`, last `summary` |
 
-A commit that was begun goes on when its client leaves; the same action waits for it, and then commits what is new.
+A commit that was begun goes on when its client leaves. The first result of `commit` has its name, `commit`: the action
+with that name listens to it again. Without one it waits for the commit that runs, and then commits what is new.
 """
 
 import json
@@ -114,16 +115,16 @@ class Intake:
     def commit(self, body: bytes) -> Iterator[bytes]:
         """Make all photos the cache; what is said on the way and at the end."""
         fields, cache = self._read(body, "the action")
-        verify = fields.flag("verify", False)
+        verify, name = fields.flag("verify", False), fields.text("commit", default="")
         fields.end()
-        yield from map(_json, self._commits.begin(cache, verify))
+        yield from map(_json, self._commits.begin(cache, verify, name))
 
     def close(self, seconds: float) -> bool:
         """Wait for commits that go on, as long as that; whether all have ended.
 
         One that ends with the process is gone on with by the next commit.
         """
-        return self._commits.wait(seconds)
+        return self._commits.close(seconds)
 
     def _read(self, data: bytes, what: str) -> tuple[Fields, GrowingCache]:
         """The fields of a request that are left, and the cache that it names."""

@@ -89,7 +89,9 @@ class Upload:
         damaged ones anew. A commit that was begun goes on when this process ends; the same call waits for it. Raises
         `ServiceError` where no server answers, and for what the commit has failed at.
         """
-        while (summary := self.call(partial(self._commit, verify, report or (lambda done, says: None)))) is None:
+        name: list[str] = []  # of the commit, once it is known: a call may end before it does
+        report = report or (lambda done, says: None)
+        while (summary := self.call(partial(self._commit, verify, name, report))) is None:
             pass
         return summary
 
@@ -119,14 +121,16 @@ class Upload:
                 refused |= {missing[entry["row"]]: entry["reason"] for entry in entries}
 
     def _commit(
-        self, verify: bool, report: Callable[[int, str], object], client: Any, options: Any
+        self, verify: bool, name: list[str], report: Callable[[int, str], object], client: Any, options: Any
     ) -> CommitSummary | None:
         """The summary of a commit; None where it takes longer than a call may, and goes on."""
         rejected: dict[str, str] = {}
         answered = False
+        body = self._body({"verify": verify, **({"commit": name[-1]} if name else {})})
         try:
-            for result in client.do_action(flight.Action("commit", self._body({"verify": verify})), options):
+            for result in client.do_action(flight.Action("commit", body), options):
                 answered, message = True, json.loads(result.body.to_pybytes())
+                name += [message["commit"]] if "commit" in message else []
                 rejected |= dict(message.get("rejected", ()))
                 if "progress" in message:
                     report(message["progress"]["done"], message["progress"]["says"])

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from onewarp.errors import CacheError, UsageError
+from onewarp.errors import CacheError, ServiceError, UsageError
 from onewarp.pipeline.cache.reader import Cache
 from onewarp.pipeline.loading.cache_rows import CacheRows
 from onewarp.pipeline.presizing.presizer import presize
@@ -96,3 +96,32 @@ def test_what_fails_after_a_commit_is_an_error_and_the_next_commit_runs(grown, p
     with pytest.raises(RuntimeError, match="has ended"):
         list(commits.begin(grown, False))
     assert [*commits.begin(grown, False)][-1]["summary"]["kept"] == 12
+
+
+def test_whoever_knows_the_name_of_a_commit_listens_again_also_after_its_end(grown, photos, commits):
+    grown.add(photos[:6])
+    first = [*commits.begin(grown, False)]
+    grown.add(photos)
+    again = [*commits.begin(grown, False, first[0]["commit"])]
+    assert again[-1] == first[-1]
+    other = [*commits.begin(grown, False, "a name that is not known")]
+    assert (first[-1]["summary"]["rows"], other[-1]["summary"]["rows"]) == (6, 12)
+
+
+def test_commits_that_go_on_when_a_server_ends_are_stopped_and_the_next_one_goes_on(
+    grown, commits, draw, tmp_path, files_in
+):
+    for i in range(300):
+        draw(tmp_path / "many" / "cat" / f"{i:03d}.png", i, (8, 12))
+    many = sorted((tmp_path / "many" / "cat").iterdir())
+    grown.add([Photo(f"cat/{path.name}", path.read_bytes()) for path in many])
+    running = commits.begin(grown, False)
+    waiting = commits.begin(grown, False)
+    assert not commits.close(0)
+    assert commits.wait(0)
+    for commit in (running, waiting):
+        with pytest.raises(ServiceError, match="commit cache grown again"):
+            list(commit)
+    assert [*commits.begin(grown, False)][-1]["summary"]["rows"] == 300
+    presize(tmp_path / "many", tmp_path / "made", 16, label="parent", split="hash:0.5")
+    assert files_in(grown.folder) == files_in(tmp_path / "made")

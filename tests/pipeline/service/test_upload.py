@@ -155,21 +155,23 @@ def test_a_commit_may_take_longer_than_a_call(growing, upload, photos, grown, mo
     upload.put((photo.key, photo.data) for photo in photos)
     asked_again = threading.Event()
     begin, commit = Commits.begin, GrowingCache.commit
-    calls = []
+    commits = []
 
-    def count(*arguments):
-        calls.append(None)
-        if len(calls) == 3:
+    def note(*arguments):
+        commits.append(begin(*arguments))
+        if len(commits) == 3:
             asked_again.set()
-        return begin(*arguments)
+        return commits[-1]
 
     def wait(*arguments):
         assert asked_again.wait(60)
         return commit(*arguments)
 
-    monkeypatch.setattr(Commits, "begin", count)
+    monkeypatch.setattr(Commits, "begin", note)
     monkeypatch.setattr(GrowingCache, "commit", wait)
-    assert replace(upload, call=partial(upload.call, timeout=0.5)).commit().rows == 12
+    done = replace(upload, call=partial(upload.call, timeout=0.5)).commit()
+    assert (done.rows, done.decoded) == (12, 12)
+    assert len(set(commits)) == 1
 
 
 def test_a_connection_to_a_cache_sends_photos_too_and_reads_them_when_it_is_made_again(growing, upload, paths):
