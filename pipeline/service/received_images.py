@@ -17,7 +17,9 @@ from .record_stream import RecordStream
 from .time_limit import drop_connection
 
 _PIECE = 2 << 20  # bytes of tensors that are answered at once: enough for little overhead, few enough to be soon
+_MOST_ROWS = 64  # images that are answered at once, however small their tensors are
 _WINDOW = 64 << 20  # bytes of images and tensors that one exchange holds
+_OBJECTS = 1 << 14  # bytes that an image takes beside these, with all that belongs to it
 _GRACE = 1.0  # seconds in which a stream ends by itself where its client has left
 
 
@@ -119,7 +121,7 @@ class Receiver:
         """The images of a record batch, and their ids, as many as are answered at once."""
         images = batch.column("image")
         ids = batch.column("id") if "id" in batch.schema.names else None
-        step = max(1, _PIECE // self._inference.bytes_of_answer(self._preparation))
+        step = min(max(1, _PIECE // self._inference.bytes_of_answer(self._preparation)), _MOST_ROWS)
         for begin in range(0, len(batch), step):
             buffers = [image.as_buffer() for image in images[begin : begin + step]]
             piece = [None if buffer is None else memoryview(buffer).cast("B") for buffer in buffers]
@@ -127,7 +129,7 @@ class Receiver:
 
     def _cost(self, images: Sequence[Buffer | None]) -> int:
         nbytes = sum(memoryview(image).nbytes for image in images if image is not None)
-        return nbytes + len(images) * self._inference.bytes_of_answer(self._preparation)
+        return nbytes + len(images) * (_OBJECTS + self._inference.bytes_of_answer(self._preparation))
 
 
 class Window:

@@ -154,3 +154,15 @@ def test_a_record_batch_of_several_images_is_no_larger_than_the_largest_image(pr
     with Receiver(Stream([batch([b"x" * 12_000])]), "", small, preparation) as receiver:
         assert "no known image format" in next(iter(receiver)).answers.wait().errors[0]  # the preparation's own limits
     small.close()
+
+
+def test_a_host_of_tiny_images_is_no_more_at_once_than_other_images(inference, monkeypatch):
+    tiny, answers = Preparation.of(fuse([Resize(1)]), None, Limits()), []
+    submit = inference.submit
+    monkeypatch.setattr(inference, "submit", lambda *call: answers.append(submit(*call)) or answers[-1])
+    with Receiver(Stream([batch([b""] * 5_000)]), "", inference, tiny) as receiver:
+        for count, piece in enumerate(receiver, 1):
+            piece.answers.wait()
+            assert sum(map(len, answers[count:])) <= 128  # of a window of 1 MB
+    assert sum(map(len, answers)) == 5_000
+    assert max(map(len, answers)) <= 64
