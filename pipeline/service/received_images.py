@@ -16,7 +16,7 @@ from .inference import Answers, Inference, Preparation
 from .record_stream import RecordStream
 from .time_limit import drop_connection
 
-_PIECE = 2 << 20  # bytes of tensors that are answered at once: enough for little overhead, few enough to be soon
+_PIECE = 5 << 19  # bytes of tensors that are answered at once: few messages, and soon
 _MOST_ROWS = 64  # images that are answered at once, however small their tensors are
 _WINDOW = 64 << 20  # bytes of images and tensors that one exchange holds
 _OBJECTS = 1 << 14  # bytes that an image takes beside these, with all that belongs to it
