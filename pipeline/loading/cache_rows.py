@@ -100,6 +100,13 @@ class CacheRows(IndexedRows):
         if self._cold:
             self._files.expect(*self._store.locations(rows))
 
+    def _bring_in(self, locations: Locations) -> None:
+        """Read rows into memory while bytes come from the disk; else who decodes, warps or sends them would wait."""
+        blocks = blocks_read()
+        self._blocks, self._quiet = blocks, 0 if blocks > self._blocks else self._quiet + 1
+        if self._cold and isinstance(self._files, MappedFiles):
+            self._files.bring_in(*locations)
+
     def warm_up(self) -> None:
         """Read all part files once, one behind the other, so that they are in the page cache in order."""
         self._files.warm_up()
@@ -110,8 +117,7 @@ class CacheRows(IndexedRows):
         locations = store.locations(rows)
         sizes = store.sizes(rows)
         self._files.states.check(distinct(locations.part))
-        if self._cold and isinstance(self._files, MappedFiles):
-            self._files.bring_in(*locations)  # else whoever decodes or warps them would wait for the disk
+        self._bring_in(locations)
         if in_place and store.encoding == "raw" and isinstance(self._files, MappedFiles):
             pixels: Tensor | Packed = self._in_place(rows, locations, sizes, self._files)
         else:
@@ -120,8 +126,6 @@ class CacheRows(IndexedRows):
                 self._copy(rows, locations, views(pixels))
             else:
                 decoding = self._decode(rows, locations, views(pixels))
-        blocks = blocks_read()
-        self._blocks, self._quiet = blocks, 0 if blocks > self._blocks else self._quiet + 1
         return DecodedPixels(pixels, store.matrix(rows), decoding)
 
     def stored(self, rows: RowNumbers, mask: str | None = None) -> StoredBytes:
@@ -129,6 +133,7 @@ class CacheRows(IndexedRows):
         store, files = self._store, self._files
         locations = store.locations(rows, mask)
         files.states.check(distinct(locations.part))
+        self._bring_in(locations)
         if isinstance(files, MappedFiles):
             data, starts = files.data, files.starts[locations.part] + locations.offset
         else:

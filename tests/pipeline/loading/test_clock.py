@@ -137,6 +137,7 @@ def test_rows_of_a_cache_are_in_memory_and_compared_before_any_is_decoded(time, 
 @pytest.mark.parametrize("cold", [True, False])
 def test_nobody_else_waits_for_the_disk_while_rows_come_from_it(time, caches, cold, encoding, monkeypatch):
     rows = CacheRows(Cache.open(caches[encoding]), reading="map")
+    monkeypatch.setattr(cache_rows, "blocks_read", lambda: 0)  # of this process
     rows._quiet = 0 if cold else 100
     monkeypatch.setattr(MappedFiles, "bring_in", time.takes(100, MappedFiles.bring_in))
     assert stages_of(rows, SMALL)[:3] == (3, 100 * cold, 0)
