@@ -5,9 +5,10 @@ its handler, which knows the client.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Condition
+from typing import NamedTuple
 from urllib.parse import unquote
 from weakref import WeakSet
 
@@ -16,6 +17,22 @@ from .limits import Limits
 
 class BusyError(Exception):
     """A request that is refused for now: the server has too much to do, or stops."""
+
+
+class Room(NamedTuple):
+    """The bytes that a client may have on a server: `take` waits for room and raises where there is none."""
+
+    take: Callable[[int], object]
+    give_back: Callable[[int], object]
+
+    @contextmanager
+    def hold(self, nbytes: int) -> Iterator[None]:
+        """Take bytes for as long as the block lasts."""
+        self.take(nbytes)
+        try:
+            yield
+        finally:
+            self.give_back(nbytes)
 
 
 class Admission:

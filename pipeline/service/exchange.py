@@ -45,10 +45,11 @@ from typing import Any
 
 from ...errors import UsageError
 from ...transforms.decoding.resizing import Sizing
+from .admission import Room
 from .answer_columns import AnswerColumns
 from .inference import Inference, Preparation
 from .monitoring import Tally
-from .received_images import Receiver, Room
+from .received_images import Receiver
 from .recipes import read_recipe
 from .record_stream import RecordStream
 from .tickets import MOST_RECIPE, VERSION, Fields

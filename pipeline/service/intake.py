@@ -10,9 +10,10 @@ batches that come in have a row for each photo, with the columns
 | `label` | string, whole number, or a list of these; may be missing, as the server's settings say |
 | `split` | string or boolean; may be missing, as the server's settings say |
 
-Each batch is answered by metadata, JSON: `kept`, how many photos of the stream are on the server's disk now, the `last`
-of their keys, and `refused`, of each photo of this batch that is not kept its `row` in the stream, its `key` and the
-`reason`. What was acknowledged stays, whatever becomes of the stream, and is in no cache before a commit.
+A batch has at most 4,096 rows, and 8 MB more than one image may have. Each is answered by metadata, JSON: `kept`, how
+many photos of the stream are on the server's disk now, the `last` of their keys, and `refused`, of each photo of this
+batch that is not kept its `row` in the stream, its `key` and the `reason`. What was acknowledged stays, whatever
+becomes of the stream, and is in no cache before a commit.
 
 | action | body, beside `version` and `cache` | results, each JSON |
 |---|---|---|
@@ -25,6 +26,7 @@ with that name listens to it again. Without one it waits for the commit that run
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ import pyarrow.types as types
 from ...errors import UsageError
 from ..presizing.growth import GrowingCache, Refusal, SpoolLimits
 from ..presizing.spool import Photo, Record
+from .admission import Room
 from .commits import Commits
 from .limits import Limits
 from .monitoring import Tally
@@ -43,6 +46,8 @@ from .tickets import MOST_BATCH, VERSION, Fields
 from .time_limit import time_limit
 
 _MOST_LETTERS = 200  # of a key in an answer
+_MOST_ROWS = 1 << 12  # of a record batch
+_OBJECTS = 1 << 10  # bytes that a photo takes beside its own, with all that belongs to it
 
 
 class Intake:
@@ -68,29 +73,37 @@ class Intake:
         room = SpoolLimits(photo_bytes=limits.image_bytes, spool_bytes=limits.spool_bytes)
         return cls([GrowingCache(name, folders[name], settings, room) for name in names], limits, on_commit)
 
-    def put(self, context: Any, command: bytes, reader: Any, writer: Any, tally: Tally | None = None) -> None:
+    def put(
+        self,
+        context: Any,
+        command: bytes,
+        reader: Any,
+        writer: Any,
+        tally: Tally | None = None,
+        room: Room | None = None,
+    ) -> None:
         """Keep the photos of one `do_put`, whose descriptor has this command.
 
+        Photos are counted by `tally`, and what is held for the client is taken from its `room`.
         Raises `UsageError` for a request or a stream that is none, `ResourceError` where there is no room, and
         `TimeoutError` where the client has stopped.
         """
         fields, cache = self._read(command, "the command")
         fields.end()
         with time_limit(context.peer(), self._limits.seconds, "did not end its stream"):
-            self._keep(cache, _Stream(reader, writer, context.peer(), self._limits), tally)
-
-    def _keep(self, cache: GrowingCache, stream: "_Stream", tally: Tally | None) -> None:
-        kept = row = 0
-        last = None
-        for photos in stream:
-            refused = cache.add(photos)
-            places = {refusal.place for refusal in refused}
-            kept += len(photos) - len(refused)
-            last = next((photo.key for i, photo in reversed([*enumerate(photos)]) if i not in places), last)
-            stream.acknowledge(kept, last, [_describe(refusal, row) for refusal in refused])
-            row += len(photos)
-            if tally is not None:
-                tally.add(rows=len(photos), nbytes=sum(len(photo.data) for photo in photos))
+            kept = row = 0
+            last = None
+            for photos in (stream := _Stream(reader, writer, context.peer(), self._limits)):
+                nbytes = sum(len(photo.data) for photo in photos)
+                with nullcontext() if room is None else room.hold(nbytes + _OBJECTS * len(photos)):
+                    refused = cache.add(photos)
+                places = {refusal.place for refusal in refused}
+                kept += len(photos) - len(refused)
+                last = next((photo.key for i, photo in reversed([*enumerate(photos)]) if i not in places), last)
+                stream.acknowledge(kept, last, [_describe(refusal, row) for refusal in refused])
+                row += len(photos)
+                if tally is not None:
+                    tally.add(rows=len(photos), nbytes=nbytes)
 
     @property
     def actions(self) -> dict[str, tuple[str, Callable[[bytes], Iterator[bytes]]]]:
@@ -143,7 +156,7 @@ class _Stream:
     def __init__(self, reader: Any, writer: Any, peer: str, limits: Limits) -> None:
         self._records = RecordStream(reader, peer, limits.stall_seconds)
         self._writer, self._peer = writer, peer
-        self._seconds, self._rows = limits.stall_seconds, limits.rows
+        self._seconds = limits.stall_seconds
         self._most = limits.image_bytes + MOST_BATCH
 
     def __iter__(self) -> Iterator[list[Photo]]:
@@ -172,9 +185,9 @@ class _Stream:
             raise flight.FlightCancelledError("the client has left its stream") from None
 
     def _check_size(self, batch: pa.RecordBatch) -> None:
-        if (batch.nbytes > self._most and len(batch) > 1) or len(batch) > self._rows:
+        if (batch.nbytes > self._most and len(batch) > 1) or len(batch) > _MOST_ROWS:
             raise UsageError(
-                f"a record batch must have at most {self._most:,} bytes and {self._rows:,} rows, but has "
+                f"a record batch must have at most {self._most:,} bytes and {_MOST_ROWS:,} rows, but has "
                 f"{batch.nbytes:,} bytes and {len(batch):,} rows"
             )
 

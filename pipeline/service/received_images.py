@@ -1,17 +1,18 @@
 """How images come in: read by a thread of its own, checked, and no more of them than an exchange may hold."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Condition, Thread
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.types as types
 
 from ...errors import UsageError
 from ...transforms.decoding.picture import Buffer
+from .admission import Room
 from .inference import Answers, Inference, Preparation
 from .record_stream import RecordStream
 from .time_limit import drop_connection
@@ -44,13 +45,6 @@ class Piece:
     ids: pa.Array | None
     answers: Answers
     cost: int
-
-
-class Room(NamedTuple):
-    """The bytes that a client may have on a server: `take` waits for room and raises where there is none."""
-
-    take: Callable[[int], object]
-    give_back: Callable[[int], object]
 
 
 class Receiver:

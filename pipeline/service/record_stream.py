@@ -24,7 +24,7 @@ class RecordStream:
         with self._reading("sent no schema", "begin with an Arrow schema, but does not"):
             schema = self._reader.schema
         try:
-            str(schema)
+            _ = schema.names  # a schema as text has a sign in place of what is none
         except UnicodeDecodeError:
             raise UsageError("the columns must have names of UTF-8, but one has not") from None
         return schema

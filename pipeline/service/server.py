@@ -22,11 +22,10 @@ import pyarrow.flight as flight
 from ...errors import ServiceError, UsageError
 from ...transforms.warp.threads import cores, share
 from .access import AccessFactory
-from .admission import Admission
+from .admission import Admission, Room
 from .calls import Calls
 from .limits import Limits
 from .monitoring import Kind, Monitoring, Tally
-from .received_images import Room
 from .recipes import explain_recipe
 from .row_batches import UnmadeBatch, answer
 from .served_caches import ServedCache, ServedCaches
@@ -48,8 +47,8 @@ class Exchange(Protocol):
 class Intake(Protocol):
     """What takes photos into caches that grow."""
 
-    def put(self, context: Any, command: bytes, reader: Any, writer: Any, tally: Tally | None = None) -> None:
-        """Take one stream of photos, and count them."""
+    def put(self, context: Any, command: bytes, reader: Any, writer: Any, tally: Tally, room: Room) -> None:
+        """Take one stream of photos; `command` is the descriptor's, and `room` what the client may have held."""
 
     @property
     def actions(self) -> Mapping[str, tuple[str, Callable[[bytes], Iterator[bytes]]]]:
@@ -315,7 +314,7 @@ class Server(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow has no t
         with service.request(context, "put", body=command) as tally:
             if service.intake is None:
                 raise UsageError("the server has no cache that may grow: it was started without --writable")
-            service.intake.put(context, command, reader, writer, tally)
+            service.intake.put(context, command, reader, writer, tally, service.room(context.peer()))
 
     def list_actions(self, context: Any) -> list[tuple[str, str]]:
         """The actions, and what they do."""

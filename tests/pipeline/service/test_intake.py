@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pyarrow import flight
 
@@ -13,6 +13,7 @@ from onewarp.errors import UsageError
 from onewarp.pipeline.cache.reader import Cache
 from onewarp.pipeline.presizing.growth import GrowingCache, SpoolLimits
 from onewarp.pipeline.presizing.growth_settings import GrowthSettings
+from onewarp.pipeline.service.admission import BusyError, Room
 from onewarp.pipeline.service.intake import Intake
 from onewarp.pipeline.service.limits import Limits
 
@@ -151,7 +152,7 @@ def test_a_question_for_what_is_missing_that_is_none_is_refused(growing, photos_
     [
         pa.record_batch([["a", None], [b"1", b"2"]], schema=SCHEMA),
         pa.record_batch([["a", "b"], [b"1", None]], schema=SCHEMA),
-        pa.record_batch([["a"] * 21, [b"1"] * 21], schema=SCHEMA),
+        pa.record_batch([["a"] * 4097, [b"1"] * 4097], schema=SCHEMA),
         pa.record_batch([["a", "b"], [b"1" * (5 << 20)] * 2], schema=SCHEMA),
     ],
     ids=["no key", "no image", "rows", "bytes"],
@@ -159,7 +160,7 @@ def test_a_question_for_what_is_missing_that_is_none_is_refused(growing, photos_
 def test_a_batch_of_nulls_or_of_too_many_rows_or_bytes_ends_the_stream_and_what_was_kept_stays(
     serve_growing, grown, photos, bad
 ):
-    client = serve_growing(grown, limits=Limits(rows=20, image_bytes=100_000)).client
+    client = serve_growing(grown, limits=Limits(image_bytes=100_000)).client
     writer, reader = put(client)
     writer.write_batch(batch_of(photos))
     assert json.loads(reader.read().to_pybytes())["kept"] == 12
@@ -209,6 +210,25 @@ def test_a_stream_without_an_end_is_ended_and_what_was_acknowledged_stays(serve_
     assert len(grown.spool.records()) >= min(kept, 12)
 
 
+def test_what_is_held_of_a_stream_is_of_the_bytes_that_its_client_may_have(grown, photos):
+    sink, held = pa.BufferOutputStream(), []
+    with pa.ipc.new_stream(sink, SCHEMA) as stream:
+        for begin in (0, 6):
+            stream.write_batch(batch_of(photos[begin : begin + 6]))
+    room = Room(held.append, lambda nbytes: held.append(-nbytes))
+    reader, answers = Chunks(sink.getvalue().to_pybytes()), Acknowledgements([])
+    Intake([grown], Limits()).put(Here(), COMMAND, reader, answers, room=room)
+    assert [held[0] + held[1], held[2] + held[3], len(held)] == [0, 0, 4]
+    assert held[0] > sum(len(photo.data) for photo in photos[:6])
+
+    def refuse(nbytes):
+        raise BusyError("there is no room")
+
+    with pytest.raises(BusyError):
+        Intake([grown], Limits()).put(Here(), COMMAND, Chunks(sink.getvalue()), answers, room=Room(refuse, refuse))
+    assert len(answers.answers) == 2
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=5),
@@ -234,6 +254,7 @@ def test_whatever_a_request_says_it_is_answered_or_refused_in_one_line(tmp_path_
 STREAM = st.lists(st.tuples(st.text(max_size=6) | st.none(), st.binary(max_size=6) | st.none()), max_size=4)
 
 
+@example(batches=[[(None, None), ("000\x80\U00010000", None)]], cut=81, noise=b"\x80")  # a column's name
 @given(batches=st.lists(STREAM, max_size=3), cut=st.integers(0, 400), noise=st.binary(max_size=3))
 @settings(deadline=None, max_examples=60)
 def test_a_stream_that_is_cut_or_mutated_is_kept_as_far_as_it_was_whole(tmp_path_factory, batches, cut, noise):

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 
 from onewarp.errors import UsageError
-from onewarp.pipeline.service.admission import BusyError
+from onewarp.pipeline.service.admission import BusyError, Room
 from onewarp.pipeline.service.inference import Inference, Preparation
 from onewarp.pipeline.service.limits import Limits
-from onewarp.pipeline.service.received_images import Receiver, Room, Window
+from onewarp.pipeline.service.received_images import Receiver, Window
 from onewarp.transforms import Resize, fuse
 
 
