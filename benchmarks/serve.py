@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow.flight as flight
@@ -30,17 +30,21 @@ from ..pipeline.loading.loader import Loader
 from ..pipeline.presizing.presizer import presize
 from ..pipeline.service.remote_cache import connect
 from ..pipeline.service.tickets import Ticket
-from ..transforms.augment import aug_transforms
+from ..transforms.augment import aug_transforms, fuse
 from .measuring import results
 from .measuring.timing import quartiles
 from .peers.bare_flight import GROUP
 
 RECIPE = aug_transforms(size=224, min_scale=0.75)
 ENCODINGS = ("jpeg", "raw")
+DTYPES = (torch.float32, torch.bfloat16)
+"""Of augmented batches: half the bytes are half of what a client receives."""
+
 ORDERS = ("sequential", "shuffled")
 EPOCH = {"jpeg": 4096, "raw": 489}
 """Rows of a turn: about 250 MB."""
 
+T = TypeVar("T")
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -98,10 +102,10 @@ def check_same(bare: str, ours: str, ticket: bytes) -> None:
         raise UsageError("the two servers do not send the same bytes")
 
 
-def turns(contenders: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
+def turns(contenders: Mapping[T, Callable[[], Any]], rounds: int) -> dict[T, list[float]]:
     """Seconds of each contender in each round, by the clock, after one turn that warms up."""
     order, draws = list(contenders), random.Random(0)
-    seconds: dict[str, list[float]] = {name: [] for name in order}
+    seconds: dict[T, list[float]] = {name: [] for name in order}
     for turn in range(-1, rounds):
         draws.shuffle(order)
         for name in order:
@@ -145,37 +149,42 @@ def transport(caches: Mapping[str, Path], work: Path, rounds: int) -> tuple[list
     return rows, asked
 
 
+WARPING = {"local": "the local loader", "client": "warped by the client", "server": "warped by the server"}
+
+
 def loaders(caches: Mapping[str, Path], rounds: int, threads: int) -> tuple[list[Any], list[Any]]:
     """Augmented batches at the client, beside the local loader; and the client's processor time by who warps."""
     rows, asked = [], []
     for encoding, folder in caches.items():
         with serving(str(folder)) as server:
-            made = {
-                "local": Loader(folder, None, 64, RECIPE, threads=threads),
-                "client": Loader(connect(f"{server.address}/{folder.name}"), None, 64, RECIPE, threads=threads),
-                "server": Loader(
-                    connect(f"{server.address}/{folder.name}", augment="server"), None, 64, RECIPE, threads=threads
-                ),
+            sources: dict[str, Any] = {
+                "local": folder,
+                "client": connect(f"{server.address}/{folder.name}"),
+                "server": connect(f"{server.address}/{folder.name}", augment="server"),
             }
-            sources = {name: loader.rows for name, loader in made.items()}
             for world_size in (1, 3):
                 check_epochs(sources, world_size)
-            cpu: dict[str, list[float]] = {name: [] for name in made}
+            made = {
+                (name, dtype): Loader(source, None, 64, fuse(RECIPE, dtype=dtype), threads=threads)
+                for dtype in DTYPES
+                for name, source in sources.items()
+            }
+            cpu: dict[Any, list[float]] = {name: [] for name in made}
             seconds = turns({name: partial(_epoch, loader, cpu[name]) for name, loader in made.items()}, rounds)
-        count = len(made["local"].rows)
-        for name, words in (
-            ("local", "the local loader"),
-            ("client", "warped by the client"),
-            ("server", "warped by the server"),
-        ):
-            times = ratio(seconds["local"], seconds[name])
-            row = _row(f"{encoding}, augmented, {words}", count, seconds[name], times)
-            rows.append({**row, "client_cpu_seconds": quartiles(cpu[name][1:], 3)})
+        count = len(made["local", torch.float32].rows)
+        for (name, dtype), found in seconds.items():
+            words = f"{encoding}, augmented to {str(dtype).removeprefix('torch.')}, {WARPING[name]}"
+            row = _row(words, count, found, ratio(seconds["local", dtype], found))
+            rows.append({**row, "client_cpu_seconds": quartiles(cpu[name, dtype][1:], 3)})
         if encoding == "jpeg":
-            times = ratio(seconds["local"], seconds["client"])
+            times = ratio(seconds["local", torch.float32], seconds["client", torch.float32])
             asked.append(results.goal("serve: augmented JPEG at the client, times the local loader", 0.8, times))
-        less = ratio(cpu["client"][1:], cpu["server"][1:])
-        asked.append(results.goal(f"serve: {encoding}, client's processor time, warping itself over not", 5.0, less))
+        for dtype in DTYPES:
+            less = ratio(cpu["client", dtype][1:], cpu["server", dtype][1:])
+            words = (
+                f"serve: {encoding} to {str(dtype).removeprefix('torch.')}, client's processor time, warping over not"
+            )
+            asked.append(results.goal(words, 5.0, less))
     return rows, asked
 
 

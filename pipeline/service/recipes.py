@@ -11,6 +11,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
 
 from ...errors import OnewarpError, SpecError, UsageError
 from ...transforms.augment import Fused, explain, fuse
@@ -23,8 +26,13 @@ from .limits import Limits
 
 MOST_TRANSFORMS = 64
 
-_DTYPES = ("float32", "float16", "uint8")
-"""What an answer can hold: Arrow has no bfloat16."""
+ARROW_TYPES = {
+    torch.float32: pa.float32(),
+    torch.float64: pa.float64(),
+    torch.uint8: pa.uint8(),
+    torch.bfloat16: pa.uint16(),
+}
+"""What the pixels of an answer are in Arrow, which has no bfloat16: that is sent as its 16 bits."""
 
 _SHAPES = ((480, 640), (640, 480), (500, 500), (31, 977), (977, 31), (1, 1))
 """Sizes of pictures (height, width) that a recipe is tried with, before it gets any."""
@@ -37,7 +45,6 @@ def recipe_json(fused: object) -> str:
     """
     if not isinstance(fused, Fused):
         raise UsageError(f"a server must get fused transforms, but got {type(fused).__name__}: give them to fuse")
-    _refuse_dtype(fused)
     try:
         return to_json(replace(fused, mixes=()))
     except SpecError as error:
@@ -60,7 +67,6 @@ def read_recipe(text: str) -> Fused:
         raise UsageError("the recipe must be JSON of transforms, but is nested too deeply") from None
     except Exception as error:  # whatever a transform says to settings of the wrong type
         raise UsageError(f"the recipe must be JSON of transforms, but is not ({type(error).__name__})") from None
-    _refuse_dtype(fused)
     return fused
 
 
@@ -137,7 +143,6 @@ def _fused(value: Any) -> Fused:
     return fuse(value.transforms if isinstance(value, Pipeline) else value if isinstance(value, tuple) else [value])
 
 
-def _refuse_dtype(fused: Fused) -> None:
-    name = str(fused.dtype).removeprefix("torch.")
-    if name not in _DTYPES:
-        raise UsageError(f"the recipe must make {', '.join(_DTYPES)}, but makes {name}")
+def bits_of(values: Tensor) -> Tensor:
+    """A tensor as Arrow can hold it, in the same memory: of bfloat16 its 16 bits."""
+    return values.view(torch.uint16) if values.dtype == torch.bfloat16 else values

@@ -21,7 +21,7 @@ from ..loading.indexed_rows import Checking, IndexedCache
 from ..loading.prefetcher import Prefetcher
 from ..loading.rows import RowNumbers, Targets
 from .byte_arrays import bytes_of
-from .recipes import read_recipe, recipe_json
+from .recipes import ARROW_TYPES, bits_of, read_recipe, recipe_json
 from .replicas import Replicas, parsing_answer
 from .tickets import Augment, Ticket
 
@@ -250,7 +250,7 @@ class ServerWarper:
             with parsing_answer():
                 for name, (dtype, shape) in shapes.items():
                     part = _tensors(batch, name, dtype, shape)
-                    np.copyto(tensors[name][done : done + len(part)].numpy(), part, casting="no")
+                    np.copyto(bits_of(tensors[name][done : done + len(part)]).numpy(), part, casting="no")
                 wide |= {name for name in ticket.masks if any(batch.column(f"{name}_wide").to_pylist())}
             done += batch.num_rows
         return tensors, wide
@@ -259,7 +259,7 @@ class ServerWarper:
 def _tensors(batch: pa.RecordBatch, name: str, dtype: torch.dtype, shape: tuple[int, ...]) -> NDArray[Any]:
     """A column of tensors of this type and shape; `ValueError` where it is another one."""
     column = batch.column(name)
-    kind = pa.fixed_shape_tensor(pa.from_numpy_dtype(torch.empty(0, dtype=dtype).numpy().dtype), shape)
+    kind = pa.fixed_shape_tensor(pa.int32() if dtype == torch.int32 else ARROW_TYPES[dtype], shape)
     if column.type != kind or column.null_count or column.storage.flatten().null_count:
         raise ValueError(f"its {name} must be {kind}, but is {column.type}, or lacks some")
     values: NDArray[Any] = column.to_numpy_ndarray()

@@ -18,12 +18,9 @@ from ..loading.cache_rows import StoredBytes
 from ..loading.rows import RowNumbers, Targets
 from .byte_arrays import plain_array, view_array
 from .limits import Limits
-from .recipes import plan_of, read_recipe
+from .recipes import ARROW_TYPES, bits_of, plan_of, read_recipe
 from .served_caches import ServedCache
 from .tickets import Augment, Ticket
-
-ARROW_TYPES = {torch.float32: pa.float32(), torch.float16: pa.float16(), torch.uint8: pa.uint8()}
-"""The types of pixels of an answer."""
 
 _CHUNK = 1 << 16  # rows whose lengths are looked up at once
 _INDEX_BLOCK = 1 << 22  # bytes of the index's file in a record batch
@@ -219,7 +216,7 @@ class _Augmenting:
 
 def tensor_array(values: Tensor, kind: pa.DataType) -> pa.Array:
     """A tensor `[N, ...]` as an Arrow array of N tensors, which shares its memory where it is contiguous."""
-    flat = values.contiguous()
+    flat = bits_of(values.contiguous())
     shape = tuple(flat.shape[1:])
     length = int(np.prod(shape))
     entries = pa.Array.from_buffers(kind, len(flat) * length, [None, pa.py_buffer(flat.numpy())])

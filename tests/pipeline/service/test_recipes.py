@@ -48,7 +48,6 @@ def test_what_was_written_is_read(transforms, form):
         ('{"kind":"Fused","transforms":[3]}', "made of transforms"),
         ('{"kind":"Fused","transforms":[{"kind":"Resize"}],"dtype":{"kind":"dtype","name":"load"}}', "unknown dtype"),
         (to_json(fuse([Resize(8), MixUp(classes=2)])), "'MixUp' is no transform"),
-        (to_json(fuse([Resize(8)], dtype=torch.bfloat16)), "must make float32, float16, uint8, but makes bfloat16"),
     ],
 )
 def test_what_is_no_recipe_is_refused(text, reason):

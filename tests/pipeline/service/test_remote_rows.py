@@ -14,7 +14,7 @@ from onewarp.pipeline import Cache, Loader, connect
 from onewarp.pipeline.loading.cache_rows import CacheRows
 from onewarp.pipeline.service.served_caches import ServedCaches
 from onewarp.pipeline.service.server import Server, Service
-from onewarp.transforms import Flip, Normalize, Resize, Rotate, fuse
+from onewarp.transforms import Flip, Resize, Rotate, fuse
 
 
 class Lying(Server):
@@ -194,7 +194,6 @@ class Own(Rotate):
         ([Resize(8), lambda x: x], "augment='server' cannot be had|transforms that JSON can say"),
         ([Resize(8), Own()], "Own"),
         ([Flip()], "images of one size"),
-        (fuse([Resize(8), Normalize((0.0,) * 3, (1.0,) * 3)], dtype=torch.bfloat16), "bfloat16"),
     ],
 )
 def test_what_a_server_cannot_do_is_refused_when_the_loader_is_made(cache, serve, transforms, reason):
@@ -275,3 +274,14 @@ def test_the_clock_of_a_remote_loader_runs(cache, serve):
         assert (stats.samples, stats.batches) == (12, 3)
         assert stats.reading > 0
         assert stats.work <= stats.seconds * 1.01
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.uint8])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_images_come_in_the_type_and_layout_of_the_recipe(cache, serve, dtype, channels_last):
+    folder = cache()
+    fused = fuse([Resize(8), Rotate(p=1.0)], dtype=dtype, channels_last=channels_last)
+    remote = Loader(serve({"cache": folder}).connect(augment="server"), None, 4, fused)
+    for (x, _), (y, _) in zip(remote, Loader(folder, None, 4, fused), strict=True):
+        assert (x.dtype, x.stride()) == (y.dtype, y.stride())
+        assert torch.equal(x, y)
