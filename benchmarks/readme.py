@@ -150,7 +150,8 @@ def pages(folder: Path = results.RESULTS) -> dict[Path, str]:
     levels = "".join(quality_table(one) + caption(one) for one in fidelity)
     presized = results.read("presize", folder=folder)
     faults = results.read("faults", folder=folder)
-    robust = [*results.read("workers", folder=folder), *results.read("recovery", folder=folder), *faults]
+    hostile = results.read("hostile", folder=folder)
+    robust = [*results.read("workers", folder=folder), *results.read("recovery", folder=folder), *faults, *hostile]
     loaded = [json.loads(path.read_text()) for path in sorted(folder.glob("load--*.json"))]
     measured = [
         *speed,
@@ -166,6 +167,7 @@ def pages(folder: Path = results.RESULTS) -> dict[Path, str]:
     detail = between(detail, "faults", "".join(outcomes.table(one["rows"]) + caption(one) for one in faults))
     served = results.read("serve", folder=folder)
     detail = between(detail, "serve", "".join(serve.table(one) + caption(one) for one in served))
+    detail = between(detail, "hostile", "".join(outcomes.table(one["rows"]) + caption(one) for one in hostile))
     resumed = results.read("resuming", folder=folder)
     detail = between(detail, "resuming", "".join(resumptions.table(one["rows"]) + caption(one) for one in resumed))
     detail = between(detail, "load", "".join(load_table(one) + load_caption(one) for one in loaded))

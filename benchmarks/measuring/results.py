@@ -47,6 +47,7 @@ ROWS: dict[str, dict[str, type]] = {
     "resuming": {"name": str, "setting": str},
     "serve": {"name": str, "rows_per_second": list, "times": float},
     "faults": {"name": str, "setting": str, "cases": int, "outcomes": dict},
+    "hostile": {"name": str, "setting": str, "cases": int, "outcomes": dict},
 }
 GOAL: dict[str, Any] = {"measure": str, "asked": (int, float), "got": (int, float), "holds": bool}
 STATUSES = ("measured", "not installed", "not taken", "failed", "wrong")
