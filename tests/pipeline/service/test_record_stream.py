@@ -82,6 +82,12 @@ def test_what_is_no_stream_is_refused():
             stream_of(data).schema()
 
 
+def test_a_name_that_is_not_utf_8_is_refused():
+    data = stored().replace(b"\x05\0\0\0image", b"\x05\0\0\0\xffmage")
+    with pytest.raises(UsageError, match="must have names of UTF-8"):
+        stream_of(data).schema()
+
+
 def test_a_message_without_a_batch_is_refused():
     reader = SimpleNamespace(read_chunk=lambda: SimpleNamespace(data=None))
     with pytest.raises(UsageError, match="a message without one"):
