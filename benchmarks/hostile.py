@@ -10,6 +10,7 @@ import random
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,8 @@ from .measuring import results
 MEMORY = 50 << 20
 """Bytes of memory that may be resident beyond those of the start."""
 WARM_UP = 280
+REST = 4.0
+"""Seconds without a request, after which a server has given freed memory back."""
 LIMIT = 30.0
 """Seconds after which an answer does not come."""
 
@@ -84,6 +87,7 @@ def study(scratch: Path, seed: int, numbers: list[int]) -> tuple[list[tuple[Case
                 raise RuntimeError(f"a request of which nothing was changed must be answered, but is not: {outcome}")
         for number in range(min(WARM_UP, len(numbers))):
             _send(served, draw(target, seed + 1, number))
+        time.sleep(REST)
         start = served.holdings()
         pairs = list(_attempt(served, target, seed, numbers))
         return pairs, start, served.settle(start, MEMORY)

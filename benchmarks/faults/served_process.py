@@ -63,22 +63,25 @@ class ServedProcess:
 
     def holdings(self) -> Holdings:
         """What the process holds now."""
-        folder = Path(f"/proc/{self.process.pid}")
-        status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
         with flight.connect(self.address) as client:
             (result,) = client.do_action("stats", self.options)
-        stats = json.loads(result.body.to_pybytes())
-        files = len(os.listdir(folder / "fd"))
-        return Holdings(int(status["VmRSS"].split()[0]) << 10, int(status["Threads"]), files, stats["in_flight"] - 1)
+        return self._look(json.loads(result.body.to_pybytes())["in_flight"] - 1)
 
     def settle(self, start: Holdings, memory: int, seconds: float = 30.0) -> Holdings:
-        """What the process holds, once it is as at the `start` but for `memory`, or after some seconds."""
+        """What the process holds, once it is as at the `start` but for `memory`, or after some seconds.
+
+        Meanwhile nothing is asked of it, so that it has nothing to do.
+        """
         end = time.monotonic() + seconds
-        while True:
-            now = self.holdings()
-            if now.is_back(start, memory) or time.monotonic() > end:
-                return now
+        while not self._look(0).is_back(start, memory) and time.monotonic() < end:
             time.sleep(0.2)
+        return self.holdings()
+
+    def _look(self, in_flight: int) -> Holdings:
+        folder = Path(f"/proc/{self.process.pid}")
+        status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
+        files = len(os.listdir(folder / "fd"))
+        return Holdings(int(status["VmRSS"].split()[0]) << 10, int(status["Threads"]), files, in_flight)
 
     def __enter__(self) -> "ServedProcess":
         return self

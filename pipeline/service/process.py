@@ -14,7 +14,7 @@ from types import FrameType
 from ...errors import UsageError
 from .addresses import Address, location, parse_address
 from .certificates import read_authority, read_pair
-from .freed_memory import keep_freed_memory
+from .freed_memory import IdleMemory, keep_freed_memory
 from .metrics_server import serve_metrics
 from .server import Server, Service
 
@@ -106,10 +106,12 @@ def run(
         server = start(service, listening)
         say(f"{listening.on(server.port)} serves {', '.join(service.caches.names) or 'no cache'}")
         parent = int(os.environ.get(PARENT, "0"))
+        memory = IdleMemory(service.monitoring, service.caches.release_memory)
         while parent in (0, os.getppid()):
             with suppress(Empty):
                 stopping.get(timeout=1.0)
                 break
+            memory.look()
         server.stop(grace)
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
 from threading import Lock
 
@@ -108,6 +109,11 @@ class ServedCaches:
         """Look now whether another cache lies in the folder, and serve that one too."""
         self._looked.pop(name, None)
         self._renew(name)
+
+    def release_memory(self) -> None:
+        """Let go of memory that is kept for the next requests."""
+        for served in chain.from_iterable(self._generations.values()):
+            served.buffers.clear()
 
     def _renew(self, name: str) -> None:
         now = time.monotonic()

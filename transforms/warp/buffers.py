@@ -51,6 +51,10 @@ class Buffers:
         """How many unused blocks are held."""
         return len(self._free)
 
+    def clear(self) -> None:
+        """Let go of all unused blocks."""
+        self._free.clear()
+
     def empty(
         self,
         shape: tuple[int, ...],

@@ -38,3 +38,38 @@ def faults(how):
 
 def test_blocks_of_a_message_are_used_again():
     assert faults("keep") < 6_000  # of the ten times 6,144 pages at most one
+
+
+RETURN = """
+import ctypes
+from onewarp.pipeline.service.freed_memory import IdleMemory, keep_freed_memory
+from onewarp.pipeline.service.monitoring import Monitoring
+
+keep_freed_memory()
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) << 12
+
+monitoring, released = Monitoring(), []
+memory = IdleMemory(monitoring, lambda: released.append(1))
+assert not memory.look()
+with monitoring.request("get"):
+    blocks = [libc.malloc(20 << 20) for _ in range(10)]
+    for block in blocks:
+        ctypes.memset(block, 1, 20 << 20)
+    for block in blocks:
+        libc.free(block)
+    assert [memory.look(), memory.look()] == [False, False]
+before = resident()
+looks = [memory.look() for _ in range(4)]
+assert (looks, released) == ([False, True, False, False], [1]), looks
+print(before - resident())
+"""
+
+
+def test_a_server_with_nothing_to_do_gives_its_memory_back_once():
+    done = subprocess.run([sys.executable, "-c", RETURN], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > (150 << 20 if sys.platform == "linux" else -(1 << 30))

@@ -117,3 +117,5 @@ def test_a_block_that_is_larger_than_the_largest_is_not_kept():
     assert buffers.free == 1
     buffers.empty((200_000,))
     assert buffers.free == 1
+    buffers.clear()
+    assert buffers.free == 0
