@@ -249,10 +249,10 @@ def bench_serve(photos: Path, out: Path | None, as_json: bool, rounds: int, thre
     photo_files(photos)
     found = serve.measure(photos, rounds, threads)
     told = [
-        (row["name"], f"{row['rows_per_second'][1]:,.0f}, {row['times']:.2f} x", row["rows_per_second"][1])
+        (row["name"], f"{serve.figure(row)}, {row['times']:.2f} x", row.get("rows_per_second", [0, None])[1])
         for row in found["rows"]
     ]
-    tell(found, out, as_json, told, "rows/s, beside its standard")
+    tell(found, out, as_json, told, "rows/s or milliseconds, beside its standard")
 
 
 @bench.command(name="train")

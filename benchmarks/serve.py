@@ -31,6 +31,7 @@ from ..pipeline.presizing.presizer import presize
 from ..pipeline.service.remote_cache import connect
 from ..pipeline.service.tickets import Ticket
 from ..transforms.augment import aug_transforms, fuse
+from . import serve_exchange
 from .measuring import results
 from .measuring.timing import quartiles
 from .peers.bare_flight import GROUP
@@ -215,6 +216,16 @@ def replicas(folder: Path, rounds: int) -> tuple[list[Any], list[Any]]:
     return rows, [results.goal("serve: two replicas, rows of a processor second of the servers, times one", 0.95, each)]
 
 
+def exchanged(photos: Path, cache: Path, work: Path, rounds: int, threads: int) -> tuple[list[Any], list[Any]]:
+    """Photos for tensors and for labels, beside the same in the process."""
+    with serving(str(cache)) as server:
+        rows, asked = serve_exchange.exchanges(server.address, photos, rounds, threads)
+    model = serve_exchange.write_model(work / "model.safetensors")
+    with serving("--model", str(model)) as server:
+        more, also = serve_exchange.predictions(server.address, model, photos, rounds, threads)
+    return [*rows, *more], [*asked, *also]
+
+
 def measure(photos: Path, rounds: int, threads: int) -> dict[str, Any]:
     """All of it."""
     with tempfile.TemporaryDirectory() as name, ExitStack():
@@ -229,8 +240,9 @@ def measure(photos: Path, rounds: int, threads: int) -> dict[str, Any]:
         sent, asked = transport(caches, work, rounds)
         loaded, more = loaders(caches, rounds, threads)
         shared, last = replicas(caches["jpeg"], rounds)
-    rows = [*sent, *loaded, *shared]
-    goals = [results.goal("serve: seconds to start, 3 over them", 1.0, 3.0 / start), *asked, *more, *last]
+        answered, also = exchanged(photos, caches["jpeg"], work, 4 * rounds, threads)
+    rows = [*sent, *loaded, *shared, *answered]
+    goals = [results.goal("serve: seconds to start, 3 over them", 1.0, 3.0 / start), *asked, *more, *last, *also]
     settings = {"photos": len(list(Path(photos).iterdir())), "rounds": rounds, "threads": threads, "batch bytes": GROUP}
     return {**results.about("serve", "cpu", settings), "rows": rows, "asked": goals}
 
@@ -295,10 +307,17 @@ def _refuse_differences(batches: Sequence[Any]) -> None:
 
 
 def table(found: Mapping[str, Any]) -> str:
-    """Markdown: rows a second of everything, and beside its standard."""
-    lines = ["| what is sent | rows/s | beside its standard |", "|---|--:|--:|"]
-    lines += [f"| {row['name']} | {row['rows_per_second'][1]:,.0f} | {row['times']:.2f} |" for row in found["rows"]]
+    """Markdown: rows a second of what is read, milliseconds of what is exchanged, and both beside their standard."""
+    lines = ["| what is sent | rows/s, or milliseconds | beside its standard |", "|---|--:|--:|"]
+    lines += [f"| {row['name']} | {figure(row)} | {row['times']:.2f} |" for row in found["rows"]]
     return "\n".join(lines) + "\n"
+
+
+def figure(row: Mapping[str, Any]) -> str:
+    """The figure of a row in words."""
+    if "rows_per_second" in row:
+        return f"{row['rows_per_second'][1]:,.0f}"
+    return f"p50 {row['p50_ms']} ms, p99 {row['p99_ms']} ms"
 
 
 def main() -> None:

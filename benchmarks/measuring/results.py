@@ -45,7 +45,7 @@ ROWS: dict[str, dict[str, type]] = {
     "recovery": {},
     "versions": {"name": str, "ratio": list, "noise": list},
     "resuming": {"name": str, "setting": str},
-    "serve": {"name": str, "rows_per_second": list, "times": float},
+    "serve": {"name": str, "times": float},
     "faults": {"name": str, "setting": str, "cases": int, "outcomes": dict},
     "hostile": {"name": str, "setting": str, "cases": int, "outcomes": dict},
 }

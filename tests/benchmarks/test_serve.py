@@ -56,7 +56,11 @@ def test_a_server_that_does_not_start_is_named():
 
 def test_the_table_has_each_row_beside_its_standard():
     row = {"name": "jpeg, shuffled", "status": "measured", "rows_per_second": [900.0, 1000.4, 1100.0], "times": 0.914}
-    assert serve.table({"rows": [row]}).splitlines()[-1] == "| jpeg, shuffled | 1,000 | 0.91 |"
+    asked = {"name": "32 photos", "status": "measured", "p50_ms": 81.25, "p99_ms": 90.5, "times": 1.1}
+    assert serve.table({"rows": [row, asked]}).splitlines()[-2:] == [
+        "| jpeg, shuffled | 1,000 | 0.91 |",
+        "| 32 photos | p50 81.25 ms, p99 90.5 ms | 1.10 |",
+    ]
 
 
 @pytest.fixture
