@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...errors import CacheError, LabelError, ResourceError, UsageError
-from ..cache.atomic_files import disk_errors
+from ..cache.atomic_files import TEMPORARY, disk_errors
 from ..cache.footer import COMMIT, read_footer
 from ..dataset.keys import key_fault
 from .catalogue import catalogue_of
 from .existing_parts import find_parts
-from .growth_settings import GrowthSettings, settle
+from .growth_settings import SETTINGS, GrowthSettings, settle
 from .lock import write_lock
 from .presizer import Summary, presize, refuse_foreign_folder
 from .progress import NoProgress, Reporter
-from .spool import Photo, Record, Spool, SpoolSource, record_of
+from .spool import PHOTOS, Photo, Record, Spool, SpoolSource, record_of
 
 
 class Refusal(NamedTuple):
@@ -74,7 +74,7 @@ class GrowingCache:
     def add(self, photos: Sequence[Photo]) -> list[Refusal]:
         """Keep photos, and say which are refused; when this returns all others survive a crash.
 
-        Raises `ResourceError`, and keeps none of them, where there is no room.
+        Raises `ResourceError` where there is no room, mostly before anything is written.
         """
         faults = [self._fault(photo) for photo in photos]
         fit = [photo for photo, fault in zip(photos, faults, strict=True) if fault is None]
@@ -150,16 +150,17 @@ class GrowingCache:
             )
 
 
-_LATER = "nothing of this batch is kept; make room on the server, and send it again"
+_LATER = "nothing of this batch is acknowledged; make room on the server, and send it again"
 
 
 def _refuse_foreign_spool(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} must be the folder of photos that come in, but is a file: move it away")
-    strangers = [] if not folder.exists() else sorted({*os.listdir(folder)} - {"photos", "settings.json"})
-    if strangers and not (folder / "settings.json").exists():
+    names = os.listdir(folder) if folder.exists() else []
+    strangers = sorted(name for name in names if name != PHOTOS and not name.startswith(TEMPORARY))
+    if strangers and SETTINGS not in names:
         raise UsageError(
-            f"{folder} must be the folder of photos that come in, but holds {strangers[0]} and no settings.json: move "
+            f"{folder} must be the folder of photos that come in, but holds {strangers[0]} and no {SETTINGS}: move "
             "it away"
         )
 

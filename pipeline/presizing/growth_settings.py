@@ -18,7 +18,7 @@ from ..dataset.labels import ColReader, labeller_from
 from ..dataset.sources import TableRow
 from ..dataset.splits import ColSplitter, Splitter, splitter_from
 
-_SETTINGS, _VERSION = "settings.json", 1
+SETTINGS, _VERSION = "settings.json", 1
 _MOST_LETTERS, _MOST_LABELS = 1024, 1024
 _WHOLE = range(-(1 << 63), 1 << 63)
 
@@ -119,7 +119,7 @@ def settle(folder: Path, settings: GrowthSettings | Mapping[str, Any] | None) ->
     Of a mapping only the settings that it has are compared, and the others are the defaults where there are none yet.
     Raises `UsageError` for settings that cannot be used, or that are others than those in the folder.
     """
-    path = folder / _SETTINGS
+    path = folder / SETTINGS
     changes = asdict(settings) if isinstance(settings, GrowthSettings) else settings or {}
     if not path.exists():
         settled = GrowthSettings(**changes)

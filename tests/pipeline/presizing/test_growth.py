@@ -225,6 +225,12 @@ def test_a_folder_of_other_things_is_refused_before_anything_is_written(tmp_path
         GrowingCache("D", tmp_path / "D")
 
 
+def test_a_server_that_was_killed_while_it_began_leaves_a_spool_that_the_next_one_takes(tmp_path):
+    (tmp_path / "C.spool" / "photos").mkdir(parents=True)
+    (tmp_path / "C.spool" / ".writing-0123").write_bytes(b'{"version":')  # of the settings
+    assert GrowingCache("C", tmp_path / "C", BESIDE).settings == BESIDE
+
+
 def test_settings_are_those_of_the_first_time(tmp_path, pictures, grown):
     assert GrowingCache("grown", tmp_path / "grown").settings == FOLDERS
     with pytest.raises(UsageError, match="begun with other settings"):
