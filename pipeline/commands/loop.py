@@ -77,9 +77,8 @@ def measure_loop(
     """Take `batches` batches of a cache with a recipe, over as many epochs as that takes, and see what limits it.
 
     `source` is a cache's folder, or the address of a service, which is shown the token in `token_file`, and trusted by
-    the authorities in `roots`. The consumer
-    sleeps `step_seconds` for each batch. Warm, the same batches were made once before. Cold, the system is asked to
-    forget the cache's files first, and checksums are compared, as in a first epoch.
+    the authorities in `roots`. The consumer sleeps `step_seconds` for each batch. Warm, the same batches were made once
+    before. Cold, the system is asked to forget the cache's files first, and checksums are compared: a first epoch.
 
     Raises `UsageError` where nothing is left to measure, `CacheError` for what is no cache, and `ServiceError` where
     no service answers.
