@@ -5,6 +5,7 @@ own still reads: the stream would be freed under that thread, which ends the pro
 connection is shut down. Whatever waits for it then returns at once, in whichever thread.
 """
 
+import errno
 import os
 import socket
 import stat
@@ -103,23 +104,36 @@ class _Watch:
                     self._wake = min((wait.deadline for wait in self._waits), default=now + _IDLE)
                     self._change.wait(self._wake - now)
             for wait in over:
-                wait.give_up()
+                try:
+                    wait.give_up()
+                except OSError:  # no file can be opened now: the next second there may be one
+                    self._again(wait)
+
+    def _again(self, wait: Wait) -> None:
+        with self._change:
+            wait.deadline = monotonic() + _PAUSE
+            self._waits.add(wait)
 
 
 _IDLE = 3600.0  # seconds between two looks of a thread that has nothing to watch
+_PAUSE = 1.0  # seconds until a connection that could not be dropped is tried again
 _WATCH = _Watch()
 
 
 def _connections() -> Iterator[socket.socket]:
-    """A handle of its own on each socket of this process."""
+    """A handle of its own on each socket of this process; `OSError` where no file can be opened."""
     for name in os.listdir("/dev/fd"):
-        with suppress(OSError):  # closed meanwhile
+        try:
             handle = os.dup(int(name))
-            if not stat.S_ISSOCK(os.fstat(handle).st_mode):
-                os.close(handle)
+        except OSError as error:
+            if error.errno == errno.EBADF:  # closed meanwhile
                 continue
-            with socket.socket(fileno=handle) as connection:
-                yield connection
+            raise
+        if not stat.S_ISSOCK(os.fstat(handle).st_mode):
+            os.close(handle)
+            continue
+        with socket.socket(fileno=handle) as connection:
+            yield connection
 
 
 def _end_of(connection: socket.socket) -> tuple[str, int] | None:

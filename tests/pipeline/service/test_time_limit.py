@@ -3,6 +3,8 @@
 import os
 import queue
 import socket
+import subprocess
+import sys
 import threading
 
 import pyarrow as pa
@@ -123,3 +125,29 @@ def test_only_the_connection_of_this_peer_is_dropped(host):
             assert first.recv(1) == b""
             other.send(b"x")
             assert second.recv(1) == b"x"
+
+
+WITHOUT_FILES = """
+import os, resource, socket, threading
+from onewarp.pipeline.service.time_limit import time_limit
+
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    first, second = (socket.create_connection(listener.getsockname()) for _ in range(2))
+    there = [listener.accept()[0] for _ in range(2)]
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/dev/fd")) - 1, hard))
+    threading.Timer(0.5, resource.setrlimit, (resource.RLIMIT_NOFILE, (soft, hard))).start()
+    for connection in (first, second):
+        host, port = connection.getsockname()
+        try:
+            with time_limit(f"ipv4:{host}:{port}", 0.1, "sent nothing"):
+                print(connection.recv(1))
+        except TimeoutError as error:
+            print(error)
+"""
+
+
+def test_where_no_file_can_be_opened_a_connection_is_dropped_as_soon_as_one_can():
+    done = subprocess.run([sys.executable, "-c", WITHOUT_FILES], capture_output=True, text=True, check=False)
+    said = "the client sent nothing for 0.1 s, and its connection was dropped"
+    assert done.stdout.splitlines() == ["b''", said] * 2, done.stderr
