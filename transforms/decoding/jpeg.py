@@ -63,6 +63,26 @@ def scans(data: Bytes, progressive: bool, channels: int) -> int:
     return _scans(data)
 
 
+def can_scale(data: Bytes) -> bool:
+    """Whether the decoder scales a picture down: of a lossless JPEG it writes all pixels, beyond the memory for fewer.
+
+    True only where the header is read as the decoder reads it: a frame of DCT, and nothing odd before it.
+    """
+    place = 2
+    while data[place : place + 1] == b"\xff" and place + 4 < len(data):
+        mark = data[place + 1]
+        if mark in _DCT_FRAMES:
+            return True
+        if mark in _OTHER_FRAMES or mark <= 0x01 or 0xD0 <= mark <= 0xDA:  # or marks that have no length, or a scan
+            return False
+        place += 1 if mark == 0xFF else 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return False
+
+
+_DCT_FRAMES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
+_OTHER_FRAMES = (0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF)
+
+
 def _scans(data: Bytes) -> int:
     return bytes(data).count(b"\xff\xda")
 

@@ -227,7 +227,8 @@ def _decode_jpeg(data: Buffer, image: ImageFile.ImageFile, target: int | None, d
     width, height = image.size
     convert = needs_conversion(image)
     scalable = image.mode == "RGB" or (image.mode == "L" and not convert)
-    scale = _dct_scale(min(height, width), target * decoding.quality) if target is not None and scalable else 1
+    scaled = target is not None and scalable and jpeg.can_scale(data)
+    scale = _dct_scale(min(height, width), (target or 1) * decoding.quality) if scaled else 1
     least = (-(-height // scale), -(-width // scale))
     colours = "RGB" if scalable else {"L": "GRAY", "CMYK": "CMYK"}[image.mode]
     try:
