@@ -1,7 +1,5 @@
-"""`onewarp serve` as a process, and what it refuses before it begins."""
+"""`onewarp serve` as processes, and what it refuses before it begins; `benchmarks/replicas.py` kills and ends it."""
 
-import os
-import signal
 import socket
 import subprocess
 import sys
@@ -113,23 +111,6 @@ def test_each_replica_prints_its_address_and_a_client_of_one_learns_of_both(repl
         connect(replicas.address, "another-token")
 
 
-def test_killed_replicas_come_again_and_no_sample_is_lost(replicas, ports, cache):
-    remote = connect(replicas.address, "a-good-token")
-    expected = [batch.keys for batch in Loader(cache, None, 2)]
-    for _ in range(2):
-        loader = Loader(remote, None, 2, threads=1, prefetch=1)
-        keys = []
-        for number, batch in enumerate(loader):
-            keys.append(batch.keys)
-            if number == 2:
-                os.kill(children_of(replicas.pid)[0], signal.SIGKILL)
-        assert keys == expected
-        deadline = time.monotonic() + 60
-        while len(children_of(replicas.pid)) < 2 and time.monotonic() < deadline:
-            time.sleep(0.1)
-    assert "is started again" in replicas.stderr.readline()
-
-
 def test_none_is_left_where_the_supervisor_is_killed(replicas):
     children = children_of(replicas.pid)
     assert len(children) == 2
@@ -152,17 +133,3 @@ def is_alive(pid):
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-def test_a_signal_ends_all_with_status_0(start, cache, ports):
-    process = start(cache, "--replicas", 2, "--listen", f"grpc://127.0.0.1:{ports[0]}")
-    address = process.stdout.readline().split()[0]
-    loader = Loader(connect(address), None, 2, threads=1, prefetch=1)
-    for number, _ in enumerate(loader):
-        if number == 1:
-            children = children_of(process.pid)
-            process.send_signal(signal.SIGTERM)
-            break
-    assert process.wait(60) == 0
-    assert not any(map(is_alive, children))
-    assert process.stderr.read() == ""
