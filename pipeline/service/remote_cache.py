@@ -218,7 +218,10 @@ class RemoteCache(OpenCache):
 
 def _connect(connection: Connection) -> RemoteCache:
     location, name = _split(connection.address)
-    replicas = Replicas([location, *map(_location, connection.replicas)], connection.credentials, connection.timeout)
+    others = [_location(address) for address in connection.replicas]
+    if location.startswith("grpc+tls") and not all(other.startswith("grpc+tls") for other in others):
+        raise UsageError(f"replicas must be encrypted as the address is (grpc+tls://), but got {connection.replicas}")
+    replicas = Replicas([location, *others], connection.credentials, connection.timeout)
     info = replicas.call(partial(_info, name=name))
     facts = _facts(info, location)
     if not connection.replicas:

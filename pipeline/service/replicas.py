@@ -87,8 +87,8 @@ class Replicas:
             raise ServiceError(_FORKED)
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
         refusals: dict[Replica, OnewarpError] = {}
-        reason = "none was tried"
-        while replica := self._take(deadline, refusals):
+        reason = ""
+        while replica := self._take(deadline, refusals, has_tried=bool(reason)):
             client = None
             try:
                 client = self._connect(replica)
@@ -113,17 +113,21 @@ class Replicas:
             raise next(iter(refusals.values()))
         raise ServiceError(f"no server answers at {', '.join(self.locations)}: {reason}")
 
-    def _take(self, deadline: float, refusals: Collection[Replica]) -> Replica | None:
+    def _take(self, deadline: float, refusals: Collection[Replica], has_tried: bool) -> Replica | None:
         """The server that has least to do of those that are neither left out nor have refused.
 
-        None where time is over before there is one, and where one has refused and no other is at hand.
+        None where time is over before there is one, and where one has refused and no other is at hand; but a call tries
+        one at least.
         """
         while True:
             now = time.monotonic()
             with self._lock:
                 others = [replica for replica in self.replicas if replica not in refusals]
                 ready = [replica for replica in others if replica.left_out_until <= now]
-                if ready and now < deadline:
+                back = min((replica.left_out_until for replica in others), default=deadline)
+                if not ready and not has_tried and not refusals and back >= deadline:
+                    ready = others
+                if ready and (now < deadline or not has_tried):
                     chosen = min(ready, key=lambda replica: replica.in_flight)
                     chosen.in_flight += 1
                     self.replicas.remove(chosen)
@@ -131,7 +135,6 @@ class Replicas:
                     if chosen.is_doubtful:
                         chosen.left_out_until = now + _PROBE  # one thread looks whether it is there
                     return chosen
-                back = min((replica.left_out_until for replica in others), default=deadline)
             if refusals or max(back, now) >= deadline:
                 return None
             time.sleep(max(0.001, min(back - now, 0.2)))

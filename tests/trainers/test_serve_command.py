@@ -1,11 +1,14 @@
 """`onewarp serve` as processes, and what it refuses before it begins; `benchmarks/replicas.py` kills and ends it."""
 
+import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 
 import pytest
+import trustme
 from click.testing import CliRunner
 
 from onewarp.cli import main
@@ -109,6 +112,28 @@ def test_each_replica_prints_its_address_and_a_client_of_one_learns_of_both(repl
         connect(replicas.address)
     with pytest.raises(ServiceError, match="wants a token, and it does not know this one"):
         connect(replicas.address, "another-token")
+
+
+def test_one_that_is_halted_is_passed_over(replicas, cache):
+    remote = connect(replicas.address, "a-good-token", timeout=8)
+    halted = children_of(replicas.pid)[1]
+    os.kill(halted, signal.SIGSTOP)
+    try:
+        found, expected = (Loader(source, None, 4, threads=2) for source in (remote, cache))
+        assert [batch.keys for batch in found] == [batch.keys for batch in expected]
+    finally:
+        os.kill(halted, signal.SIGCONT)
+
+
+def test_a_key_of_another_certificate_is_one_line(cache, tmp_path):
+    authority = trustme.CA()
+    first, second = (authority.issue_cert("localhost") for _ in range(2))
+    first.cert_chain_pems[0].write_to_path(tmp_path / "certificate.pem")
+    second.private_key_pem.write_to_path(tmp_path / "key.pem")
+    code, output = run("serve", cache, "--tls", tmp_path / "certificate.pem", tmp_path / "key.pem")
+    assert code == 1
+    assert "the key is that of another certificate" in output
+    assert output.count("\n") == 1
 
 
 def test_none_is_left_where_the_supervisor_is_killed(replicas):

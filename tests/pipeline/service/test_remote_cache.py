@@ -1,6 +1,7 @@
 """A cache behind an address gives a loader what the cache itself gives, to the bit."""
 
 import pickle
+import socket
 
 import pytest
 import torch
@@ -91,6 +92,67 @@ def test_a_cache_that_was_built_again_is_another_one(cache, serve, pictures, dra
     assert [served.connect().pixels(number).tolist() == before[number] for number in range(12)].count(False) == 1
     with pytest.raises(CacheError, match="another cache by now"):
         pickle.loads(pickled)
+
+
+def replicas_of(serve, folder, count, **settings):
+    """Servers of the same cache, and what is connected to all of them."""
+    servers = [serve({"cache": folder}) for _ in range(count)]
+    locations = [served.address for served in servers]
+    return servers, servers[0].connect("cache", replicas=locations[1:], **settings)
+
+
+@pytest.mark.parametrize("augment", ["client", "server"])
+def test_a_server_that_stops_in_the_middle_of_an_epoch_costs_nothing(cache, serve, augment):
+    folder = cache()
+    servers, remote = replicas_of(serve, folder, 2, augment=augment)
+    loader, local = (Loader(rows, None, 1, RECIPE, seed=3, threads=2, prefetch=1) for rows in (remote, folder))
+    batches = []
+    for number, batch in enumerate(loader):
+        batches.append(batch)
+        if number == 2:
+            assert servers[0].server.stop(grace=20)  # what was in flight has ended by itself
+    assert_same(batches, local)
+
+
+def test_where_all_servers_are_gone_the_loop_ends_and_goes_on_when_they_are_back(cache, serve):
+    folder = cache()
+    (served,), remote = replicas_of(serve, folder, 1, timeout=5)
+    loader, expected = Loader(remote, None, 1, RECIPE, threads=1, prefetch=1), list(Loader(folder, None, 1, RECIPE))
+    loop = iter(loader)
+    batches = [next(loop), next(loop)]
+    served.server.stop(grace=5)
+    with pytest.raises(ServiceError, match=f"no server answers at {served.address}"):
+        batches.extend(loop)
+    assert 2 <= len(batches) < 12
+    assert loader.state_dict()["delivered"] == len(batches)
+    serve({"cache": folder}, location=served.address)
+    remote.replicas.timeout = 60  # it is the machine that may be slow now
+    loader.load_state_dict(loader.state_dict())
+    assert_same([*batches, *loader], expected)
+
+
+def test_a_server_that_accepts_and_says_nothing_is_passed_over(cache, serve):
+    folder = cache()
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        location = f"grpc://127.0.0.1:{mute.getsockname()[1]}"
+        remote = serve({"cache": folder}).connect("cache", replicas=[location], timeout=8)
+        assert_same(Loader(remote, None, 2, RECIPE), Loader(folder, None, 2, RECIPE))
+
+
+def test_rows_that_one_server_has_no_more_come_from_another(cache, serve, pictures, draw):
+    """Of two replicas one was started again, after the cache had been built anew: it refuses what the other has."""
+    folder = cache()
+    remote = serve({"cache": folder}).connect()
+    before = list(Loader(remote, None, 2, RECIPE))
+    draw(pictures / "cat" / "0.png", 99)
+    cache()
+    new = serve({"cache": folder}).connect()
+    assert new.content != remote.content
+    remote.replicas.replicas += new.replicas.replicas
+    assert_same(Loader(remote, None, 2, RECIPE), before)
+    remote.replicas.replicas = new.replicas.replicas
+    with pytest.raises(ServiceError, match="the cache was built again, connect again"):
+        remote.pixels(0)
 
 
 @pytest.mark.parametrize(

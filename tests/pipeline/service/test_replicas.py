@@ -126,7 +126,7 @@ def test_one_that_failed_must_say_that_it_is_there_before_it_gets_work(start, of
 def test_one_that_hangs_leaves_time_for_another(start, of):
     go = Event()
     hanging, good = start(lambda: go.wait(30)), start()
-    replicas = of(hanging.location, good.location, timeout=4.0)
+    replicas = of(hanging.location, good.location, timeout=6.0)
     try:
         assert {replicas.call(ask) for _ in range(4)} == {good.port}
         assert hanging.calls == 1
@@ -137,6 +137,13 @@ def test_one_that_hangs_leaves_time_for_another(start, of):
 def test_where_none_answers_the_error_names_all_and_says_why(closed, of):
     with pytest.raises(ServiceError, match=rf"no server answers at {closed}.*Connection refused"):
         of(closed, timeout=0.5).call(ask)
+
+
+def test_a_call_tries_one_at_least_however_short_its_time(start, of):
+    server = start()
+    replicas = of(server.location, timeout=0.2)
+    replicas.replicas[0].left_out_until = float("inf")
+    assert replicas.call(ask) == server.port
 
 
 def test_one_that_stops_is_asked_again_while_others_answer(start, of):
