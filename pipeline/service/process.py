@@ -11,6 +11,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import FrameType
 
+import pyarrow as pa
+
 from ...errors import UsageError
 from .addresses import Address, location, parse_address
 from .certificates import read_authority, read_pair
@@ -118,6 +120,9 @@ def run(
 def start(service: Service, listening: Listening) -> Server:
     """A server of a service; see `run` for what it raises."""
     keep_freed_memory()
+    pa.array(
+        []
+    )  # here pyarrow looks for pandas and imports it, which takes seconds: else the first client waits for it
     certificate = None if listening.certificate is None else read_pair(*listening.certificate)
     client_ca = None if listening.client_ca is None else read_authority(listening.client_ca)
     return Server(service, listening.location, certificate=certificate, client_ca=client_ca)
