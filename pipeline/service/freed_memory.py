@@ -4,9 +4,11 @@ A server that has nothing to do gives it back to the system.
 """
 
 import ctypes
+import mmap
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -14,6 +16,9 @@ from .monitoring import Monitoring
 
 _KEEP = 256 << 20  # bytes that a process keeps at most
 _LARGEST = 32 << 20  # bytes of an allocation that is kept; the C library takes no more
+_GROWTH = 16 << 20  # bytes of memory for which a look for freed memory is worth its time
+_PAUSE = 10  # looks between two times: each may take a tenth of a second
+_STATM = Path("/proc/self/statm")
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 
 
@@ -38,20 +43,35 @@ def give_back_freed_memory() -> None:
 
 
 class IdleMemory:
-    """The freed memory of a server, which is given back when no request was there from one `look` to the next."""
+    """The freed memory of a server, which is given back when no request was there from one `look` to the next.
+
+    Nothing is done where there is little more memory than there was, nor sooner than so many looks after the last time;
+    on other systems than Linux nothing is known of it.
+    """
 
     def __init__(self, monitoring: Monitoring, release: Callable[[], object]) -> None:
         self._monitoring, self._release = monitoring, release
-        self._count = self._released = 0  # requests that had ended at the last look, and when memory was given back
+        self._count = 0  # requests that had ended at the last look
+        self._least, self._pause = _resident(), 0  # bytes that the server needs, looks at which nothing is done
 
     def look(self) -> bool:
         """Give memory back where there was nothing to do since the last look; whether that was so."""
         state = self._monitoring.state()
         count = sum(totals.requests for totals in state.totals.values())
-        idle = not sum(state.in_flight.values()) and count == self._count != self._released
+        idle = not sum(state.in_flight.values()) and count == self._count
         self._count = count
-        if idle:
-            self._released = count
-            self._release()
-            give_back_freed_memory()
-        return idle
+        self._pause = max(0, self._pause - 1)
+        if not idle or self._pause or _resident() < self._least + _GROWTH:
+            return False
+        self._release()
+        give_back_freed_memory()
+        self._least, self._pause = min(self._least, _resident()), _PAUSE
+        return True
+
+
+def _resident() -> int:
+    """Bytes of this process that are in memory, 0 where the system does not say."""
+    try:
+        return int(_STATM.read_text().split()[1]) * mmap.PAGESIZE
+    except OSError:
+        return 0

@@ -54,7 +54,6 @@ def resident():
 
 monitoring, released = Monitoring(), []
 memory = IdleMemory(monitoring, lambda: released.append(1))
-assert not memory.look()
 with monitoring.request("get"):
     blocks = [libc.malloc(20 << 20) for _ in range(10)]
     for block in blocks:
@@ -63,13 +62,14 @@ with monitoring.request("get"):
         libc.free(block)
     assert [memory.look(), memory.look()] == [False, False]
 before = resident()
-looks = [memory.look() for _ in range(4)]
-assert (looks, released) == ([False, True, False, False], [1]), looks
+looks = [memory.look() for _ in range(3)]
+assert (looks, released) == ([False, True, False], [1]), looks
 print(before - resident())
 """
 
 
-def test_a_server_with_nothing_to_do_gives_its_memory_back_once():
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is given back on Linux alone")
+def test_a_server_with_nothing_to_do_gives_its_memory_back():
     done = subprocess.run([sys.executable, "-c", RETURN], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > (150 << 20 if sys.platform == "linux" else -(1 << 30))
+    assert int(done.stdout) > 150 << 20
