@@ -11,7 +11,8 @@ from PIL import Image
 from onewarp.errors import ServiceError, UsageError
 from onewarp.pipeline.service.answers import Answer, Prepared, Refusal
 from onewarp.pipeline.service.asking import predict, prepare
-from onewarp.pipeline.service.inference import Preparation
+from onewarp.pipeline.service.exchange import ImageExchange
+from onewarp.pipeline.service.inference import Inference, Preparation
 from onewarp.pipeline.service.limits import Limits
 from onewarp.pipeline.service.replicas import Credentials, Replicas
 from onewarp.pipeline.service.time_limit import drop_connection
@@ -157,3 +158,16 @@ def test_a_server_that_always_fails_at_the_same_file_is_not_asked_for_ever(excha
     monkeypatch.setattr(server.inference, "submit", lambda *call: 1 / 0)
     with pytest.raises(ServiceError, match="the server failed, and its log says why"):
         list(prepare(server.replicas, [encoded(0)], [Resize(8)]))
+
+
+def test_a_cache_behind_an_address_answers_images_too_presized_as_its_photos(serve, cache, brightest, encoded):
+    inference = Inference(model=brightest)
+    remote = serve({"pets": cache()}, exchange=ImageExchange(inference)).connect("pets")
+    assert [answer.label for answer in remote.predict([encoded(0), encoded(2)])] == ["red", "blue"]
+    (as_its_photos,) = remote.prepare([encoded(0)], [Resize(8)])
+    (otherwise,) = remote.prepare([encoded(0)], [Resize(8)], Sizing(12))
+    expected = list(prepare(remote.replicas, [encoded(0)], [Resize(8)], Sizing(24)))
+    assert torch.equal(as_its_photos.x, expected[0].x)
+    assert not torch.equal(as_its_photos.x, otherwise.x)
+    remote.close()
+    inference.close()
