@@ -315,6 +315,19 @@ def test_flight_info_names_each_replica_with_a_share_of_the_rows(cache, serve):
     assert keys == served.service.caches.current("cache").cache.index.column("key").to_pylist()
 
 
+@pytest.mark.parametrize("binary", ["view", "plain"])
+def test_rows_are_the_same_in_every_compression(served, binary):
+    server = served()
+    with flight.connect(server.address) as client:
+        tables = [
+            client.do_get(ticket_of(server, (5, 1, 5), binary=binary, compression=compression)).read_all()
+            for compression in ("none", "lz4", "zstd")
+        ]
+    cache = server.service.caches.current("cache").cache
+    images = [bytes(cache.bytes_of(row)) for row in (5, 1, 5)]
+    assert all(table.column("image").to_pylist() == images for table in tables)
+
+
 def test_no_path_is_in_what_a_server_says_of_its_caches(served, tmp_path):
     with flight.connect(served().address) as client:
         info = client.get_flight_info(flight.FlightDescriptor.for_path("cache"))
