@@ -129,7 +129,7 @@ def _registry(monitoring: Monitoring) -> "CollectorRegistry":
         from prometheus_client import CollectorRegistry, ProcessCollector
     except ImportError:
         raise MissingDependencyError(
-            "metrics must have prometheus-client, which is not installed: pip install 'onewarp[serve]'"
+            "metrics must have prometheus-client, which is not installed: pip install prometheus-client"
         ) from None
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(monitoring))
