@@ -122,14 +122,13 @@ def _children(process: int) -> list[int]:
 
 
 def _two_ports() -> int:
-    """The first of two ports in a row that are free."""
+    """The first of two ports in a row that are free, and that no client of another process is given meanwhile."""
     while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
-            with suppress(OSError, OverflowError):
-                second.bind(("127.0.0.1", port + 1))
-                return port
+        port = random.SystemRandom().randrange(10_000, 32_000)  # below those that connections take for their own end
+        with socket.socket() as first, socket.socket() as second, suppress(OSError):
+            first.bind(("127.0.0.1", port))
+            second.bind(("127.0.0.1", port + 1))
+            return port
 
 
 def summary(done: Sequence[Kill]) -> dict[str, Any]:

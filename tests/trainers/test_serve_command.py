@@ -1,11 +1,13 @@
 """`onewarp serve` as processes, and what it refuses before it begins; `benchmarks/replicas.py` kills and ends it."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 import trustme
@@ -24,16 +26,13 @@ def run(*words):
 
 @pytest.fixture(scope="module")
 def ports():
-    """Two ports in a row that are free."""
+    """Two ports in a row that are free, and that no client of another process is given meanwhile."""
     while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-        return port, port + 1
+        port = random.SystemRandom().randrange(10_000, 32_000)
+        with socket.socket() as first, socket.socket() as second, suppress(OSError):
+            first.bind(("127.0.0.1", port))
+            second.bind(("127.0.0.1", port + 1))
+            return port, port + 1
 
 
 @pytest.fixture(scope="module")
