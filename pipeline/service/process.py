@@ -169,6 +169,6 @@ def folders_of(caches: Sequence[str]) -> dict[str, Path]:
         folder = Path(os.path.abspath(path))
         name = name or folder.name
         if name in folders:
-            raise UsageError(f"caches must have different names, but two are called {name!r}: give name=folder")
+            raise UsageError(f"caches must have different names, but two are called {name!r}: give NAME=FOLDER")
         folders[name] = folder
     return folders
