@@ -47,7 +47,7 @@ def rounds(usual: int) -> Callable[[Command], Command]:
     """The option of a command that takes `usual` rounds, and those of a comparison with --against."""
 
     def choose(context: click.Context, _: click.Parameter, number: int | None) -> int:
-        return number or (usual if context.params["against"] is None else versions.ROUNDS)
+        return number or (usual if context.params.get("against") is None else versions.ROUNDS)
 
     words = f"[default: {usual}; {versions.ROUNDS} with --against]"
     return click.option("--rounds", type=click.IntRange(min=1), callback=choose, help=words)
