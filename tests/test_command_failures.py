@@ -109,7 +109,7 @@ FAILURES = [
     ("bench quality --photos nowhere", 2, "photos must lie in a folder"),
     ("bench presize --photos empty --phone empty", 2, "photos"),
     ("bench load --photos empty", 2, "photos"),
-    ("bench serve --rounds x", 2, "'--rounds'"),
+    ("bench serve --photos empty", 2, "photos"),
     ("demo --data empty -o out", 2, "must be a folder of photos"),
     ("demo --data nowhere -o out", 1, "nowhere"),
     ("demo -o file", 2, "--out must be a folder"),
