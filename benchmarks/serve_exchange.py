@@ -56,7 +56,7 @@ def exchanges(address: str, photos: Path, rounds: int, threads: int) -> tuple[li
             "in the process, as one batch of test_dl": partial(_one_batch, images, threads),
             "an exchange": lambda: [one.x for one in prepare(servers, images, RECIPE, SIZING)],  # type: ignore[union-attr]
         }
-        found = _measure(f"{PHOTOS} of {photos.name} for tensors", contenders, torch.equal, rounds)
+        found = _measure(f"{PHOTOS} photos ({photos.name}) for tensors", contenders, torch.equal, rounds)
     servers.close()
     return found
 
@@ -74,7 +74,7 @@ def predictions(address: str, model: Path, photos: Path, rounds: int, threads: i
             "in the process, on all threads": here,
             "an exchange": lambda: [int(one.decoded) for one in predict(servers, images)],  # type: ignore[union-attr]
         }
-        found = _measure(f"{PHOTOS} of {photos.name} for labels", contenders, operator.eq, rounds)
+        found = _measure(f"{PHOTOS} photos ({photos.name}) for labels", contenders, operator.eq, rounds)
     servers.close()
     return found
 
