@@ -11,16 +11,8 @@ from torch import Tensor
 
 from .inference import Answers, Inference, Model, Preparation
 from .received_images import check_images
+from .tensor_arrays import ARROW_TYPES, tensor_array
 from .tickets import VERSION
-
-_ARROW = {
-    torch.float32: pa.float32(),
-    torch.float64: pa.float64(),
-    torch.uint8: pa.uint8(),
-    torch.int64: pa.int64(),
-    torch.int32: pa.int32(),
-    torch.bool: pa.bool_(),
-}
 
 
 @dataclass(frozen=True)
@@ -47,7 +39,7 @@ class AnswerColumns:
         fields += [pa.field("error", pa.string()), pa.field("matrix", pa.list_(pa.float64(), 9))]
         facts: dict[str, Any] = {"version": VERSION, "size": list(preparation.size)}
         if tensors:
-            kind = pa.fixed_shape_tensor(_ARROW[preparation.dtype], [3, *preparation.size])
+            kind = pa.fixed_shape_tensor(ARROW_TYPES[preparation.dtype], [3, *preparation.size])
             fields.append(pa.field("x", kind))
         if model is not None:
             fields += _fields_of(model, inference)
@@ -68,9 +60,9 @@ class AnswerColumns:
                 case "error":
                     arrays.append(pa.array(answers.errors, pa.string()))
                 case "matrix":
-                    arrays.append(_tensors(torch.from_numpy(answers.matrix), field.type, wrong))
+                    arrays.append(tensor_array(torch.from_numpy(answers.matrix), field.type, wrong))
                 case "x":
-                    arrays.append(_tensors(answers.x, field.type, wrong))
+                    arrays.append(tensor_array(answers.x, field.type, wrong))
                 case name:
                     arrays.append(_predicted(name, field.type, answers, self.model))
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
@@ -86,7 +78,7 @@ def _fields_of(model: Model, inference: Inference) -> list[pa.Field]:
         fields.append(pa.field("label", pa.string() if decoded.ndim == 0 else pa.list_(pa.string())))
     if classes:
         fields.append(pa.field("probabilities", pa.list_(pa.float32())))
-    number = _ARROW[decoded.dtype]
+    number = ARROW_TYPES[decoded.dtype]
     kind = number if decoded.ndim == 0 else pa.fixed_shape_tensor(number, list(decoded.shape))
     return [*fields, pa.field("decoded", kind)]
 
@@ -105,7 +97,7 @@ def _predicted(name: str, kind: pa.DataType, answers: Answers, model: Model | No
     if like is None:
         return pa.nulls(len(outputs), kind)
     stacked = torch.stack([torch.zeros_like(like) if output is None else output[1] for output in outputs])
-    return _tensors(stacked, kind, pa.array([output is None for output in outputs]))
+    return tensor_array(stacked, kind, pa.array([output is None for output in outputs]))
 
 
 def label_of(decoded: Tensor, vocab: Sequence[str]) -> str | list[str]:
@@ -113,15 +105,3 @@ def label_of(decoded: Tensor, vocab: Sequence[str]) -> str | list[str]:
     if decoded.ndim == 0:
         return vocab[int(decoded)]
     return [name for name, holds in zip(vocab, decoded.tolist(), strict=True) if holds]
-
-
-def _tensors(values: Tensor, kind: pa.DataType, wrong: pa.Array | None) -> pa.Array:
-    """A batch of tensors `[N, ...]` as a column that shares its memory, with nulls where something is wrong."""
-    storage = kind.storage_type if isinstance(kind, pa.FixedShapeTensorType) else kind
-    flat = values.contiguous()
-    if values.dtype == torch.bool:
-        numbers = pa.array(flat.flatten().numpy())
-    else:
-        numbers = pa.Array.from_buffers(storage.value_type, flat.numel(), [None, pa.py_buffer(flat.numpy())])
-    lists = pa.FixedSizeListArray.from_arrays(numbers, type=storage, mask=wrong)
-    return pa.ExtensionArray.from_storage(kind, lists) if isinstance(kind, pa.FixedShapeTensorType) else lists

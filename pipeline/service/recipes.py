@@ -11,9 +11,6 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import torch
-from torch import Tensor
 
 from ...errors import OnewarpError, SpecError, UsageError
 from ...transforms.augment import Fused, explain, fuse
@@ -25,14 +22,6 @@ from ..composition.spec import from_spec, registry, to_json
 from .limits import Limits
 
 MOST_TRANSFORMS = 64
-
-ARROW_TYPES = {
-    torch.float32: pa.float32(),
-    torch.float64: pa.float64(),
-    torch.uint8: pa.uint8(),
-    torch.bfloat16: pa.uint16(),
-}
-"""What the pixels of an answer are in Arrow, which has no bfloat16: that is sent as its 16 bits."""
 
 _SHAPES = ((480, 640), (640, 480), (500, 500), (31, 977), (977, 31), (1, 1))
 """Sizes of pictures (height, width) that a recipe is tried with, before it gets any."""
@@ -141,8 +130,3 @@ def _fused(value: Any) -> Fused:
         fuse(value.transforms)  # which checks what a Fused in JSON has not been checked for
         return value
     return fuse(value.transforms if isinstance(value, Pipeline) else value if isinstance(value, tuple) else [value])
-
-
-def bits_of(values: Tensor) -> Tensor:
-    """A tensor as Arrow can hold it, in the same memory: of bfloat16 its 16 bits."""
-    return values.view(torch.uint16) if values.dtype == torch.bfloat16 else values

@@ -21,8 +21,9 @@ from ..loading.indexed_rows import Checking, IndexedCache
 from ..loading.prefetcher import Prefetcher
 from ..loading.rows import RowNumbers, Targets
 from .byte_arrays import bytes_of
-from .recipes import ARROW_TYPES, bits_of, read_recipe, recipe_json
+from .recipes import read_recipe, recipe_json
 from .replicas import Replicas, parsing_answer
+from .tensor_arrays import ARROW_TYPES, bits_of
 from .tickets import Augment, Ticket
 
 _BATCH = 1 << 22  # bytes of a record batch of augmented rows
@@ -259,7 +260,7 @@ class ServerWarper:
 def _tensors(batch: pa.RecordBatch, name: str, dtype: torch.dtype, shape: tuple[int, ...]) -> NDArray[Any]:
     """A column of tensors of this type and shape; `ValueError` where it is another one."""
     column = batch.column(name)
-    kind = pa.fixed_shape_tensor(pa.int32() if dtype == torch.int32 else ARROW_TYPES[dtype], shape)
+    kind = pa.fixed_shape_tensor(ARROW_TYPES[dtype], shape)
     if column.type != kind or column.null_count or column.storage.flatten().null_count:
         raise ValueError(f"its {name} must be {kind}, but is {column.type}, or lacks some")
     values: NDArray[Any] = column.to_numpy_ndarray()

@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ...errors import UsageError
 from ...transforms.warp.buffers import Buffers
@@ -18,8 +17,9 @@ from ..loading.cache_rows import StoredBytes
 from ..loading.rows import RowNumbers, Targets
 from .byte_arrays import plain_array, view_array
 from .limits import Limits
-from .recipes import ARROW_TYPES, bits_of, plan_of, read_recipe
+from .recipes import plan_of, read_recipe
 from .served_caches import ServedCache
+from .tensor_arrays import ARROW_TYPES, tensor_array
 from .tickets import Augment, Ticket
 
 _CHUNK = 1 << 16  # rows whose lengths are looked up at once
@@ -94,11 +94,13 @@ class _Batches:
     def __iter__(self) -> Iterator[UnmadeBatch]:
         for begin in range(0, len(self.ticket.rows), _CHUNK):
             rows = self.ticket.numbers(begin, begin + _CHUNK)
-            hashes = self._hashes(rows, begin)
+            hashes = None if self._augment is None else self._hashes(rows, begin)
             lengths = self.lengths(rows)
             self._refuse_too_long(rows, lengths)
             for a, b in _groups(lengths, self.ticket.batch_bytes):
-                yield UnmadeBatch(int(lengths[a:b].sum()), partial(self.make, rows[a:b], hashes[a:b]))
+                yield UnmadeBatch(
+                    int(lengths[a:b].sum()), partial(self.make, rows[a:b], None if hashes is None else hashes[a:b])
+                )
 
     def _hashes(self, rows: RowNumbers, begin: int) -> NDArray[np.uint64]:
         hashes = None if self.ticket.augment is None else self.ticket.augment.hashes
@@ -121,10 +123,10 @@ class _Batches:
         lengths = pixels if self.ticket.send == "pixels" else index.lengths(rows)
         return sum((index.lengths(rows, mask) for mask in self.ticket.masks), lengths)
 
-    def make(self, rows: RowNumbers, hashes: NDArray[np.uint64]) -> pa.RecordBatch:
+    def make(self, rows: RowNumbers, hashes: NDArray[np.uint64] | None) -> pa.RecordBatch:
         """The record batch of some rows."""
         small = [_column(self.served, field, rows) for field in self._fields]
-        if self._augment is not None:
+        if self._augment is not None and hashes is not None:
             batch = pa.record_batch([*small, *self._augment.arrays(rows, hashes, self._buffers)], self.schema)
         else:
             batch = self._rows_as_kept(rows, small)
@@ -172,7 +174,6 @@ class _Augmenting:
             raise UsageError("the recipe must leave images of one size: add Resize(n), or a transform with size=n")
         self._size = probe.size
         self._step_bytes = sum(12 * h * w for h, w in (step.size for step in probe.steps[:-1] if step.size is not None))
-        self._kind = ARROW_TYPES[self._fused.dtype]
 
     def _has_one_size(self) -> bool:
         """Whether images of any two sizes leave with one."""
@@ -189,15 +190,20 @@ class _Augmenting:
         h, w = self._size
         return int(h * w * (3 * self._fused.dtype.itemsize + 4 * len(self._masks)) + self._step_bytes)
 
+    @cached_property
+    def _image(self) -> pa.DataType:
+        return pa.fixed_shape_tensor(ARROW_TYPES[self._fused.dtype], (3, *self._size))
+
+    @cached_property
+    def _mask(self) -> pa.DataType:
+        return pa.fixed_shape_tensor(pa.int32(), self._size)
+
     @property
     def fields(self) -> list[pa.Field]:
         """The columns that are made."""
-        fields = [pa.field("x", pa.fixed_shape_tensor(self._kind, (3, *self._size)))]
+        fields = [pa.field("x", self._image)]
         for name in self._masks:
-            fields += [
-                pa.field(name, pa.fixed_shape_tensor(pa.int32(), self._size)),
-                pa.field(f"{name}_wide", pa.bool_()),
-            ]
+            fields += [pa.field(name, self._mask), pa.field(f"{name}_wide", pa.bool_())]
         return fields
 
     def arrays(self, rows: RowNumbers, hashes: NDArray[np.uint64], buffers: Buffers) -> list[pa.Array]:
@@ -205,23 +211,13 @@ class _Augmenting:
         reader = self._served.rows
         images = reader.read(rows, buffers, in_place=True).images
         plan = self._plan(rows, hashes)
-        arrays = [tensor_array(self._fused.images(images, plan), self._kind)]
+        arrays = [tensor_array(self._fused.images(images, plan), self._image)]
         targets: dict[str, Targets] = reader.targets(rows) if self._masks else {}
         for name in self._masks:
             masks = self._fused.masks(list(targets[name].values), plan)
             wide = masks.dtype != torch.uint8
-            arrays += [tensor_array(masks.to(torch.int32), pa.int32()), pa.array([wide] * len(rows))]
+            arrays += [tensor_array(masks.to(torch.int32), self._mask), pa.array([wide] * len(rows))]
         return arrays
-
-
-def tensor_array(values: Tensor, kind: pa.DataType) -> pa.Array:
-    """A tensor `[N, ...]` as an Arrow array of N tensors, which shares its memory where it is contiguous."""
-    flat = bits_of(values.contiguous())
-    shape = tuple(flat.shape[1:])
-    length = int(np.prod(shape))
-    entries = pa.Array.from_buffers(kind, len(flat) * length, [None, pa.py_buffer(flat.numpy())])
-    storage = pa.FixedSizeListArray.from_arrays(entries, length)
-    return pa.ExtensionArray.from_storage(pa.fixed_shape_tensor(kind, shape), storage)
 
 
 def _field(served: ServedCache, name: str) -> pa.Field:

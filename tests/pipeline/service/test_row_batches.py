@@ -16,7 +16,7 @@ from onewarp.pipeline import DataBlock, ImageBlock, Loader, MaskBlock, get_image
 from onewarp.pipeline.cache.checksums import checksum
 from onewarp.pipeline.service.limits import Limits
 from onewarp.pipeline.service.recipes import recipe_json
-from onewarp.pipeline.service.row_batches import _groups, answer, tensor_array
+from onewarp.pipeline.service.row_batches import _groups, answer
 from onewarp.pipeline.service.served_caches import ServedCaches
 from onewarp.pipeline.service.tickets import LEAST_BATCH, Augment, Ticket
 from onewarp.transforms import Brightness, Normalize, Resize, aug_transforms, fuse
@@ -231,12 +231,3 @@ def test_a_damaged_row_is_named_and_the_others_are_sent(cache, encoding, send):
         table_of(one, send=send, augment=augment)
     assert (error.value.row, error.value.key) == (7, one.cache.row_index.keys(np.array([7]))[0])
     assert table_of(one, send=send, augment=augment, rows=(0, 3, 11)).num_rows == 3
-
-
-@given(st.integers(0, 4), st.integers(1, 5))
-def test_tensors_share_their_memory(count, side):
-    values = torch.arange(count * 3 * side * side, dtype=torch.float32).reshape(count, 3, side, side)
-    array = tensor_array(values, pa.float32())
-    assert array.type == pa.fixed_shape_tensor(pa.float32(), (3, side, side))
-    assert array.to_numpy_ndarray().tolist() == values.tolist()
-    assert not count or array.storage.values.buffers()[1].address == values.data_ptr()
