@@ -50,7 +50,7 @@ class StoredBytes(NamedTuple):
         return self.data[start : start + int(self.lengths[i])]
 
 
-class OpenCache(IndexedCache, Protocol):
+class StoredCache(IndexedCache, Protocol):
     """What `CacheRows` needs of an opened cache."""
 
     small: Index
@@ -71,7 +71,7 @@ class CacheRows(IndexedRows):
 
     def __init__(
         self,
-        cache: OpenCache,
+        cache: StoredCache,
         *,
         reading: Reading = "auto",
         checking: Checking = "first",
@@ -143,8 +143,7 @@ class CacheRows(IndexedRows):
             files.fill([data[start : start + length] for start, length in places], locations.part, locations.offset)
         stored = StoredBytes(data, starts, locations.length)
         if mask is None:
-            for i, checksum in self._rows_to_verify(rows):
-                self._verify(int(rows[i]), stored.row(i), checksum)
+            self._verify(rows, stored.row)
         else:
             for i, checksum in enumerate(store.checksums(rows, mask)):
                 store.verify(int(rows[i]), stored.row(i), checksum, mask)
@@ -158,29 +157,26 @@ class CacheRows(IndexedRows):
         return self._store.bytes_of(rows, mask)
 
     def _in_place(self, rows: RowNumbers, locations: Locations, sizes: NDArray[np.int32], files: MappedFiles) -> Packed:
-        for i, checksum in self._rows_to_verify(rows):
-            self._verify(int(rows[i]), files.get(*locations.row(i)), checksum)
+        self._verify(rows, lambda i: files.get(*locations.row(i)))
         starts = files.starts[locations.part] + locations.offset
         return Packed(torch.from_numpy(files.data), torch.from_numpy(starts), torch.from_numpy(sizes))
 
     def _copy(self, rows: RowNumbers, locations: Locations, images: list[NDArray[np.uint8]]) -> None:
         flat = [image.reshape(-1) for image in images]
         self._files.fill(flat, locations.part, locations.offset)
-        for i, checksum in self._rows_to_verify(rows):
-            self._verify(int(rows[i]), flat[i], checksum)
+        self._verify(rows, flat.__getitem__)
 
     def _decode(self, rows: RowNumbers, locations: Locations, images: list[NDArray[np.uint8]]) -> float:
         """Decode rows once the bytes of all are in memory; returns the seconds that decoding alone took."""
         encoded = self._files.get_all(*locations)
-        for i, checksum in self._rows_to_verify(rows):
-            self._verify(int(rows[i]), encoded[i], checksum)
+        self._verify(rows, encoded.__getitem__)
         begin = perf_counter()
         for row, data, image in zip(rows.tolist(), encoded, images, strict=True):
             self._store.decode(row, data, image)
         return perf_counter() - begin
 
 
-def _files_for(reading: Reading, cache: OpenCache) -> MappedFiles | ReadFiles:
+def _files_for(reading: Reading, cache: StoredCache) -> MappedFiles | ReadFiles:
     """The files of a cache, mapped or to be read: those that the cache has opened, or others by the same names."""
     file_map = cache.files
     if reading == "auto" or (reading == "map" and isinstance(file_map, MappedFiles)):

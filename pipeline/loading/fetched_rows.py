@@ -82,8 +82,7 @@ class FetchedRows(IndexedRows):
             while len(self._taken) > _MOST_TAKEN:
                 self._taken.pop(next(iter(self._taken)), None)
         self._refuse_lengths(rows, columns[None])
-        for i, checksum in self._rows_to_verify(rows):
-            self._verify(int(rows[i]), columns[None][i], checksum)
+        self._verify(rows, columns[None].__getitem__)
         pixels = self._allocate(rows, self._index.sizes(rows), buffers)
         begin = perf_counter()
         fill = self._copy if self._index.encoding == "raw" else self._decode

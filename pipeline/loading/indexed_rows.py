@@ -1,7 +1,7 @@
 """Rows of which an index is at hand, wherever their bytes are: what is the same for all of them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Literal, Protocol
 
@@ -101,18 +101,17 @@ class IndexedRows(ABC):
             row = int(rows[sizes.prod(1).argmax()])
             raise self._index.damage(row, "there is no memory for so large a picture") from None
 
-    def _rows_to_verify(self, rows: RowNumbers) -> list[tuple[int, int]]:
-        """Which of the rows must be compared with their checksums, and these."""
+    def _verify(self, rows: RowNumbers, data: Callable[[int], Bytes]) -> None:
+        """Compare those of the rows that must be with their checksums; `data(i)` are the bytes of the i-th."""
         if self._checking == "never":
-            return []
+            return
         indices = np.flatnonzero(~self._verified[rows])
         if not len(indices):
-            return []
-        return list(zip(indices.tolist(), self._index.checksums(rows[indices]), strict=True))
-
-    def _verify(self, row: int, data: Bytes, checksum: int) -> None:
-        self._index.verify(row, data, checksum)
-        self._verified[row] = self._checking == "first"
+            return
+        for i, checksum in zip(indices.tolist(), self._index.checksums(rows[indices]), strict=True):
+            row = int(rows[i])
+            self._index.verify(row, data(i), checksum)
+            self._verified[row] = self._checking == "first"
 
 
 def content_fingerprint(settings: str, part_names: Sequence[str]) -> str:

@@ -59,7 +59,7 @@ def bytes_of(array: pa.Array) -> list[NDArray[np.uint8]]:
         raise ValueError("entries are missing")
     if pa.types.is_binary_view(array.type):
         return _bytes_of_views(array)
-    if not pa.types.is_binary(array.type) and not pa.types.is_large_binary(array.type):
+    if not is_binary(array.type):
         raise ValueError(f"a column of bytes was expected, but it is {array.type}")
     kind = np.dtype(np.int32 if pa.types.is_binary(array.type) else np.int64)
     _, offsets, data = array.buffers()
@@ -68,6 +68,12 @@ def bytes_of(array: pa.Array) -> list[NDArray[np.uint8]]:
     if len(ends) and (ends[0] < 0 or (np.diff(ends) < 0).any() or ends[-1] > len(body)):
         raise ValueError("offsets lie outside of the buffer")
     return [body[begin:end] for begin, end in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)]
+
+
+def is_binary(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds bytes."""
+    types = pa.types
+    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind))
 
 
 def _bytes_of_views(array: pa.Array) -> list[NDArray[np.uint8]]:

@@ -38,6 +38,7 @@ from ...errors import UsageError
 from ..presizing.growth import GrowingCache, Refusal, SpoolLimits
 from ..presizing.spool import Photo, Record
 from .admission import Room
+from .byte_arrays import is_binary
 from .commits import Commits
 from .limits import Limits
 from .monitoring import Tally
@@ -201,7 +202,7 @@ def _check(schema: pa.Schema) -> None:
     kinds = {name: schema.field(name).type for name in names}
     tests: dict[str, tuple[Callable[[pa.DataType], bool], str]] = {
         "key": (_is_text, "text"),
-        "image": (_is_binary, "binary: the bytes of a file"),
+        "image": (is_binary, "binary: the bytes of a file"),
         "label": (_is_label, "text, whole numbers or lists of these"),
         "split": (lambda kind: _is_text(kind) or types.is_boolean(kind) or types.is_null(kind), "text or boolean"),
     }
@@ -213,10 +214,6 @@ def _check(schema: pa.Schema) -> None:
 
 def _is_text(kind: pa.DataType) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
-
-
-def _is_binary(kind: pa.DataType) -> bool:
-    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind))
 
 
 def _is_label(kind: pa.DataType) -> bool:

@@ -120,9 +120,8 @@ def run(
 def start(service: Service, listening: Listening) -> Server:
     """A server of a service; see `run` for what it raises."""
     keep_freed_memory()
-    pa.array(
-        []
-    )  # here pyarrow looks for pandas and imports it, which takes seconds: else the first client waits for it
+    # At its first array pyarrow looks for pandas, and imports it for seconds: else the first client waits for that.
+    pa.array([])
     certificate = None if listening.certificate is None else read_pair(*listening.certificate)
     client_ca = None if listening.client_ca is None else read_authority(listening.client_ca)
     return Server(service, listening.location, certificate=certificate, client_ca=client_ca)

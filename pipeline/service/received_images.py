@@ -13,6 +13,7 @@ import pyarrow.types as types
 from ...errors import UsageError
 from ...transforms.decoding.picture import Buffer
 from .admission import Room
+from .byte_arrays import is_binary
 from .inference import Answers, Inference, Preparation
 from .record_stream import RecordStream
 from .time_limit import drop_connection
@@ -30,7 +31,7 @@ def check_images(came: pa.Schema) -> None:
     if sorted(names) not in (["image"], ["id", "image"]):
         raise UsageError(f"the columns must be image, and id if one likes, but got {', '.join(names)[:200] or 'none'}")
     image = came.field("image").type
-    if not (types.is_binary(image) or types.is_large_binary(image) or types.is_binary_view(image)):
+    if not is_binary(image):
         raise UsageError(f"image must be binary: the bytes of a file, but is {str(image)[:60]}")
     kind = came.field("id").type if "id" in names else pa.int64()
     if not (types.is_integer(kind) or types.is_string(kind) or types.is_large_string(kind)):
