@@ -1,6 +1,7 @@
 """An exchange of photos for tensors, or for labels, beside the same decoding, warp and model in the process.
 
-All begin with the bytes of encoded photos. Tensors are the same to the bit, and labels are the same. They take turns.
+All contenders begin with the bytes of encoded photos, and take turns. They must make the same tensors to the bit, and
+give the same labels, or nothing is timed.
 Over loopback the client, the server and what carries 600 kB for each tensor share the cores with the decoding, which in
 the process has them for itself: so the smaller the photos, the more an exchange costs beside them.
 """

@@ -312,7 +312,7 @@ READERS = {
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("encoding", ["raw", "png"])
 def test_rows_are_asked_for_ahead_as_long_as_bytes_come_from_the_disk(tmp_path, monkeypatch, encoding, reader):
-    """Also where the warp is who reads them, and where some batches came with those before them."""
+    """Rows are asked for ahead also where the warp alone reads them, and where some batches came with those before."""
     rows = CacheRows(store(tmp_path, pictures(), encoding))
     asked, blocks = [], iter(count(8, 8))
     monkeypatch.setattr(type(rows._files), "expect", lambda files, *places: asked.append(places))
